@@ -1,0 +1,378 @@
+/* dlrt.h - the interface between a program and a model compiled by dlcc.
+ *
+ * The one public header of the runtime. It has three parts:
+ *   1. status codes, options, tensors: what a program passes in and gets back;
+ *   2. reflection: constant tables that every compiled model carries, from which tools and the
+ *      runtime learn its functions, arguments, parameters and memory;
+ *   3. the ABI between generated code and the runtime (DlrtFrame, DlrtModule), with its version.
+ *
+ * A compiled model comes as
+ *   - an object (.o): link it with libdlrt.a; or
+ *   - a shared object (.so): the runtime is inside it, private. Link against it, or dlopen it.
+ * Either way a model handle carries the table of the runtime that made it (DlrtApi), and the calls
+ * below go through that table. So the same source works for both, a host that links only .so models
+ * needs no library, and handles of two models never meet the wrong runtime.
+ *
+ * Threads. One open model may be used from several threads through one context each. A function that
+ * writes parameters or state needs the model to itself: while another call is inside the same model it
+ * answers DLRT_ERR_BUSY, and so does every call while a writing one is inside. One context is used by
+ * one thread at a time; a second concurrent call on it answers DLRT_ERR_BUSY.
+ *
+ * Fork. A child process may use a model opened before the fork: its calls run on one thread (the pool's
+ * workers exist only in the parent) with the same bits.
+ *
+ * Overlap. A result may not overlap an argument or another result, nor the model's own memory:
+ * such a call answers DLRT_ERR_OVERLAP and changes nothing.
+ *
+ * No call prints, exits or aborts. Only open, close, context and file calls allocate.
+ */
+#ifndef DLRT_H
+#define DLRT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define DLRT_ABI_VERSION 1
+#define DLRT_MAX_RANK 8
+
+/* ------------------------------------------------------------------ status */
+
+typedef enum DlrtStatus {
+    DLRT_OK = 0,
+    DLRT_ERR_NULL = 1,        /* a required pointer is null */
+    DLRT_ERR_ARGUMENT = 2,    /* an option or a count is out of its range */
+    DLRT_ERR_DTYPE = 3,       /* a tensor has another element type than declared */
+    DLRT_ERR_RANK = 4,        /* a tensor has another number of dims than declared */
+    DLRT_ERR_SHAPE = 5,       /* an extent differs from the declared one */
+    DLRT_ERR_BOUND = 6,       /* a run-time dim is below its lower or above its upper bound */
+    DLRT_ERR_INDEX = 7,       /* an index or label in the data is out of range */
+    DLRT_ERR_REQUIRE = 8,     /* a `require` of the model does not hold */
+    DLRT_ERR_OVERLAP = 9,     /* results overlap arguments, each other or the model */
+    DLRT_ERR_ALIGN = 10,      /* caller's memory or a tensor is not aligned as needed */
+    DLRT_ERR_SIZE = 11,       /* caller's memory is smaller than stated */
+    DLRT_ERR_BUSY = 12,       /* the context, or the model for a writing call, is in use */
+    DLRT_ERR_NAME = 13,       /* no function, parameter or tensor of that name */
+    DLRT_ERR_MEMORY = 14,     /* an allocation failed */
+    DLRT_ERR_CPU = 15,        /* the processor lacks what the object was compiled for */
+    DLRT_ERR_ABI = 16,        /* object and runtime speak different ABI versions */
+    DLRT_ERR_IO = 17,         /* a file could not be opened, read, written, synced or renamed */
+    DLRT_ERR_FORMAT = 18,     /* a file is malformed */
+    DLRT_ERR_MISMATCH = 19,   /* a file is well-formed but of another model */
+    DLRT_ERR_CHECKSUM = 20,   /* a file's content does not match its checksum */
+    DLRT_ERR_UNSUPPORTED = 21 /* this build of the runtime cannot do that */
+} DlrtStatus;
+
+typedef enum DlrtDtype {
+    DLRT_F64 = 0, DLRT_F32 = 1, DLRT_F16 = 2, DLRT_BF16 = 3,
+    DLRT_I64 = 4, DLRT_I32 = 5, DLRT_I8 = 6, DLRT_U8 = 7, DLRT_BOOL = 8
+} DlrtDtype;
+
+/* A tensor as tools pass it: compact, row-major, `data` of shape[0]*...*shape[rank-1] elements.
+ * For a result, `shape` is filled in by the call, and `bytes` says how much room `data` has. */
+typedef struct DlrtTensor {
+    void *data;
+    size_t bytes;                  /* room behind data */
+    int32_t dtype;                 /* DlrtDtype */
+    int32_t rank;
+    int64_t shape[DLRT_MAX_RANK];
+} DlrtTensor;
+
+/* --------------------------------------------------------------- reflection */
+
+/* A polynomial over a function's run-time dims: constant + sum of coeff * product of dims.
+ * `terms` is null for a constant, else a flat list: count, then per term coeff, n, dim_1 .. dim_n.
+ * The value is that sum divided by `divisor` (exact, or rounded down for derived dims). */
+typedef struct DlrtExtent {
+    int64_t constant;
+    int64_t divisor;
+    const int64_t *terms;
+} DlrtExtent;
+
+/* One run-time dim of a function. Free dims (derived == null) come first and are found from the
+ * arguments' shapes or passed in; a derived dim is computed from earlier ones. */
+typedef struct DlrtDim {
+    const char *name;
+    int64_t lower, upper;
+    const DlrtExtent *derived;
+} DlrtDim;
+
+/* What an argument or result is for; tools find data, labels and rate by it. */
+typedef enum DlrtRole {
+    DLRT_ROLE_NONE = 0,
+    DLRT_ROLE_DATA = 1,     /* an argument that inputs reach: floating point, with a batch dim */
+    DLRT_ROLE_LABEL = 2,    /* an integer argument with the batch dim */
+    DLRT_ROLE_RATE = 3,     /* a float scalar named lr, rate or learning_rate */
+    DLRT_ROLE_LOSS = 4,     /* a float scalar result of a function that trains, named loss or the first */
+    DLRT_ROLE_CORRECT = 5,  /* an integer scalar result named correct */
+    DLRT_ROLE_PREDICTION = 6 /* an integer result with the batch dim */
+} DlrtRole;
+
+typedef struct DlrtTensorInfo {
+    const char *name;          /* never null; results without a name are "result0", ... */
+    const char *doc;           /* may be null */
+    int32_t dtype, rank, role, reserved;
+    const DlrtExtent *shape;   /* rank of them */
+} DlrtTensorInfo;
+
+enum {
+    DLRT_FN_TRAINS = 1,        /* updates parameters */
+    DLRT_FN_WRITES = 2,        /* writes parameters or state: needs the model exclusively */
+    DLRT_FN_RANDOM = 4         /* draws random numbers: results depend on seed and call count */
+};
+
+struct DlrtFrame;
+typedef DlrtStatus DlrtEntry(const struct DlrtFrame *frame);
+
+typedef struct DlrtFunctionInfo {
+    const char *name;
+    const char *doc;
+    int32_t flags, dim_count, arg_count, result_count;
+    const DlrtDim *dims;
+    const DlrtTensorInfo *args;
+    const DlrtTensorInfo *results;
+    int64_t arena_bytes;       /* workspace this function needs, not counting scratch */
+    int64_t scratch_bytes;     /* further workspace for each thread that works on a call */
+    int64_t flops;             /* at the dims' upper bounds */
+    DlrtEntry *entry;
+} DlrtFunctionInfo;
+
+typedef enum DlrtVarKind {
+    DLRT_VAR_PARAM = 0,        /* learned; shared by all contexts; in weight files */
+    DLRT_VAR_STATE = 1,        /* e.g. running statistics; shared; in weight files */
+    DLRT_VAR_SLOT = 2,         /* optimiser state and step counters; shared; in checkpoints only */
+    DLRT_VAR_CACHE = 3         /* e.g. key/value memory; one per context; in checkpoints only */
+} DlrtVarKind;
+
+typedef struct DlrtVarInfo {
+    const char *name;          /* the path in the model: "fc1.weight" */
+    int32_t kind, dtype, rank, reserved;
+    const int64_t *shape;      /* logical */
+    const int32_t *order;      /* physical dim order, outermost first; null: as the logical one */
+    int64_t offset, bytes;     /* in the block of its kind: weights (param and state), slots, cache */
+} DlrtVarInfo;
+
+/* Processor features an object may need; bits of DlrtModelInfo.cpu_features. */
+enum {
+    DLRT_CPU_AVX = 1 << 0, DLRT_CPU_AVX2 = 1 << 1, DLRT_CPU_FMA = 1 << 2, DLRT_CPU_F16C = 1 << 3,
+    DLRT_CPU_BMI2 = 1 << 4, DLRT_CPU_AVX512F = 1 << 5, DLRT_CPU_AVX512DQ = 1 << 6,
+    DLRT_CPU_AVX512BW = 1 << 7, DLRT_CPU_AVX512VL = 1 << 8, DLRT_CPU_AVX512CD = 1 << 9,
+    DLRT_CPU_AVX512VNNI = 1 << 10, DLRT_CPU_AVX512BF16 = 1 << 11, DLRT_CPU_SSE42 = 1 << 12,
+    DLRT_CPU_POPCNT = 1 << 13, DLRT_CPU_AVX512IFMA = 1 << 14, DLRT_CPU_AVX512VBMI = 1 << 15,
+    DLRT_CPU_NEON = 1 << 16, DLRT_CPU_SVE = 1 << 17, DLRT_CPU_NEWER = 1 << 18 /* exactly cpu_name */
+};
+
+typedef struct DlrtModelInfo {
+    int32_t abi_version;       /* DLRT_ABI_VERSION of the compiler that made it */
+    int32_t var_count, function_count, reserved;
+    const char *name;
+    const char *doc;
+    const char *target;        /* triple, e.g. "x86_64-pc-linux-gnu" */
+    const char *cpu_name;      /* e.g. "znver5" */
+    uint64_t cpu_features;
+    uint64_t fingerprint;      /* of the vars' names, types and shapes: equal for files that fit */
+    const DlrtVarInfo *vars;
+    const DlrtFunctionInfo *functions;
+    int64_t weight_bytes, slot_bytes, cache_bytes;
+    DlrtEntry *initialize;     /* fills weights, slots and cache from frame->seed; uses init_arena_bytes */
+    int64_t init_arena_bytes;
+} DlrtModelInfo;
+
+/* ------------------------------------------------------------------ options */
+
+/* Where the runtime gets memory; null entries mean the C library's. `alignment` is a power of two. */
+typedef struct DlrtAllocator {
+    void *user;
+    void *(*allocate)(void *user, size_t bytes, size_t alignment);
+    void (*release)(void *user, void *memory, size_t bytes);
+} DlrtAllocator;
+
+/* How the runtime reaches files; each call returns 0 or a handle on success, -1 on failure.
+ * `sync_folder` makes the renaming of a file in the folder of `path` durable. */
+typedef struct DlrtFiles {
+    void *user;
+    int (*open)(void *user, const char *path, int write);               /* handle or -1; write truncates */
+    int64_t (*size)(void *user, int handle);                            /* bytes or -1 */
+    int64_t (*read)(void *user, int handle, void *to, size_t bytes);    /* bytes read, 0 at end, -1 */
+    int64_t (*write)(void *user, int handle, const void *from, size_t bytes); /* bytes written or -1 */
+    int (*sync)(void *user, int handle);
+    int (*close)(void *user, int handle);
+    int (*rename)(void *user, const char *from, const char *to);
+    int (*remove)(void *user, const char *path);
+    int (*sync_folder)(void *user, const char *path);
+} DlrtFiles;
+
+/* How to open a model. Zero-initialise it; zero means the default everywhere. */
+typedef struct DlrtOptions {
+    uint64_t seed;                   /* initial values and random numbers; default 0 */
+    int32_t threads;                 /* threads a call may use, the caller's included; default 1 */
+    int32_t reserved;
+    const DlrtAllocator *allocator;  /* null: malloc */
+    const DlrtFiles *files;          /* null: the C library */
+    void *memory;                    /* caller's own memory for weights and slots, 64-byte aligned, or null */
+    size_t memory_bytes;             /* at least dlrt_model_bytes() */
+} DlrtOptions;
+
+typedef struct DlrtContextOptions {
+    void *memory;                    /* caller's own memory for workspace and cache, 64-byte aligned, or null */
+    size_t memory_bytes;             /* at least dlrt_context_bytes() */
+} DlrtContextOptions;
+
+/* --------------------------------------------------------------------- API */
+
+typedef struct DlrtModel DlrtModel;
+typedef struct DlrtContext DlrtContext;
+
+/* A position in training that a checkpoint carries for its caller, e.g. epoch, batch, shuffle seed. */
+typedef struct DlrtPosition { uint64_t value[8]; } DlrtPosition;
+
+/* The runtime's function table. Use the inline calls below. */
+typedef struct DlrtApi {
+    int32_t abi_version, reserved;
+    void (*close)(DlrtModel *);
+    DlrtStatus (*context_create)(DlrtModel *, const DlrtContextOptions *, DlrtContext **);
+    void (*context_destroy)(DlrtContext *);
+    DlrtStatus (*call)(DlrtContext *, int32_t function, const DlrtTensor *args, int32_t arg_count,
+                       DlrtTensor *results, int32_t result_count);
+    const char *(*message)(const DlrtContext *);
+    const char *(*model_message)(const DlrtModel *);
+    DlrtStatus (*get)(DlrtModel *, const char *name, void *to, size_t bytes);
+    DlrtStatus (*set)(DlrtModel *, const char *name, const void *from, size_t bytes);
+    DlrtStatus (*reset)(DlrtModel *, uint64_t seed);
+    DlrtStatus (*save)(DlrtModel *, const char *path);
+    DlrtStatus (*load)(DlrtModel *, const char *path);
+    DlrtStatus (*checkpoint)(DlrtContext *, const char *path, const DlrtPosition *);
+    DlrtStatus (*resume)(DlrtContext *, const char *path, DlrtPosition *);
+    const char *(*status_text)(DlrtStatus);
+} DlrtApi;
+
+/* The first members of every model and context; the rest is the runtime's. */
+struct DlrtModel { const DlrtApi *api; const DlrtModelInfo *info; };
+struct DlrtContext { const DlrtApi *api; DlrtModel *model; };
+
+/* What a compiled object exports: NAME_module, and for a .so also dlrt_module for dlsym. */
+typedef struct DlrtModule {
+    int32_t abi_version, reserved;
+    const DlrtModelInfo *info;
+    DlrtStatus (*open)(const DlrtModelInfo *, const DlrtOptions *, DlrtModel **);
+} DlrtModule;
+
+/* Opens a model: checks ABI and processor, allocates weights and slots, fills them from the seed.
+ * On success *model is owned by the caller: dlrt_close. On failure *model is null. */
+static inline DlrtStatus dlrt_open(const DlrtModule *module, const DlrtOptions *options, DlrtModel **model) {
+    if (model) *model = 0;
+    if (!module || !model) return DLRT_ERR_NULL;
+    if (module->abi_version != DLRT_ABI_VERSION) return DLRT_ERR_ABI;
+    return module->open(module->info, options, model);
+}
+/* Closes a model whose contexts have been destroyed. Null is allowed. */
+static inline void dlrt_close(DlrtModel *m) { if (m) m->api->close(m); }
+
+/* Makes a context: the workspace and caches of one stream of calls. Owned by the caller. */
+static inline DlrtStatus dlrt_context_create(DlrtModel *m, const DlrtContextOptions *o, DlrtContext **c) {
+    return m ? m->api->context_create(m, o, c) : DLRT_ERR_NULL;
+}
+static inline void dlrt_context_destroy(DlrtContext *c) { if (c) c->api->context_destroy(c); }
+
+/* Calls function number `function` of dlrt_info(m)->functions, checking every tensor against the
+ * reflection tables. Results' shapes are filled in. */
+static inline DlrtStatus dlrt_call(DlrtContext *c, int32_t function, const DlrtTensor *args, int32_t arg_count,
+                                   DlrtTensor *results, int32_t result_count) {
+    return c ? c->api->call(c, function, args, arg_count, results, result_count) : DLRT_ERR_NULL;
+}
+
+/* What went wrong in the last failed call on this context or model, in words: names the tensor, the
+ * expected and the given. "" if nothing did. Valid until the next call on it. */
+static inline const char *dlrt_message(const DlrtContext *c) { return c ? c->api->message(c) : ""; }
+static inline const char *dlrt_model_message(const DlrtModel *m) { return m ? m->api->model_message(m) : ""; }
+static inline const char *dlrt_status_text(const DlrtModel *m, DlrtStatus s) { return m ? m->api->status_text(s) : ""; }
+
+static inline const DlrtModelInfo *dlrt_info(const DlrtModel *m) { return m ? m->info : 0; }
+
+/* Copies a parameter, state or slot by name, in its logical row-major layout; bytes must be exact. */
+static inline DlrtStatus dlrt_get(DlrtModel *m, const char *name, void *to, size_t bytes) {
+    return m ? m->api->get(m, name, to, bytes) : DLRT_ERR_NULL;
+}
+static inline DlrtStatus dlrt_set(DlrtModel *m, const char *name, const void *from, size_t bytes) {
+    return m ? m->api->set(m, name, from, bytes) : DLRT_ERR_NULL;
+}
+/* Fills weights and slots anew from a seed, as opening does. */
+static inline DlrtStatus dlrt_reset(DlrtModel *m, uint64_t seed) { return m ? m->api->reset(m, seed) : DLRT_ERR_NULL; }
+
+/* Weights (params and state) as safetensors. Saving writes a temporary file, syncs, renames and syncs
+ * the folder; loading changes nothing unless the whole file is right. */
+static inline DlrtStatus dlrt_save(DlrtModel *m, const char *path) { return m ? m->api->save(m, path) : DLRT_ERR_NULL; }
+static inline DlrtStatus dlrt_load(DlrtModel *m, const char *path) { return m ? m->api->load(m, path) : DLRT_ERR_NULL; }
+
+/* Everything that training needs to go on bit for bit: weights, slots, caches, seed, call counts and the
+ * caller's position, with a checksum for each tensor. A safetensors file too. */
+static inline DlrtStatus dlrt_checkpoint(DlrtContext *c, const char *path, const DlrtPosition *position) {
+    return c ? c->api->checkpoint(c, path, position) : DLRT_ERR_NULL;
+}
+static inline DlrtStatus dlrt_resume(DlrtContext *c, const char *path, DlrtPosition *position) {
+    return c ? c->api->resume(c, path, position) : DLRT_ERR_NULL;
+}
+
+/* Exact bytes for DlrtOptions.memory. */
+static inline size_t dlrt_model_bytes(const DlrtModelInfo *i) {
+    return (size_t)((i->weight_bytes + 63) / 64 * 64 + (i->slot_bytes + 63) / 64 * 64);
+}
+/* Exact bytes for DlrtContextOptions.memory when `threads` work on a call: the largest function's
+ * arena and scratch, and the caches. */
+static inline size_t dlrt_context_bytes(const DlrtModelInfo *i, int32_t threads) {
+    int64_t work = i->init_arena_bytes;
+    int32_t f;
+    for (f = 0; f < i->function_count; f++) {
+        const DlrtFunctionInfo *fn = &i->functions[f];
+        int64_t need = (fn->arena_bytes + 63) / 64 * 64 + (fn->scratch_bytes + 63) / 64 * 64 * (threads < 1 ? 1 : threads);
+        if (need > work) work = need;
+    }
+    return (size_t)((work + 63) / 64 * 64 + (i->cache_bytes + 63) / 64 * 64);
+}
+
+/* ---------------------------------------------- ABI with generated code */
+
+/* A piece of parallel work: does items begin .. end-1 of a kernel. `worker` < frame->threads picks the
+ * scratch. Which worker does which items never changes a result. */
+typedef void DlrtTask(const struct DlrtFrame *frame, const void *kernel_args, int64_t begin, int64_t end, int32_t worker);
+
+/* Filled in by generated code when it returns DLRT_ERR_INDEX or DLRT_ERR_REQUIRE. */
+typedef struct DlrtFault {
+    const char *what;          /* the tensor's name, or the text of the requirement */
+    int64_t position;          /* flat index of the first offending element */
+    int64_t value, limit;      /* the value found; allowed are 0 .. limit-1 */
+} DlrtFault;
+
+/* One call, as generated code sees it. Pointers are 64-byte aligned except args and results, which
+ * have their element's alignment. */
+typedef struct DlrtFrame {
+    void *const *args;
+    void *const *results;
+    const int64_t *dims;       /* free dims, then derived ones */
+    unsigned char *weights, *slots, *cache, *arena, *scratch;
+    int64_t scratch_stride;    /* bytes from one worker's scratch to the next */
+    int64_t seed, count;       /* random numbers: the model's seed and this function's call count */
+    int32_t threads, reserved;
+    void (*parallel)(const struct DlrtFrame *frame, DlrtTask *task, const void *kernel_args, int64_t items);
+    DlrtFault *fault;
+    void *pool;                /* the runtime's */
+} DlrtFrame;
+
+/* The one runtime function that typed entry points of a generated object call: checks pointers, bounds
+ * and overlap, takes the context, builds the frame, runs entry. dims holds the free dims. */
+DlrtStatus dlrt_invoke(DlrtContext *c, int32_t function, void *const *args, void *const *results, const int64_t *dims);
+/* Opens a model for a module of this runtime (DlrtModule.open of objects linked with it). */
+DlrtStatus dlrt_model_open(const DlrtModelInfo *info, const DlrtOptions *options, DlrtModel **model);
+
+/* Opens a model from a shared object that dlcc wrote (dlopen). On failure `message` (may be null), of
+ * message_bytes, says why. The object stays loaded. Part of libdlrt.a for host programs. */
+DlrtStatus dlrt_open_file(const char *path, const DlrtOptions *options, DlrtModel **model,
+                          char *message, size_t message_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
