@@ -1,0 +1,63 @@
+/* Text: see text.h. */
+#include "base/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void text_append(Text *t, const char *bytes, size_t n) {
+    if (t->n + n + 1 > t->room) {
+        size_t room = t->room ? t->room : 256;
+        while (room < t->n + n + 1) room *= 2;
+        char *to = arena_alloc(t->arena, room);
+        if (t->n) memcpy(to, t->at, t->n);
+        t->at = to;
+        t->room = room;
+    }
+    memcpy(t->at + t->n, bytes, n);
+    t->n += n;
+    t->at[t->n] = 0;
+}
+
+void text_add(Text *t, const char *format, ...) {
+    char small[256];
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(small, sizeof small, format, args);
+    if (n >= 0 && (size_t)n < sizeof small) {
+        text_append(t, small, (size_t)n);
+    } else if (n >= 0) {
+        char *large = arena_vprintf(t->arena, format, again);
+        text_append(t, large, (size_t)n);
+    }
+    va_end(again);
+    va_end(args);
+}
+
+const char *text_get(const Text *t) { return t->at ? t->at : ""; }
+
+void text_add_quoted(Text *t, const char *s) {
+    text_append(t, "\"", 1);
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\') text_add(t, "\\%c", c);
+        else if (c == '\n') text_append(t, "\\n", 2);
+        else if (c < 32) text_add(t, "\\x%02x", c);
+        else text_append(t, s, 1);
+    }
+    text_append(t, "\"", 1);
+}
+
+void text_add_double(Text *t, double x) {
+    char s[40];
+    if (isnan(x)) { text_append(t, "nan", 3); return; }
+    if (isinf(x)) { text_add(t, x < 0 ? "-inf" : "inf"); return; }
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(s, sizeof s, "%.*g", digits, x);
+        if (strtod(s, NULL) == x) break;
+    }
+    if (!strpbrk(s, ".e")) strcat(s, ".0");
+    text_append(t, s, strlen(s));
+}

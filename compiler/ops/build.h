@@ -1,0 +1,63 @@
+/* Building graph operations, checked.
+ *
+ * Every function infers the result's type by the operator's own rule. A user's mistake is reported at
+ * b->span and gives null; null operands give null silently, so one mistake is reported once. Shapes must
+ * agree exactly: broadcasting is asked for (build_broadcast_pair and build_broadcast_to). */
+#ifndef DLCC_OPS_BUILD_H
+#define DLCC_OPS_BUILD_H
+
+#include "ops/ops.h"
+
+typedef struct Builder {
+    Module *module;
+    Func *func;
+    Region *region;            /* where ops are appended */
+    Span span;                 /* source of what is built now */
+} Builder;
+
+/* The general way: result 0, or null. Further results: ->op->results[i]. */
+Value *build_op(Builder *b, const OpInfo *info, Value *const *operands, int n, const Attr *attrs, int attr_count);
+Value *build_map(Builder *b, MapFn f, Value *const *operands, int n);
+Value *build_map1(Builder *b, MapFn f, Value *x);
+Value *build_map2(Builder *b, MapFn f, Value *x, Value *y);
+Value *build_map3(Builder *b, MapFn f, Value *x, Value *y, Value *z);
+
+Value *build_constant(Builder *b, Type type, double value);           /* every element is value (integers exact to 2^53) */
+Value *build_constant_like(Builder *b, Value *like, double value);
+Value *build_literal(Builder *b, Type type, const double *values, int n);  /* a small dense constant */
+Value *build_iota(Builder *b, DType t, int rank, const Dim *shape, int axis);
+Value *build_dim(Builder *b, Dim d, DType t);                         /* a run-time dim as a scalar */
+Value *build_convert(Builder *b, Value *x, DType t);                  /* x itself if it has that type */
+Value *build_random_bits(Builder *b, Value *seed, Value *count, Value *index, uint64_t site, int word);
+
+Value *build_reduce(Builder *b, const OpInfo *reduce, Value *x, const int64_t *axes, int n);
+Value *build_dot_general(Builder *b, Value *lhs, Value *rhs, const int64_t *lhs_batch, const int64_t *rhs_batch,
+                         int batch, const int64_t *lhs_contract, const int64_t *rhs_contract, int contract);
+Value *build_broadcast_in_dim(Builder *b, Value *x, int rank, const Dim *shape, const int64_t *axes);
+/* Broadcasts by the usual rule (right-aligned, static 1s) to the shape. */
+Value *build_broadcast_to(Builder *b, Value *x, int rank, const Dim *shape);
+/* Makes two values one shape by the usual rule; on failure reports and returns false. */
+bool build_broadcast_pair(Builder *b, Value **x, Value **y);
+Value *build_reshape(Builder *b, Value *x, int rank, const Dim *shape);
+Value *build_transpose(Builder *b, Value *x, const int64_t *permutation);
+Value *build_slice(Builder *b, Value *x, const Dim *start, const Dim *limit, const int64_t *strides);
+Value *build_pad(Builder *b, Value *x, Value *fill, const int64_t *low, const int64_t *high, const int64_t *interior);
+Value *build_concatenate(Builder *b, Value *const *xs, int n, int axis);
+Value *build_reverse(Builder *b, Value *x, const int64_t *axes, int n);
+/* operand.shape[:axis] + indices.shape[batch:] + operand.shape[axis+1:]; the first `batch` dims of both
+ * are matched (batch <= axis); an index outside 0 .. extent-1 is a run-time status. `what` names the
+ * indices in that status. */
+Value *build_gather(Builder *b, Value *operand, Value *indices, int axis, int batch, const char *what);
+
+/* stop_gradient: the identity with zero gradient. */
+Value *build_stop_gradient(Builder *b, Value *x);
+
+/* Gradients: appends the backward pass of scalar `loss` and sets out[i] to its gradient with respect to
+ * wrt[i] (any value the loss was computed from; zeros where it does not depend on it). Reports an
+ * operator without a gradient rule at the place it came from; then returns false. */
+bool build_gradients(Builder *b, Value *loss, Value *const *wrt, int n, Value **out);
+/* Whether `of` depends on `on` at all, and through differentiable operators. */
+typedef enum Dependence { DEPENDS_NOT, DEPENDS_FLAT /* only through zero-gradient operators */, DEPENDS } Dependence;
+Dependence graph_dependence(Builder *b, Value *of, Value *on);
+
+#endif
