@@ -1,0 +1,184 @@
+/* Kernel IR: loop nests over buffers, and the order in which a function runs them.
+ *
+ * A kernel is a structured loop nest: axes, accesses to buffers that are affine in the axes, and a list
+ * of scalar nodes (element functions) that say what is computed at a point. Two forms share these:
+ *
+ *   KERNEL_LOOPS     outer axes are kept, inner axes are reduced or swept. The stages run one after the
+ *                    other for every outer point; a stage sweeps all inner axes (or none), storing
+ *                    values and feeding reductions whose results later stages read. A map is one stage
+ *                    without inner axes; softmax is three stages.
+ *   KERNEL_CONTRACT  C[b,m,n] = sum over k of A[b,m,k] * B[b,k,n], then the stores' nodes, evaluated at
+ *                    each (b,m,n) while the sum is in a register (the epilogue).
+ *
+ * What varies is data: extents and strides are Dims over the kernel's own dims (n0, n1, ...), so that
+ * kernels equal in structure are one kernel, called with different pointers and dims. The schedule
+ * (vector axis, tile, blocks, packing) is chosen by a pass from the target's data row and printed.
+ *
+ * A plan lists the buffers of one function with their places in memory and the steps it takes.
+ * Text form: kernel_print.h, which reads back. */
+#ifndef DLCC_IR_KERNEL_H
+#define DLCC_IR_KERNEL_H
+
+#include "ir/graph.h"
+#include "ops/ops.h"
+
+typedef enum KernelForm { KERNEL_LOOPS, KERNEL_CONTRACT } KernelForm;
+
+/* LOOPS kernels have OUTER and INNER axes, CONTRACT kernels the other four. Outer axes come first. */
+typedef enum AxisRole { AXIS_OUTER, AXIS_INNER, AXIS_BATCH, AXIS_M, AXIS_N, AXIS_K } AxisRole;
+
+typedef struct KAxis {
+    AxisRole role;
+    Dim extent;
+} KAxis;
+
+/* A pointer that the kernel is called with. */
+typedef struct KBuf {
+    DType dtype;
+    bool written;
+} KBuf;
+
+/* Where an element lies: buffer[offset + sum of stride[a] * axis a + sum of index_stride * index node]. */
+typedef struct KAccess {
+    int buf;
+    Dim offset;
+    const Dim *strides;        /* one for each axis */
+    int index;                 /* a node whose integer value also addresses, or -1 */
+    Dim index_stride;
+} KAccess;
+
+typedef enum KNodeKind {
+    NODE_LOAD,                 /* access; `guard` (a node, -1: none) false: the value is 0 and nothing is read */
+    NODE_CONST,                /* value */
+    NODE_AXIS,                 /* coefficient * axis index (as an integer or float of the node's type) */
+    NODE_DIM,                  /* the value of a Dim */
+    NODE_MAP,                  /* element function of args */
+    NODE_REDUCED,              /* LOOPS: the result of reduction `reduction` (after its stage) */
+    NODE_SUM                   /* CONTRACT: the finished sum */
+} KNodeKind;
+
+typedef struct KNode {
+    KNodeKind kind;
+    DType dtype;
+    MapFn map;
+    int args[3];               /* earlier nodes, -1 for none */
+    int access, guard;         /* LOAD */
+    int axis;                  /* AXIS */
+    Dim dim;                   /* DIM */
+    double value;              /* CONST: floats, and integers up to 2^53 */
+    int reduction;             /* REDUCED */
+    uint64_t site;             /* MAP random_bits */
+    int word;
+} KNode;
+
+typedef struct KStore {
+    int access, node;
+} KStore;
+
+/* Reduction over all inner axes. For arg-reductions `arg` is set: the value compared is `node`, the
+ * result the position along inner axis `arg_axis` of the first extreme one (map maximum or minimum). */
+typedef struct KReduction {
+    MapFn map;                 /* add multiply maximum minimum and or */
+    bool arg;
+    int arg_axis;
+    int node;                  /* the value at a point */
+    DType dtype;               /* of the result */
+} KReduction;
+
+typedef struct KStage {
+    bool inner;                /* sweeps the inner axes; else runs once per outer point */
+    VEC(KStore) stores;
+    VEC(int) reductions;       /* computed by this stage */
+} KStage;
+
+/* Chosen by the schedule pass; zero before. */
+typedef struct KSchedule {
+    /* LOOPS */
+    int vector_axis;           /* axis across the lanes, -1: scalar */
+    int lanes;                 /* elements a vector */
+    int unroll;                /* vectors in flight */
+    int64_t chunk;             /* outer points (innermost outer axis) of one item of parallel work */
+    /* CONTRACT; the innermost M and N axis are tiled */
+    int mr, nv;                /* rows, vectors of columns */
+    int64_t mc, nc, kc;        /* blocks: rows and columns of an item, depth (0: all) */
+    bool pack_a, pack_b;
+    int skinny_nv;             /* vectors of columns when there are fewer than mr rows (M is 1, 2, ...) */
+    int64_t scratch;           /* bytes per worker */
+    int64_t serial_below;      /* element operations of a call below which it stays on one thread */
+} KSchedule;
+
+typedef struct Kernel {
+    const char *name;          /* k0, k1, ... */
+    KernelForm form;
+    VEC(KAxis) axes;
+    VEC(KBuf) bufs;
+    VEC(DimSymbol *) dims;     /* parameters n0, n1, ... */
+    VEC(KAccess) accesses;
+    VEC(KNode) nodes;          /* arguments before users */
+    VEC(KReduction) reductions;/* LOOPS */
+    VEC(KStage) stages;        /* LOOPS; of CONTRACT the one stage with the epilogue's stores */
+    int a, b;                  /* CONTRACT: the nodes that are multiplied (loads, or prologues) */
+    DType acc;                 /* CONTRACT: type of the sum */
+    KSchedule schedule;
+    uint64_t hash;             /* of the structure */
+} Kernel;
+
+/* ---------------------------------------------------------------- plans */
+
+typedef enum BufPlace {
+    PLACE_ARG, PLACE_RESULT,   /* the caller's; index says which */
+    PLACE_VAR,                 /* a module variable's memory */
+    PLACE_ARENA,               /* offset in the workspace */
+    PLACE_CONST                /* read-only data in the object */
+} BufPlace;
+
+typedef struct PlanBuf {
+    BufPlace place;
+    int index;                 /* ARG, RESULT */
+    Var *var;                  /* VAR */
+    int64_t offset;            /* ARENA: bytes; set by the memory plan */
+    DType dtype;
+    Dim elements;
+    int64_t bytes;             /* at the dims' upper bounds */
+    const double *data;        /* CONST: values */
+    const char *name;          /* for dumps and reports */
+    int first, last;           /* steps of its life, set by the memory plan */
+    int alias;                 /* ARENA: shares the memory of this buffer, or -1 */
+} PlanBuf;
+
+typedef enum StepKind {
+    STEP_KERNEL,
+    STEP_CHECK,                /* every element of an integer buffer is in 0 .. limit-1, or DLRT_ERR_INDEX */
+    STEP_COPY                  /* bytes from one buffer to another */
+} StepKind;
+
+typedef struct PlanStep {
+    StepKind kind;
+    Kernel *kernel;
+    const int *bufs;           /* KERNEL: a PlanBuf for each KBuf; CHECK: {indices}; COPY: {to, from} */
+    const Dim *dims;           /* KERNEL: a value (over the function's dims) for each kernel dim */
+    Dim limit;                 /* CHECK */
+    const char *what;          /* CHECK: the name in the message */
+    Span span;
+    double flops;              /* at upper bounds, for reports */
+} PlanStep;
+
+typedef struct Plan {
+    Func *func;
+    VEC(PlanBuf) bufs;
+    VEC(PlanStep) steps;
+    int64_t arena_bytes;       /* set by the memory plan */
+    int64_t live_bytes;        /* lower bound: the most bytes alive at one step */
+    int64_t scratch_bytes;     /* per worker: the largest of its kernels */
+} Plan;
+
+typedef struct KModule {
+    Module *graph;
+    Arena *arena;
+    DimTable dims;             /* of kernels: n0, n1, ... */
+    VEC(Kernel *) kernels;     /* distinct ones */
+    VEC(Plan *) plans;         /* one for each exported function, in order */
+    Plan *init;
+} KModule;
+
+#endif
