@@ -2,6 +2,7 @@
 #include "base/text.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,15 @@ void text_add_quoted(Text *t, const char *s) {
         else text_append(t, s, 1);
     }
     text_append(t, "\"", 1);
+}
+
+static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+
+void text_add_name(Text *t, const char *name) {
+    bool plain = is_letter(name[0]);
+    for (const char *c = name; *c && plain; c++) plain = is_letter(*c) || (*c >= '0' && *c <= '9') || *c == '.';
+    if (plain) text_append(t, name, strlen(name));
+    else text_add_quoted(t, name);
 }
 
 void text_add_double(Text *t, double x) {

@@ -2,7 +2,11 @@
  *
  * A Dim is interned in its DimTable in a normal form (integer coefficients, monomials sorted), so two
  * dims are equal if and only if their pointers are. Each knows bounds computed from the bounds of the
- * symbols in it; bounds saturate at DIM_HUGE. A quotient that does not divide becomes a derived symbol. */
+ * symbols in it; bounds saturate at DIM_HUGE. A quotient that does not divide becomes a derived symbol.
+ *
+ * Arithmetic that leaves the representable (a coefficient of DIM_HUGE, too many terms, too high a degree,
+ * quotients nested too deep) gives one special dim, for which dim_overflowed holds; so does everything
+ * computed from it. */
 #ifndef DLCC_IR_DIM_H
 #define DLCC_IR_DIM_H
 
@@ -25,6 +29,7 @@ typedef struct DimSymbol {
     int64_t lower, upper;
     Dim of;                    /* derived: floor(of / divisor); null for a free dim */
     int64_t divisor;
+    int depth;                 /* derived: 1 + the greatest depth in `of` */
 } DimSymbol;
 
 typedef struct DimTerm {
@@ -40,12 +45,19 @@ struct DimPoly {
     uint64_t hash;
 };
 
+/* Finds symbols by a hash: open addressing over id + 1. */
+typedef struct DimIndex {
+    int *slots;
+    int count, room;
+} DimIndex;
+
 typedef struct DimTable {
     Arena *arena;
     Interner *names;
     VEC(DimSymbol *) symbols;
     Dim *slots;                /* interned polynomials */
     size_t count, room;
+    DimIndex by_name, by_quotient;
 } DimTable;
 
 void dim_table_init(DimTable *t, Arena *arena, Interner *names);
@@ -60,21 +72,25 @@ Dim dim_of_symbol(DimTable *t, const DimSymbol *s);
 Dim dim_add(DimTable *t, Dim a, Dim b);
 Dim dim_sub(DimTable *t, Dim a, Dim b);
 Dim dim_mul(DimTable *t, Dim a, Dim b);
-/* floor(a / divisor), divisor > 0: exact where every coefficient divides, else a derived symbol. */
+/* floor(a / divisor), divisor > 0: exact where every coefficient divides, else whole parts and a derived
+ * symbol for floor(rest / divisor), the rest's coefficients being in 0 .. divisor-1. */
 Dim dim_div(DimTable *t, Dim a, int64_t divisor);
+/* The same; a derived symbol that has to be made gets this (interned, new) name. */
+Dim dim_div_named(DimTable *t, Dim a, int64_t divisor, const char *name);
 
 static inline bool dim_is_const(Dim d) { return d->term_count == 0 || (d->term_count == 1 && d->terms[0].n == 0); }
 /* The value of a constant dim. */
 static inline int64_t dim_value(Dim d) { return d->term_count ? d->terms[0].coeff : 0; }
 static inline bool dim_is(Dim d, int64_t value) { return dim_is_const(d) && dim_value(d) == value; }
-/* The value for given symbol values (indexed by id). */
+static inline bool dim_overflowed(Dim d) { return d->term_count == 1 && d->terms[0].coeff >= DIM_HUGE; }
+/* The value for given values of the free symbols (indexed by id; derived ones are computed). */
 int64_t dim_eval(const DimTable *t, Dim d, const int64_t *values);
 /* d with symbols replaced: by[id] is the new dim or null to keep. */
 Dim dim_substitute(DimTable *t, Dim d, const Dim *by, int by_count);
 /* Whether symbol id occurs in d (through derived symbols too). */
 bool dim_mentions(const DimTable *t, Dim d, int id);
 
-/* "2*B*T+1"; a derived symbol prints by its name. */
+/* "2*B*T+1", "overflow"; a derived symbol prints by its name. */
 void dim_print(const DimTable *t, Dim d, Text *to);
 
 #endif

@@ -29,7 +29,7 @@ struct Value {
     Op *op;                    /* the definer; null for a region's parameter */
     Region *region;            /* of a parameter: whose */
     int index;                 /* which result, or which parameter */
-    int id;                    /* dense in its function after graph_number */
+    int id;                    /* dense in its function after graph_number, -1 until then */
     const char *name;          /* a hint for printing, may be null */
 };
 
