@@ -1,0 +1,39 @@
+/* Targets: what code generation and scheduling need to know of a processor, as data.
+ *
+ * A row describes a family (x86-64 with AVX-512, with AVX2, baseline; AArch64 with NEON). The host's row
+ * is found from its features. Adding a target is adding a row to target.c. */
+#ifndef DLCC_TARGET_TARGET_H
+#define DLCC_TARGET_TARGET_H
+
+#include "base/arena.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct Target {
+    const char *name;          /* for --list targets: "x86-64-v4" */
+    const char *triple;        /* LLVM triple: "x86_64-pc-linux-gnu" */
+    const char *cpu;           /* LLVM's cpu name: "znver5", "x86-64-v3", "generic" */
+    const char *features;      /* LLVM's feature string, "" for the cpu's own */
+    int vector_bytes;          /* width of a vector register */
+    int vector_registers;      /* how many there are */
+    int spare_registers;       /* of those, how many a tile leaves unused */
+    int broadcast_registers;   /* registers a tile needs for the broadcast element (0: memory operand or lane FMA) */
+    bool masked_memory;        /* masked loads and stores are one instruction */
+    bool scalef;               /* an instruction multiplies by 2^n, saturating (vscalef) */
+    int64_t l1_bytes, l2_bytes;/* data caches of one core */
+    int64_t page_alias;        /* row strides that are multiples of this fall into one L1 set */
+    uint64_t cpu_features;     /* DLRT_CPU_ bits an object for it needs */
+    const char *qemu;          /* user-mode emulator for tests, or null */
+} Target;
+
+/* All rows. */
+const Target *target_table(int *count);
+/* The row for the names a user gave (--target=TRIPLE, --cpu=NAME; either may be null for the host's), with
+ * triple, cpu and features filled in for code generation; in `arena`. Null if there is none: then *why
+ * says so and lists what there is. `host_cpu`, `host_features`, `host_triple` are LLVM's words for the host. */
+const Target *target_find(Arena *arena, const char *triple, const char *cpu, const char *host_triple,
+                          const char *host_cpu, const char *host_features, const char **why);
+
+static inline int target_lanes(const Target *t, int element_bytes) { return t->vector_bytes / element_bytes; }
+
+#endif
