@@ -41,13 +41,18 @@ bool build_broadcast_pair(Builder *b, Value **x, Value **y);
 Value *build_reshape(Builder *b, Value *x, int rank, const Dim *shape);
 Value *build_transpose(Builder *b, Value *x, const int64_t *permutation);
 Value *build_slice(Builder *b, Value *x, const Dim *start, const Dim *limit, const int64_t *strides);
-Value *build_pad(Builder *b, Value *x, Value *fill, const int64_t *low, const int64_t *high, const int64_t *interior);
+/* Adds low before, high after and interior between elements; negative low and high cut off. */
+Value *build_pad(Builder *b, Value *x, Value *fill, const Dim *low, const Dim *high, const int64_t *interior);
 Value *build_concatenate(Builder *b, Value *const *xs, int n, int axis);
 Value *build_reverse(Builder *b, Value *x, const int64_t *axes, int n);
 /* operand.shape[:axis] + indices.shape[batch:] + operand.shape[axis+1:]; the first `batch` dims of both
  * are matched (batch <= axis); an index outside 0 .. extent-1 is a run-time status. `what` names the
  * indices in that status. */
 Value *build_gather(Builder *b, Value *operand, Value *indices, int axis, int batch, const char *what);
+
+/* operand with updates, shaped as gather's result, added at the places that gather reads. */
+Value *build_scatter_add(Builder *b, Value *operand, Value *indices, Value *updates, int axis, int batch,
+                         const char *what);
 
 /* stop_gradient: the identity with zero gradient. */
 Value *build_stop_gradient(Builder *b, Value *x);
@@ -56,7 +61,8 @@ Value *build_stop_gradient(Builder *b, Value *x);
  * wrt[i] (any value the loss was computed from; zeros where it does not depend on it). Reports an
  * operator without a gradient rule at the place it came from; then returns false. */
 bool build_gradients(Builder *b, Value *loss, Value *const *wrt, int n, Value **out);
-/* Whether `of` depends on `on` at all, and through differentiable operators. */
+/* Whether `of` depends on `on` at all, and through differentiable operators. stop_gradient cuts: what lies
+ * behind it is not depended on. */
 typedef enum Dependence { DEPENDS_NOT, DEPENDS_FLAT /* only through zero-gradient operators */, DEPENDS } Dependence;
 Dependence graph_dependence(Builder *b, Value *of, Value *on);
 

@@ -39,11 +39,13 @@ enum OpFlags {
     OP_COMMUTATIVE = 1,
     OP_ZERO_GRADIENT = 2,      /* gradient defined as zero (floor, comparisons) */
     OP_COSTLY = 4,             /* transcendental: recomputing it costs more than a load */
-    OP_PREDICATE = 8           /* result is bool whatever the operands */
+    OP_PREDICATE = 8,          /* result is bool whatever the operands */
+    OP_STOPS_GRADIENT = 16,    /* the zero gradient is what the user asked for */
+    OP_ARG_REDUCTION = 32      /* a REDUCE whose result is where (an index), not what */
 };
 
 typedef struct GradContext GradContext;       /* ops/grad.h */
-typedef struct EvalContext EvalContext;       /* interp.h */
+typedef struct EvalContext EvalContext;       /* ops/eval.h */
 
 typedef struct AttrSpec {
     const char *key;
@@ -59,19 +61,24 @@ struct OpInfo {
     int region_count;
     unsigned flags;
     MapFn map;                         /* MAP: the element function; REDUCE: the combining one */
-    TypeClass types;                   /* MAP */
-    const AttrSpec *attrs;             /* ends with a null key */
+    /* Element types of the operands, a letter each, the last for all further ones: T one common type out
+     * of `types`, b bool, i any integer, l i64, * any type of its own. */
+    const char *signature;
+    TypeClass types;
+    const AttrSpec *attrs;             /* ends with a null key; null for none */
     const char *doc;                   /* one sentence with shapes */
     /* Sets the results' types from operands and attributes, or returns a reason why it cannot, in the
-     * module's arena. */
+     * module's arena. Called by op_infer, which has checked counts, attributes and element types. */
     const char *(*infer)(Module *m, Op *op);
     /* Appends ops that compute the operands' gradients from the results'. `dy[i]` may be null (no
      * gradient flows); leave dx[i] null for none. Null: the operator has no gradient. */
     void (*grad)(GradContext *g, const Op *op, Value *const *dy, Value **dx);
     /* Evaluates in f64 and i64. */
     void (*eval)(EvalContext *e, const Op *op);
-    /* Generated tests draw MAP operands from these ranges, away from kinks (null for others). */
+    /* Generated tests draw MAP operands from these ranges (null: none), at least 1e-3 away from kinks;
+     * `kink` is the distance of operand values from the nearest one. */
     const double *sample_low, *sample_high;
+    double (*kink)(const double *x);
     double ulp;                        /* promised f32 accuracy of a MAP; 0: correctly rounded */
 };
 
@@ -79,6 +86,12 @@ struct OpInfo {
 const OpInfo *const *op_table(int *count);
 const OpInfo *op_find(const char *name);                   /* null if there is none */
 const OpInfo *op_of_map(MapFn f);
+
+typedef enum OpFault { FAULT_NONE, FAULT_COUNT, FAULT_ATTR, FAULT_TYPE, FAULT_SHAPE } OpFault;
+/* Checks an op against its row - operand and region counts, attributes, element types, shapes - and sets
+ * its results' types. On a fault returns the reason, in the module's arena, and its sort in *fault
+ * (which may be null). The op must have result_count results; it may be wrong in any other way. */
+const char *op_infer(Module *m, Op *op, OpFault *fault);
 
 /* Structured operators by identifier, for builders and rules. MAPs are found by op_of_map. */
 extern const OpInfo OP_reduce_sum, OP_reduce_max, OP_reduce_min, OP_reduce_prod, OP_reduce_and, OP_reduce_or,
@@ -88,10 +101,23 @@ extern const OpInfo OP_broadcast_in_dim, OP_reshape, OP_transpose, OP_slice, OP_
 extern const OpInfo OP_gather, OP_scatter_add;
 extern const OpInfo OP_fusion;
 
-/* Element functions on numbers: floats in f64, integers and bool in i64 (wrapped to `t` by the caller). */
+/* Element functions on numbers, for operators whose result is a function of operand values alone (not
+ * constant, iota, convert, dim_value, random_bits). Floats are computed in f64 and come unrounded;
+ * integers and bool are computed in type t. Predicates give 0 or 1; the condition of a select on floats
+ * is 0 or 1 too. */
 double map_eval_float(MapFn f, const double *x);
-int64_t map_eval_int(MapFn f, const int64_t *x);
-/* Value of the neutral element of a reducing function in type t (e.g. 0 for add, -inf for maximum). */
-double map_neutral(MapFn f, DType t);
+int64_t map_eval_int(MapFn f, DType t, const int64_t *x);
+/* Neutral element of a reducing function in type t (0 for add, -inf or the least integer for maximum). */
+double map_neutral_float(MapFn f);
+int64_t map_neutral_int(MapFn f, DType t);
+
+/* x as type t holds it: a float rounded to nearest even, an integer wrapped around, bool 0 or 1. */
+double number_round(DType t, double x);
+int64_t number_wrap(DType t, int64_t x);
+/* As `convert` does: towards zero, saturating, NaN to 0; bool is x != 0. */
+int64_t number_from_float(DType t, double x);
+/* Least and greatest integer of an integer type or bool. */
+int64_t number_least(DType t);
+int64_t number_greatest(DType t);
 
 #endif
