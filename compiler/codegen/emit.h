@@ -87,7 +87,8 @@ void emit_if_end(Emit *e, EmitIf *branch);
 LLVMValueRef emit_function_begin(Emit *e, const char *name, LLVMTypeRef type, bool internal);
 void emit_function_end(Emit *e);    /* for void functions: appends ret void */
 
-/* An i64 for a Dim, given the values of the symbols (by symbol id). */
+/* An i64 for a Dim, given the values of the symbols (by symbol id); a derived symbol may be null there: it is
+ * computed from the free ones. */
 LLVMValueRef emit_dim(Emit *e, const DimTable *t, Dim d, const LLVMValueRef *symbols);
 
 /* ---------------------------------------------------------- the parts */
