@@ -12,8 +12,10 @@
 typedef struct Target {
     const char *name;          /* for --list targets: "x86-64-v4" */
     const char *triple;        /* LLVM triple: "x86_64-pc-linux-gnu" */
-    const char *cpu;           /* LLVM's cpu name: "znver5", "x86-64-v3", "generic" */
+    const char *cpu;           /* LLVM's cpu name whose instructions are used: "x86-64-v3", "generic" */
     const char *features;      /* LLVM's feature string, "" for the cpu's own */
+    const char *tune;          /* LLVM's cpu name whose timings order them: "znver5" */
+    const char *const *members;/* LLVM's names of the processors of this family, ending with a null */
     int vector_bytes;          /* width of a vector register */
     int vector_registers;      /* how many there are */
     int spare_registers;       /* of those, how many a tile leaves unused */
@@ -28,9 +30,10 @@ typedef struct Target {
 
 /* All rows. */
 const Target *target_table(int *count);
-/* The row for the names a user gave (--target=TRIPLE, --cpu=NAME; either may be null for the host's), with
- * triple, cpu and features filled in for code generation; in `arena`. Null if there is none: then *why
- * says so and lists what there is. `host_cpu`, `host_features`, `host_triple` are LLVM's words for the host. */
+/* The row for the names a user gave (--target=TRIPLE, with or without a vendor; --cpu=NAME, a family, one of its
+ * members or "native"; either may be null for the host's, or for what is usual with another triple), with
+ * `tune` and, for the host, the caches filled in; in `arena`. Null if there is none: then *why says so and
+ * lists what there is. `host_cpu`, `host_features`, `host_triple` are LLVM's words for the host. */
 const Target *target_find(Arena *arena, const char *triple, const char *cpu, const char *host_triple,
                           const char *host_cpu, const char *host_features, const char **why);
 
