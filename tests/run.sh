@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# Passes all tests, from nothing but a checkout. Usage: tests/run.sh [--fast]
+#
+# Installs what is missing (tests/setup.sh), then goes through the stages below; each shows its time and what it
+# counted, and a failed one what it printed. --fast leaves out the second compiler and the sanitizers.
+# The last line is "N passed, N failed"; the exit status is 0 when nothing failed.
+#
+# A stage is a function that prints "ok - what" or "not ok - what" lines (as TAP has them) between anything else.
+# Builds lie in $DLCC_BUILD, by default build/ in the checkout, and are kept for the next run.
+set -u
+top=$(cd "$(dirname "$0")/.." && pwd)
+export DLCC_BUILD=${DLCC_BUILD:-$top/build}
+export DLCC_PREFIX=$DLCC_BUILD/prefix
+logs=$DLCC_BUILD/logs
+jobs=$(nproc 2>/dev/null || echo 2)
+fast=0
+case ${1:-} in
+    '') ;;
+    --fast) fast=1 ;;
+    *) echo "usage: tests/run.sh [--fast]" >&2; exit 2 ;;
+esac
+
+# ------------------------------------------------------------------ stages
+
+setup() {
+    if bash "$top/tests/setup.sh" build test; then echo "ok - packages"; else echo "not ok - packages"; fi
+    [ $fast = 1 ] || bash "$top/tests/setup.sh" oracle || echo "PyTorch is not there: the tests that compare with it skip."
+}
+
+# configure_and_build FOLDER CMAKE-OPTIONS...
+configure_and_build() {
+    local folder=$1
+    shift
+    cmake -G Ninja -S "$top" -B "$folder" "$@" && cmake --build "$folder" -j "$jobs"
+}
+
+# tests_of FOLDER [CTEST-OPTIONS...]: runs them and turns ctest's log into ok lines, one for each test case where
+# the program tells of its cases (cmocka, or ok lines of its own), else one for the program.
+tests_of() {
+    local folder=$1 log=$1/Testing/Temporary/LastTest.log
+    shift
+    rm -f "$log"
+    (cd "$folder" && ctest -j "$jobs" --timeout 300 --output-on-failure "$@")
+    if [ -f "$log" ]; then awk -f "$top/tests/ctest_cases.awk" "$log"; else echo "not ok - ctest in $folder"; fi
+}
+
+gcc_build() {
+    if configure_and_build "$DLCC_BUILD/gcc" -DCMAKE_C_COMPILER=gcc &&
+        rm -rf "$DLCC_PREFIX" && cmake --install "$DLCC_BUILD/gcc" --prefix "$DLCC_PREFIX" >/dev/null; then
+        echo "ok - builds with gcc, installs"
+    else
+        echo "not ok - builds with gcc, installs"
+    fi
+}
+
+gcc_tests() { tests_of "$DLCC_BUILD/gcc"; }
+
+clang_build() {
+    local version found=0
+    for version in 19 14; do
+        command -v clang-$version >/dev/null || continue
+        found=1
+        if configure_and_build "$DLCC_BUILD/clang-$version" -DCMAKE_C_COMPILER=clang-$version; then
+            echo "ok - builds with clang $version"
+        else
+            echo "not ok - builds with clang $version"
+        fi
+    done
+    [ $found = 1 ] || echo "ok - builds with clang # SKIP no clang here"
+}
+
+# Sanitizers: what the labels of a test say decides where it runs (see tests/CMakeLists.txt).
+address_sanitizer() {
+    export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
+    if configure_and_build "$DLCC_BUILD/asan" -DCMAKE_C_COMPILER=gcc -DDLCC_SANITIZE=address,undefined; then
+        tests_of "$DLCC_BUILD/asan" -LE slow
+    else
+        echo "not ok - builds with ASan and UBSan"
+    fi
+}
+
+thread_sanitizer() {
+    export TSAN_OPTIONS=halt_on_error=1
+    if configure_and_build "$DLCC_BUILD/tsan" -DCMAKE_C_COMPILER=gcc -DDLCC_SANITIZE=thread -DDLCC_RUNTIME_ONLY=ON; then
+        tests_of "$DLCC_BUILD/tsan" -L threads
+    else
+        echo "not ok - builds with TSan"
+    fi
+}
+
+# One script of tests/run/.
+script() {
+    local before after
+    before=$(grep -c '^not ok' "$log")
+    bash "$1"
+    local status=$?
+    after=$(grep -c '^not ok' "$log")
+    [ $status = 0 ] || [ "$after" -gt "$before" ] || echo "not ok - $1 ended with status $status"
+}
+
+# ------------------------------------------------------------------ the runner
+
+passed=0 failed=0 skipped=0
+started=$SECONDS
+
+# stage NAME FUNCTION ARGUMENTS...
+stage() {
+    local name=$1 log=$logs/${1// /-}.log begin=$SECONDS good bad
+    shift
+    : >"$log"
+    ("$@") >"$log" 2>&1
+    skipped=$((skipped + $(grep -cE '^ok .*# SKIP' "$log")))
+    good=$(grep -E '^ok ' "$log" | grep -vcE '# SKIP')
+    bad=$(grep -cE '^not ok' "$log")
+    if [ $((good + bad)) = 0 ] && ! grep -qE '^ok ' "$log"; then
+        echo "not ok - $name ran to its end" >>"$log"
+        bad=1
+    fi
+    passed=$((passed + good)) failed=$((failed + bad))
+    printf '%-24s %5d passed %4d failed %5d s\n' "$name" "$good" "$bad" $((SECONDS - begin))
+    grep -E '^ok .*# SKIP' "$log" | sed 's/^ok - /    skipped: /; s/# SKIP/-/'
+    if [ "$bad" -gt 0 ]; then
+        grep -A 12 -E '^not ok' "$log" | sed 's/^/    /' | head -n 60
+        echo "    all of it: $log"
+    fi
+    return $((bad > 0))
+}
+
+main() {
+    mkdir -p "$logs"
+    stage set-up setup
+    if stage "gcc build" gcc_build; then
+        stage "unit tests" gcc_tests
+        for file in "$top"/tests/run/*.sh; do
+            [ "$(basename "$file")" = lib.sh ] || stage "run $(basename "$file" .sh)" script "$file"
+        done
+        if [ $fast = 0 ]; then
+            stage "clang build" clang_build
+            stage "ASan and UBSan" address_sanitizer
+            stage "TSan" thread_sanitizer
+        fi
+    fi
+    [ $skipped = 0 ] || echo "$skipped skipped"
+    echo "$((SECONDS - started)) s in all"
+    echo "$passed passed, $failed failed"
+    [ $failed = 0 ]
+}
+main
