@@ -104,7 +104,7 @@ typedef struct KSchedule {
     bool pack_a, pack_b;
     int skinny_nv;             /* vectors of columns when there are fewer than mr rows (M is 1, 2, ...) */
     int64_t scratch;           /* bytes per worker */
-    int64_t serial_below;      /* element operations of a call below which it stays on one thread */
+    int64_t serial_below;      /* points of a call (product of all extents) below which it stays on one thread */
 } KSchedule;
 
 typedef struct Kernel {
@@ -129,12 +129,14 @@ typedef enum BufPlace {
     PLACE_ARG, PLACE_RESULT,   /* the caller's; index says which */
     PLACE_VAR,                 /* a module variable's memory */
     PLACE_ARENA,               /* offset in the workspace */
-    PLACE_CONST                /* read-only data in the object */
+    PLACE_CONST,               /* read-only data in the object */
+    PLACE_SEED,                /* the model's seed: an i64 scalar in the frame */
+    PLACE_COUNT                /* the function's call count: the same */
 } BufPlace;
 
 typedef struct PlanBuf {
     BufPlace place;
-    int index;                 /* ARG, RESULT */
+    int index;                 /* ARG, RESULT: among the PORT_ARG inputs, the results without a variable */
     Var *var;                  /* VAR */
     int64_t offset;            /* ARENA: bytes; set by the memory plan */
     DType dtype;
