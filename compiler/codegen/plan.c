@@ -1,0 +1,287 @@
+/* Entries: what the runtime calls for one function of the model.
+ *
+ * In: a plan, whose buffers have places and whose checks come before its first write, and the kernels'
+ * functions. Out: i32 entry(ptr frame), which performs the steps in order and returns a status. It allocates
+ * nothing; the kernels' arguments lie in one list on its stack, filled anew for each call, since a call has
+ * ended before the next begins.
+ *
+ * A kernel runs on all threads where the frame has several and the call has at least as many points as the
+ * schedule says is worth waking them for; the condition folds where extents are constant. */
+#include "codegen/plan.h"
+
+#include "codegen/abi.h"
+#include "dlrt.h"
+
+typedef struct Entry {
+    Emit *e;
+    const Plan *plan;
+    const PlanContext *context;
+    LLVMValueRef frame, list;  /* of kernel arguments */
+    LLVMValueRef base[FRAME_MEMBERS];   /* pointer members that the plan needs, loaded at the start */
+    LLVMValueRef threaded;     /* i1: the frame has several threads */
+    LLVMValueRef *symbols;     /* i64s by symbol id of the graph; derived ones null */
+    LLVMValueRef *constants;   /* by PlanBuf */
+    bool init;
+} Entry;
+
+/* ----------------------------------------------------------------------- buffers */
+
+static FrameMember block_of(const Var *v) {
+    return v->kind == VAR_CACHE ? FRAME_CACHE : v->kind == VAR_SLOT ? FRAME_SLOTS : FRAME_WEIGHTS;
+}
+
+static LLVMValueRef offset_pointer(Entry *s, LLVMValueRef base, int64_t offset) {
+    return emit_element_pointer(s->e, DTYPE_U8, base, emit_i64(s->e, offset));
+}
+
+/* The caller's pointer number `index` of a list. */
+static LLVMValueRef listed_pointer(Entry *s, FrameMember list, int index) {
+    LLVMValueRef at = emit_i64(s->e, index);
+    LLVMValueRef place = LLVMBuildInBoundsGEP2(s->e->at, s->e->ptr, s->base[list], &at, 1, "");
+    return LLVMBuildLoad2(s->e->at, s->e->ptr, place, "");
+}
+
+static LLVMValueRef constant_data(Entry *s, int buf) {
+    Emit *e = s->e;
+    const PlanBuf *b = &s->plan->bufs.at[buf];
+    if (s->constants[buf]) return s->constants[buf];
+    int64_t n = b->bytes / dtype_bytes(b->dtype);
+    LLVMTypeRef type = emit_memory_type(e, b->dtype);
+    LLVMValueRef *values = arena_array(e->arena, LLVMValueRef, n + 1);
+    for (int64_t i = 0; i < n; i++) {
+        LLVMValueRef x = emit_const(e, b->dtype, 1, b->data[i]);
+        values[i] = b->dtype == DTYPE_BOOL ? LLVMConstInt(type, b->data[i] != 0, false) : x;
+    }
+    LLVMValueRef data = LLVMConstArray2(type, values, (uint64_t)n);
+    LLVMValueRef global = LLVMAddGlobal(e->module, LLVMTypeOf(data), b->name ? b->name : "constant");
+    LLVMSetInitializer(global, data);
+    LLVMSetGlobalConstant(global, true);
+    LLVMSetLinkage(global, LLVMPrivateLinkage);
+    LLVMSetUnnamedAddress(global, LLVMGlobalUnnamedAddr);
+    LLVMSetAlignment(global, 64);
+    return s->constants[buf] = global;
+}
+
+static LLVMValueRef buffer_pointer(Entry *s, int buf) {
+    const PlanBuf *b = &s->plan->bufs.at[buf];
+    switch (b->place) {
+    case PLACE_ARG: return listed_pointer(s, FRAME_ARGS, b->index);
+    case PLACE_RESULT: return listed_pointer(s, FRAME_RESULTS, b->index);
+    case PLACE_VAR: return offset_pointer(s, s->base[block_of(b->var)], s->context->places->offset[b->var->id]);
+    case PLACE_CONST: return constant_data(s, buf);
+    case PLACE_SEED: return abi_frame_place(s->e, s->frame, FRAME_SEED);
+    case PLACE_COUNT: return abi_frame_place(s->e, s->frame, FRAME_COUNT);
+    case PLACE_ARENA: break;
+    }
+    while (b->alias >= 0) b = &s->plan->bufs.at[b->alias];
+    return offset_pointer(s, s->base[FRAME_ARENA], b->offset);
+}
+
+static LLVMValueRef function_dim(Entry *s, Dim d) { return emit_dim(s->e, &s->e->kernels->graph->dims, d, s->symbols); }
+
+/* ----------------------------------------------------------------------- kernels */
+
+static LLVMValueRef kernel_function(const Entry *s, const Kernel *k) {
+    const KModule *m = s->e->kernels;
+    int i = 0;
+    while (m->kernels.at[i] != k) i++;
+    return s->context->kernels[i];
+}
+
+static void store_argument(Entry *s, int slot, LLVMValueRef x) {
+    LLVMValueRef at = emit_i64(s->e, slot);
+    LLVMBuildStore(s->e->at, x, LLVMBuildInBoundsGEP2(s->e->at, s->e->i64, s->list, &at, 1, ""));
+}
+
+/* Fills the list with {pointers, dims}; returns the dims' values by kernel symbol. */
+static LLVMValueRef *store_arguments(Entry *s, const PlanStep *step) {
+    const Kernel *k = step->kernel;
+    LLVMValueRef *values = arena_array(s->e->arena, LLVMValueRef, s->e->kernels->dims.symbols.n + 1);
+    for (int i = 0; i < k->bufs.n; i++) store_argument(s, i, buffer_pointer(s, step->bufs[i]));
+    for (int i = 0; i < k->dims.n; i++) {
+        LLVMValueRef value = values[k->dims.at[i]->id] = function_dim(s, step->dims[i]);
+        store_argument(s, k->bufs.n + i, value);
+    }
+    return values;
+}
+
+/* Whether a call of the kernel is worth several threads, and has them. */
+static LLVMValueRef on_threads(Entry *s, const Kernel *k, const LLVMValueRef *values, LLVMValueRef items) {
+    Emit *e = s->e;
+    LLVMValueRef points = emit_i64(e, 1);
+    for (int i = 0; i < k->axes.n; i++)
+        points = emit_mul(e, points, emit_dim(e, &e->kernels->dims, k->axes.at[i].extent, values));
+    LLVMValueRef large = LLVMBuildICmp(e->at, LLVMIntSGE, points, emit_i64(e, k->schedule.serial_below), "");
+    LLVMValueRef several = LLVMBuildICmp(e->at, LLVMIntSGT, items, emit_i64(e, 1), "");
+    return LLVMBuildAnd(e->at, LLVMBuildAnd(e->at, large, several, ""), s->threaded, "");
+}
+
+static void run_parallel(Entry *s, LLVMValueRef task, LLVMValueRef items) {
+    LLVMValueRef parallel = abi_frame_get(s->e, s->frame, FRAME_PARALLEL);
+    LLVMValueRef args[] = {s->frame, task, s->list, items};
+    LLVMBuildCall2(s->e->at, abi_parallel_type(s->e), parallel, args, 4, "");
+}
+
+static void run_here(Entry *s, LLVMValueRef task, LLVMValueRef items) {
+    LLVMValueRef args[] = {s->frame, s->list, emit_i64(s->e, 0), items, emit_i32(s->e, 0)};
+    LLVMBuildCall2(s->e->at, abi_task_type(s->e), task, args, 5, "");
+}
+
+static bool is_false(LLVMValueRef x) { return LLVMIsAConstantInt(x) && !LLVMConstIntGetZExtValue(x); }
+
+static void emit_kernel_step(Entry *s, const PlanStep *step) {
+    const Kernel *k = step->kernel;
+    LLVMValueRef *values = store_arguments(s, step), task = kernel_function(s, k);
+    LLVMValueRef items = emit_kernel_items(s->e, k, values);
+    LLVMValueRef wide = on_threads(s, k, values, items);
+    if (is_false(wide)) {
+        run_here(s, task, items);
+        return;
+    }
+    EmitIf branch = emit_if_begin(s->e, wide);
+    run_parallel(s, task, items);
+    emit_if_else(s->e, &branch);
+    run_here(s, task, items);
+    emit_if_end(s->e, &branch);
+}
+
+/* ------------------------------------------------------------------- other steps */
+
+static void store_fault(Entry *s, const char *what, LLVMValueRef position, LLVMValueRef value, LLVMValueRef limit) {
+    Emit *e = s->e;
+    LLVMValueRef fault = abi_frame_get(e, s->frame, FRAME_FAULT);
+    LLVMValueRef members[] = {abi_text(e, what), position, value, limit};
+    for (unsigned i = 0; i < 4; i++)
+        LLVMBuildStore(e->at, members[i], LLVMBuildStructGEP2(e->at, abi_type(e, ABI_FAULT), fault, i, ""));
+}
+
+static void emit_check_step(Entry *s, const PlanStep *step) {
+    Emit *e = s->e;
+    const PlanBuf *b = &s->plan->bufs.at[step->bufs[0]];
+    LLVMValueRef data = buffer_pointer(s, step->bufs[0]), limit = function_dim(s, step->limit);
+    LLVMValueRef args[] = {data, function_dim(s, b->elements), limit};
+    LLVMValueRef first = LLVMBuildCall2(e->at, range_check_type(e), emit_range_check(e, b->dtype), args, 3, "");
+    LLVMBasicBlockRef bad = LLVMAppendBasicBlockInContext(e->context, e->function, "bad");
+    LLVMBasicBlockRef good = LLVMAppendBasicBlockInContext(e->context, e->function, "good");
+    LLVMBuildCondBr(e->at, LLVMBuildICmp(e->at, LLVMIntSGE, first, emit_i64(e, 0), ""), bad, good);
+    LLVMPositionBuilderAtEnd(e->at, bad);
+    LLVMValueRef value = emit_load(e, b->dtype, 1, emit_element_pointer(e, b->dtype, data, first), NULL);
+    value = LLVMBuildIntCast2(e->at, value, e->i64, b->dtype != DTYPE_U8 && b->dtype != DTYPE_BOOL, "");
+    store_fault(s, step->what, first, value, limit);
+    LLVMBuildRet(e->at, emit_i32(e, DLRT_ERR_INDEX));
+    LLVMPositionBuilderAtEnd(e->at, good);
+}
+
+static unsigned alignment_of(const PlanBuf *b) {
+    bool ours = b->place == PLACE_VAR || b->place == PLACE_ARENA || b->place == PLACE_CONST;
+    return ours ? 64 : (unsigned)dtype_bytes(b->dtype);
+}
+
+static void emit_copy_step(Entry *s, const PlanStep *step) {
+    const PlanBuf *to = &s->plan->bufs.at[step->bufs[0]], *from = &s->plan->bufs.at[step->bufs[1]];
+    LLVMValueRef bytes = emit_mul(s->e, function_dim(s, from->elements), emit_i64(s->e, dtype_bytes(from->dtype)));
+    LLVMBuildMemCpy(s->e->at, buffer_pointer(s, step->bufs[0]), alignment_of(to), buffer_pointer(s, step->bufs[1]),
+                    alignment_of(from), bytes);
+}
+
+static int step_buf_count(const PlanStep *step) {
+    return step->kind == STEP_KERNEL ? step->kernel->bufs.n : step->kind == STEP_COPY ? 2 : 1;
+}
+
+static void emit_step(Entry *s, const PlanStep *step) {
+    switch (step->kind) {
+    case STEP_KERNEL: emit_kernel_step(s, step); break;
+    case STEP_CHECK: emit_check_step(s, step); break;
+    case STEP_COPY: emit_copy_step(s, step); break;
+    }
+}
+
+/* A step of the initializer runs only where the frame has the blocks of the variables it touches: the runtime
+ * fills weights and slots without a cache, and the cache of a context without the others. */
+static void emit_init_step(Entry *s, const PlanStep *step) {
+    Emit *e = s->e;
+    LLVMValueRef present = LLVMConstInt(e->i1, 1, false);
+    for (int i = 0; i < step_buf_count(step); i++) {
+        const PlanBuf *b = &s->plan->bufs.at[step->bufs[i]];
+        if (b->place != PLACE_VAR) continue;
+        LLVMValueRef has = LLVMBuildIsNotNull(e->at, s->base[block_of(b->var)], "");
+        present = LLVMBuildAnd(e->at, present, has, "");
+    }
+    EmitIf branch = emit_if_begin(e, present);
+    emit_step(s, step);
+    emit_if_end(e, &branch);
+}
+
+/* ------------------------------------------------------------------------- entry */
+
+/* The longest list of kernel arguments. */
+static int list_length(const Plan *plan) {
+    int most = 1;
+    for (int i = 0; i < plan->steps.n; i++) {
+        const PlanStep *step = &plan->steps.at[i];
+        if (step->kind == STEP_KERNEL && step->kernel->bufs.n + step->kernel->dims.n > most)
+            most = step->kernel->bufs.n + step->kernel->dims.n;
+    }
+    return most;
+}
+
+static void load_dims(Entry *s) {
+    Emit *e = s->e;
+    const Func *f = s->plan->func;
+    s->symbols = arena_array(e->arena, LLVMValueRef, e->kernels->graph->dims.symbols.n + 1);
+    for (int i = 0; i < f->dims.n; i++) {
+        LLVMValueRef at = emit_i64(e, i);
+        LLVMValueRef place = LLVMBuildInBoundsGEP2(e->at, e->i64, s->base[FRAME_DIMS], &at, 1, "");
+        s->symbols[f->dims.at[i]->id] = LLVMBuildLoad2(e->at, e->i64, place, f->dims.at[i]->name);
+    }
+}
+
+static int64_t round64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+int64_t plan_init_bytes(const Plan *plan) { return round64(plan->arena_bytes) + round64(plan->scratch_bytes); }
+
+/* A copy of the initializer's frame, whose scratch is the end of the arena. */
+static LLVMValueRef frame_with_scratch(Entry *s) {
+    Emit *e = s->e;
+    LLVMValueRef frame = LLVMBuildAlloca(e->at, abi_type(e, ABI_FRAME), "own_frame");
+    LLVMBuildMemCpy(e->at, frame, 8, s->frame, 8, emit_i64(e, sizeof(DlrtFrame)));
+    LLVMValueRef arena = abi_frame_get(e, frame, FRAME_ARENA);
+    LLVMBuildStore(e->at, offset_pointer(s, arena, round64(s->plan->arena_bytes)),
+                   abi_frame_place(e, frame, FRAME_SCRATCH));
+    return frame;
+}
+
+static void begin(Entry *s) {
+    Emit *e = s->e;
+    static const FrameMember pointers[] = {FRAME_ARGS, FRAME_RESULTS, FRAME_DIMS, FRAME_WEIGHTS, FRAME_SLOTS,
+                                           FRAME_CACHE, FRAME_ARENA};
+    s->list = LLVMBuildAlloca(e->at, LLVMArrayType2(e->i64, (uint64_t)list_length(s->plan)), "list");
+    if (s->init && s->plan->scratch_bytes) s->frame = frame_with_scratch(s);
+    for (size_t i = 0; i < sizeof pointers / sizeof *pointers; i++)
+        s->base[pointers[i]] = abi_frame_get(e, s->frame, pointers[i]);
+    s->threaded = LLVMBuildICmp(e->at, LLVMIntSGT, abi_frame_get(e, s->frame, FRAME_THREADS), emit_i32(e, 1), "");
+    s->constants = arena_array(e->arena, LLVMValueRef, s->plan->bufs.n + 1);
+    load_dims(s);
+}
+
+static LLVMValueRef emit_entry(Entry *s, const char *name) {
+    LLVMValueRef function = emit_function_begin(s->e, name, abi_entry_type(s->e), true);
+    s->frame = LLVMGetParam(function, 0);
+    begin(s);
+    for (int i = 0; i < s->plan->steps.n; i++) {
+        if (s->init) emit_init_step(s, &s->plan->steps.at[i]);
+        else emit_step(s, &s->plan->steps.at[i]);
+    }
+    LLVMBuildRet(s->e->at, emit_i32(s->e, DLRT_OK));
+    return function;
+}
+
+LLVMValueRef emit_plan(Emit *e, const Plan *plan, const PlanContext *context, const char *name) {
+    Entry s = {.e = e, .plan = plan, .context = context};
+    return emit_entry(&s, name);
+}
+
+LLVMValueRef emit_init_plan(Emit *e, const Plan *plan, const PlanContext *context, const char *name) {
+    Entry s = {.e = e, .plan = plan, .context = context, .init = true};
+    return emit_entry(&s, name);
+}
