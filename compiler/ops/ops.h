@@ -44,6 +44,7 @@ enum OpFlags {
     OP_ARG_REDUCTION = 32      /* a REDUCE whose result is where (an index), not what */
 };
 
+struct IndexPoint;
 typedef struct GradContext GradContext;       /* ops/grad.h */
 typedef struct EvalContext EvalContext;       /* ops/eval.h */
 
@@ -75,10 +76,12 @@ struct OpInfo {
     void (*grad)(GradContext *g, const Op *op, Value *const *dy, Value **dx);
     /* Evaluates in f64 and i64. */
     void (*eval)(EvalContext *e, const Op *op);
+    /* MOVE: how it reads its operands (ops/index_map.h). */
+    bool (*index_map)(const Op *op, int operand, struct IndexPoint *point);
     /* Generated tests draw MAP operands from these ranges (null: none), at least 1e-3 away from kinks;
      * `kink` is the distance of operand values from the nearest one. */
     const double *sample_low, *sample_high;
-    double (*kink)(const double *x);
+    double (*kink)(const double x[3]);
     double ulp;                        /* promised f32 accuracy of a MAP; 0: correctly rounded */
 };
 
@@ -87,7 +90,7 @@ const OpInfo *const *op_table(int *count);
 const OpInfo *op_find(const char *name);                   /* null if there is none */
 const OpInfo *op_of_map(MapFn f);
 
-typedef enum OpFault { FAULT_NONE, FAULT_COUNT, FAULT_ATTR, FAULT_TYPE, FAULT_SHAPE } OpFault;
+typedef enum OpFault { FAULT_NONE, FAULT_FORM, FAULT_TYPE, FAULT_SHAPE } OpFault;
 /* Checks an op against its row - operand and region counts, attributes, element types, shapes - and sets
  * its results' types. On a fault returns the reason, in the module's arena, and its sort in *fault
  * (which may be null). The op must have result_count results; it may be wrong in any other way. */
