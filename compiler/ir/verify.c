@@ -117,7 +117,7 @@ const char *op_check_form(Module *m, const Op *op) {
 static void check_results(Verifier *v, Op *op) {
     Type *declared = arena_array(v->scratch, Type, op->result_count);
     for (int i = 0; i < op->result_count; i++) declared[i] = op->results[i].type;
-    const char *why = op->info->infer ? op->info->infer(v->module, op) : NULL;
+    const char *why = op_infer(v->module, op, NULL);
     if (why) fault(v, "%s", why);
     for (int i = 0; i < op->result_count; i++) {
         Type inferred = op->results[i].type;
@@ -158,8 +158,6 @@ static void check_op(Verifier *v, Op *op, const Region *r) {
         if (op->attrs[i].kind == ATTR_DIMS) check_dims(v, op->attrs[i].dims, op->attrs[i].n, op->attrs[i].key);
     for (int i = 0; i < op->region_count; i++) check_region(v, op->regions[i], op);
     v->op = op;
-    const char *why = op_check_form(v->module, op);
-    if (why) fault(v, "%s", why);
     if (v->faults->n == before) check_results(v, op);
     for (int i = 0; i < op->result_count; i++) {
         const Value *x = &op->results[i];
