@@ -33,17 +33,15 @@ bash "$top/tests/setup.sh" build
 echo "All there."
 
 say "Building dlcc and its runtime"
-quietly cmake -G Ninja -S "$top" -B "$build/quickstart-build" -DCMAKE_BUILD_TYPE=Release -DDLCC_BUILD_TESTS=OFF
-quietly cmake --build "$build/quickstart-build"
-quietly cmake --install "$build/quickstart-build" --prefix "$out/dlcc"
-export PATH="$out/dlcc/bin:$PATH"
+bash "$top/tests/install.sh" "$build/release"
+export PATH="$build/release/prefix/bin:$PATH"
 dlcc --version
 
 cd "$out"
 say "Compiling the model: dlcc examples/digits/digits.dl -o digits.so"
 dlcc "$top/examples/digits/digits.dl" -o digits.so
 ls -l digits.so
-quietly sh "$top/examples/digits/build.sh" "$out/dlcc"
+quietly sh "$top/examples/digits/build.sh" "$build/release/prefix"
 
 if [ -n "$given" ]; then
     data=$given
