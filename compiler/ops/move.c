@@ -1,6 +1,7 @@
 /* Pure index maps that keep or permute elements: broadcast_in_dim, reshape, transpose, reverse. Those that
  * cut and join are in move_cut.c. They take any element type, and their gradients are such maps again,
  * but for broadcast_in_dim, whose gradient is a sum. */
+#include "ops/index_map.h"
 #include "ops/rules.h"
 
 /* r[k] = x[base + offsets[k]] */
@@ -145,18 +146,19 @@ static void grad_reverse(GradContext *g, const Op *op, Value *const *dy, Value *
 
 /* -------------------------------------------------------------------------- table */
 
-#define MOVE(op, attributes, rule, text)                                                                               \
+#define MOVE(op, attributes, rule, bits, text)                                                                         \
     const OpInfo OP_##op = {.name = #op, .kind = KIND_MOVE, .min_operands = 1, .max_operands = 1, .result_count = 1,    \
                             .signature = "T", .types = CLASS_ANY, .attrs = attributes, .doc = text,                    \
-                            .infer = infer_##rule, .grad = grad_##rule, .eval = eval_##rule}
+                            .infer = infer_##rule, .grad = grad_##rule, .eval = eval_##rule,                 \
+                            .index_map = index_of_##op, .flags = bits}
 
 static const AttrSpec attrs_broadcast[] = {{"shape", ATTR_DIMS, false}, {"axes", ATTR_INTS, false}, {0}};
 static const AttrSpec attrs_reshape[] = {{"shape", ATTR_DIMS, false}, {0}};
 static const AttrSpec attrs_transpose[] = {{"permutation", ATTR_INTS, false}, {0}};
 static const AttrSpec attrs_reverse[] = {{"axes", ATTR_INTS, false}, {0}};
 
-MOVE(broadcast_in_dim, attrs_broadcast, broadcast,
+MOVE(broadcast_in_dim, attrs_broadcast, broadcast, 0,
      "The operand repeated into shape: its dimension i is dimension axes[i] there, equal or a static 1.");
-MOVE(reshape, attrs_reshape, reshape, "The same elements in row order, in another shape.");
-MOVE(transpose, attrs_transpose, transpose, "Dimensions reordered: the result's i is the operand's permutation[i].");
-MOVE(reverse, attrs_reverse, reverse, "Elements in opposite order along axes.");
+MOVE(reshape, attrs_reshape, reshape, OP_RELABELS, "The same elements in row order, in another shape.");
+MOVE(transpose, attrs_transpose, transpose, 0, "Dimensions reordered: the result's i is the operand's permutation[i].");
+MOVE(reverse, attrs_reverse, reverse, 0, "Elements in opposite order along axes.");

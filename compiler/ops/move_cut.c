@@ -1,6 +1,7 @@
 /* Pure index maps that cut and join: slice, pad, concatenate. Their bounds are dims, so a run-time extent
  * can be cut relative to its end; what cannot be shown to lie within bounds for every value of the run-time
  * dims is refused. */
+#include "ops/index_map.h"
 #include "ops/rules.h"
 
 /* A reason, or null if value >= 0 for all values of the run-time dims. */
@@ -226,17 +227,20 @@ const OpInfo OP_slice = {
     .name = "slice", .kind = KIND_MOVE, .min_operands = 1, .max_operands = 1, .result_count = 1, .signature = "T",
     .types = CLASS_ANY, .attrs = attrs_slice,
     .doc = "Elements start, start + stride, ... below limit along each dimension.",
-    .infer = infer_slice, .grad = grad_slice, .eval = eval_slice};
+    .infer = infer_slice, .grad = grad_slice, .eval = eval_slice,
+    .index_map = index_of_slice};
 
 const OpInfo OP_pad = {
     .name = "pad", .kind = KIND_MOVE, .min_operands = 2, .max_operands = 2, .result_count = 1, .signature = "T",
     .types = CLASS_ANY, .attrs = attrs_pad,
     .doc = "pad(x, fill): x with fill added, low before, high after and interior between elements; negative low and "
            "high cut off.",
-    .infer = infer_pad, .grad = grad_pad, .eval = eval_pad};
+    .infer = infer_pad, .grad = grad_pad, .eval = eval_pad,
+    .index_map = index_of_pad};
 
 const OpInfo OP_concatenate = {
     .name = "concatenate", .kind = KIND_MOVE, .min_operands = 1, .max_operands = -1, .result_count = 1,
     .signature = "T", .types = CLASS_ANY, .attrs = attrs_concatenate,
     .doc = "The operands one after the other along axis.",
-    .infer = infer_concatenate, .grad = grad_concatenate, .eval = eval_concatenate};
+    .infer = infer_concatenate, .grad = grad_concatenate, .eval = eval_concatenate,
+    .index_map = index_of_concatenate};

@@ -40,6 +40,7 @@ enum OpFlags {
     OP_ZERO_GRADIENT = 2,      /* gradient defined as zero (floor, comparisons) */
     OP_COSTLY = 4,             /* transcendental: recomputing it costs more than a load */
     OP_PREDICATE = 8,          /* result is bool whatever the operands */
+    OP_RELABELS = 64,          /* MOVE: the result's elements are the operand's, in the same row-major order */
     OP_STOPS_GRADIENT = 16,    /* the zero gradient is what the user asked for */
     OP_ARG_REDUCTION = 32      /* a REDUCE whose result is where (an index), not what */
 };

@@ -1,0 +1,54 @@
+/* Index maps: how a MOVE operator reads its operands.
+ *
+ * A point is an index for each dim of a tensor, affine in the axes of a loop nest (plus, behind a gather,
+ * a multiple of a value known only at run time). The operator's index map turns a point of its result
+ * into the point of an operand that lies there, and adds the conditions under which it does (pad,
+ * concatenate). Fusion asks with it what a kernel can read in place; lowering makes addresses of it. */
+#ifndef DLCC_OPS_INDEX_MAP_H
+#define DLCC_OPS_INDEX_MAP_H
+
+#include "ir/graph.h"
+
+enum { MAX_AXES = 2 * MAX_RANK };
+
+typedef struct IndexExpr {
+    Dim constant;
+    Dim coeff[MAX_AXES];       /* per axis of the loop nest */
+    int node;                  /* a run-time integer that is added, times node_coeff; -1: none */
+    Dim node_coeff;
+} IndexExpr;
+
+/* low <= expr < high must hold, else nothing lies there. */
+typedef struct IndexGuard {
+    IndexExpr expr;
+    Dim low, high;
+} IndexGuard;
+
+enum { MAX_GUARDS = 2 * MAX_RANK };
+
+typedef struct IndexPoint {
+    DimTable *dims;
+    int axes;
+    int rank;
+    IndexExpr at[MAX_RANK];
+    int guard_count;
+    IndexGuard guards[MAX_GUARDS];
+} IndexPoint;
+
+/* The point whose dim d is axis d, or 0 where the extent is 1. */
+IndexPoint index_identity(DimTable *dims, int rank, const Dim *shape);
+IndexExpr index_constant(DimTable *dims, int axes, Dim constant);
+bool index_expr_equal(const IndexExpr *a, const IndexExpr *b, int axes);
+/* a + b * scale. At most one of them may have a run-time part. */
+IndexExpr index_add_scaled(DimTable *dims, int axes, const IndexExpr *a, const IndexExpr *b, Dim scale);
+/* Whether the expression is exactly one axis; then which. */
+bool index_is_axis(const IndexExpr *e, int axes, int *axis);
+
+/* The index map of a MOVE op for one operand: `p`, a point of the result, becomes the operand's point. False if
+ * the operand cannot be read that way (a reshape that is no splitting of dims; too many guards). */
+typedef bool IndexMap(const Op *op, int operand, IndexPoint *p);
+
+IndexMap index_of_broadcast_in_dim, index_of_reshape, index_of_transpose, index_of_slice, index_of_pad,
+    index_of_concatenate, index_of_reverse;
+
+#endif

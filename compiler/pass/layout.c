@@ -1,0 +1,83 @@
+/* layout: the physical dim order of parameters.
+ *
+ * A contraction's kernel wants the operand that is spread over vector lanes (its N side) to be contiguous
+ * along N. For a weight stored [out, in] that is so when an input gradient is computed, but not in the
+ * forward pass, and at batch 1 the forward pass is bound by reading just this memory in order. So each
+ * matrix parameter is stored in the order that most of its uses want, counted over all exported
+ * functions; loading, saving and looking at it keep the logical order. What belongs to a parameter
+ * element by element (optimiser state) follows it, so that the update stays one contiguous pass. */
+#include "ops/ops.h"
+#include "pass/pass.h"
+
+/* Whether the free dims of the operand come after its contracted ones in a row-major layout, i.e. whether the
+ * lanes would run along contiguous memory. */
+static bool free_dim_is_last(const Op *op, bool lhs, int rank) {
+    int n;
+    const int64_t *contract = op_ints(op, lhs ? "lhs_contract" : "rhs_contract", &n);
+    for (int i = 0; i < n; i++)
+        if (contract[i] == rank - 1) return false;
+    return true;
+}
+
+/* The parameter behind an operand, looking through a transposition. */
+static Var *var_behind(const Func *f, const Value *v, bool *transposed) {
+    *transposed = false;
+    while (v->op && v->op->info->kind == KIND_MOVE && v->op->operand_count == 1 && v->type.rank == 2 &&
+           v->op->operands[0]->type.rank == 2) {
+        const Value *x = v->op->operands[0];
+        if (op_attr(v->op, "permutation")) *transposed = !*transposed;
+        v = x;
+    }
+    if (v->op || v->region != f->body) return NULL;
+    const Port *port = &f->inputs.at[v->index];
+    return port->kind == PORT_VAR && port->var->type.rank == 2 ? port->var : NULL;
+}
+
+typedef struct Votes {
+    const Func *func;
+    int *swapped, *kept;       /* by var id: uses that want the dims swapped, or as they are */
+} Votes;
+
+static void vote(void *user, Op *op) {
+    Votes *votes = user;
+    if (op->info->kind != KIND_CONTRACT) return;
+    for (int side = 0; side < 2; side++) {
+        bool transposed;
+        Var *var = var_behind(votes->func, op->operands[side], &transposed);
+        if (!var) continue;
+        bool contiguous = free_dim_is_last(op, side == 0, 2) != transposed;
+        ++*(contiguous ? &votes->kept[var->id] : &votes->swapped[var->id]);
+    }
+}
+
+/* The parameter whose update reads a slot of the same shape: by name, "<parameter>.<...>". */
+static const Var *owner_of_slot(const Module *m, const Var *slot) {
+    const Var *best = NULL;
+    for (int i = 0; i < m->vars.n; i++) {
+        const Var *p = m->vars.at[i];
+        size_t n = strlen(p->name);
+        if (p->kind == VAR_PARAM && p->type.rank == slot->type.rank && !strncmp(p->name, slot->name, n) &&
+            slot->name[n] == '.' && shape_equal(2, p->type.shape, 2, slot->type.shape))
+            best = p;
+    }
+    return best;
+}
+
+void pass_layout(PassContext *c, Module *m) {
+    Votes votes = {.swapped = arena_array(c->scratch, int, m->vars.n + 1), .kept = arena_array(c->scratch, int, m->vars.n + 1)};
+    for (int i = 0; i < m->funcs.n; i++) {
+        votes.func = m->funcs.at[i];
+        region_walk(votes.func->body, vote, &votes);
+    }
+    for (int i = 0; i < m->vars.n; i++) {
+        Var *v = m->vars.at[i];
+        if (v->kind != VAR_PARAM || votes.swapped[v->id] <= votes.kept[v->id]) continue;
+        v->order[0] = 1;
+        v->order[1] = 0;
+    }
+    for (int i = 0; i < m->vars.n; i++) {
+        Var *v = m->vars.at[i];
+        const Var *owner = v->kind == VAR_SLOT && v->type.rank == 2 ? owner_of_slot(m, v) : NULL;
+        if (owner) memcpy(v->order, owner->order, sizeof v->order);
+    }
+}

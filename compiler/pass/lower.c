@@ -1,0 +1,340 @@
+/* lower: see lower.h. For each function: a buffer for every value that fusions exchange, a kernel for
+ * every fusion, and an order of steps.
+ *
+ * Writing variables in place. A new version of a variable is written straight into its memory where that
+ * is safe: every other step that reads the old version can run before the writer, the writer itself reads
+ * it only at the very element it writes, and every check of indices that can fail can run before. Where
+ * not, the version is made in the workspace and copied at the end. So a failing call changes nothing, and
+ * an optimiser's update costs no copy. */
+#include "pass/lower.h"
+
+#include "ops/index_map.h"
+
+typedef struct Draft {
+    PlanStep step;
+    uint64_t *after;           /* bit set of drafts that must run before (transitively closed) */
+    VEC(int) reads, writes;    /* PlanBufs */
+} Draft;
+
+typedef struct Orderer {
+    Lowering *l;
+    VEC(Draft) drafts;
+    int words;
+} Orderer;
+
+/* ------------------------------------------------------------------------------ buffers */
+
+int plan_add_buf(Lowering *l, PlanBuf b) {
+    vec_push(l->arena, &l->plan->bufs, b);
+    return l->plan->bufs.n - 1;
+}
+
+void plan_strides(DimTable *dims, const PlanBuf *b, Type t, Dim *strides) {
+    Dim s = dim_const(dims, 1);
+    for (int i = t.rank - 1; i >= 0; i--) {
+        int d = b->place == PLACE_VAR ? b->var->order[i] : i;
+        strides[d] = s;
+        s = dim_mul(dims, s, t.shape[d]);
+    }
+}
+
+static PlanBuf buf_for(Lowering *l, BufPlace place, const Value *v, const char *name) {
+    Dim elements = type_elements(&l->m->dims, v->type);
+    return (PlanBuf){.place = place, .dtype = v->type.dtype, .elements = elements, .name = name ? name : "",
+                     .bytes = elements->upper * dtype_bytes(v->type.dtype), .alias = -1};
+}
+
+static void place_inputs(Lowering *l) {
+    for (int i = 0, arg = 0; i < l->func->inputs.n; i++) {
+        const Port *port = &l->func->inputs.at[i];
+        static const BufPlace places[] = {[PORT_ARG] = PLACE_ARG, [PORT_VAR] = PLACE_VAR, [PORT_SEED] = PLACE_SEED,
+                                          [PORT_COUNT] = PLACE_COUNT};
+        PlanBuf b = buf_for(l, places[port->kind], l->func->body->params.at[i], port->var ? port->var->name : port->name);
+        b.var = port->var;
+        if (port->kind == PORT_ARG) b.index = arg++;
+        l->buf_of[l->func->body->params.at[i]->id] = plan_add_buf(l, b);
+    }
+}
+
+/* The buffer of a result of a fusion: the caller's if it is a result, else the workspace. In-place updates
+ * are decided later. */
+static void place_outputs(Lowering *l) {
+    Region *body = l->func->body;
+    for (int i = 0, result = 0; i < body->yields.n; i++) {
+        Value *v = body->yields.at[i];
+        if (l->func->results.at[i].var) continue;
+        PlanBuf b = buf_for(l, PLACE_RESULT, v, l->func->results.at[i].name);
+        b.index = result++;
+        int buf = plan_add_buf(l, b);
+        if (l->buf_of[v->id] < 0) l->buf_of[v->id] = buf;
+    }
+    for (int i = 0; i < body->ops.n; i++)
+        for (int j = 0; j < body->ops.at[i]->result_count; j++) {
+            Value *v = &body->ops.at[i]->results[j];
+            if (l->buf_of[v->id] < 0) l->buf_of[v->id] = plan_add_buf(l, buf_for(l, PLACE_ARENA, v, v->name));
+        }
+}
+
+static int find_var_buf(Lowering *l, Var *var, const Value *v) {
+    for (int i = 0; i < l->plan->bufs.n; i++)
+        if (l->plan->bufs.at[i].place == PLACE_VAR && l->plan->bufs.at[i].var == var) return i;
+    PlanBuf b = buf_for(l, PLACE_VAR, v, var->name);
+    b.var = var;
+    return plan_add_buf(l, b);
+}
+
+/* -------------------------------------------------------------------------------- order */
+
+static bool runs_before(const Orderer *o, int first, int then) {
+    return o->drafts.at[then].after[first / 64] >> (first % 64) & 1;
+}
+
+/* Makes `then` wait for `first` and all that waits for `then` too. */
+static void add_edge(Orderer *o, int first, int then) {
+    if (runs_before(o, first, then)) return;
+    uint64_t *add = arena_array(o->l->scratch, uint64_t, o->words);
+    for (int w = 0; w < o->words; w++) add[w] = o->drafts.at[first].after[w];
+    add[first / 64] |= (uint64_t)1 << (first % 64);
+    for (int d = 0; d < o->drafts.n; d++)
+        if (d == then || runs_before(o, then, d))
+            for (int w = 0; w < o->words; w++) o->drafts.at[d].after[w] |= add[w];
+}
+
+static bool in_list(const int *list, int n, int x) {
+    for (int i = 0; i < n; i++)
+        if (list[i] == x) return true;
+    return false;
+}
+
+static void add_data_edges(Orderer *o) {
+    int *writer = arena_array(o->l->scratch, int, o->l->plan->bufs.n);
+    for (int b = 0; b < o->l->plan->bufs.n; b++) writer[b] = -1;
+    for (int d = 0; d < o->drafts.n; d++)
+        for (int i = 0; i < o->drafts.at[d].writes.n; i++) writer[o->drafts.at[d].writes.at[i]] = d;
+    for (int d = 0; d < o->drafts.n; d++)
+        for (int i = 0; i < o->drafts.at[d].reads.n; i++) {
+            int w = writer[o->drafts.at[d].reads.at[i]];
+            if (w >= 0 && w != d) add_edge(o, w, d);
+        }
+}
+
+/* ------------------------------------------------------------------------------- checks */
+
+/* A gather's indices lie in memory: the value, through relabellings, broadcasts and the like. */
+static Value *memory_source(Value *v) {
+    while (v->op && v->op->info->kind == KIND_MOVE) v = v->op->operands[0];
+    return v->op ? NULL : v;
+}
+
+static void add_check(Orderer *o, const Op *fusion, const Op *op) {
+    Lowering *l = o->l;
+    Value *source = memory_source(op->operands[1]);
+    if (!source) return;
+    Dim limit = op->operands[0]->type.shape[op_int(op, "axis")];
+    int buf = l->buf_of[fusion->operands[source->index]->id];
+    for (int d = 0; d < o->drafts.n; d++) {
+        const PlanStep *s = &o->drafts.at[d].step;
+        if (s->kind == STEP_CHECK && s->bufs[0] == buf && s->limit == limit) return;
+    }
+    const Attr *what = op_attr(op, "what");
+    Draft draft = {.step = {.kind = STEP_CHECK, .limit = limit, .span = op->span,
+                            .what = what ? what->text : l->plan->bufs.at[buf].name}};
+    draft.step.bufs = arena_copy(l->arena, &buf, sizeof buf);
+    vec_push(l->scratch, &draft.reads, buf);
+    vec_push(l->scratch, &o->drafts, draft);
+}
+
+static void add_checks(Orderer *o, const Op *fusion) {
+    const Region *body = fusion->regions[0];
+    for (int i = 0; i < body->ops.n; i++)
+        if (body->ops.at[i]->info->kind == KIND_INDEX) add_check(o, fusion, body->ops.at[i]);
+}
+
+/* ------------------------------------------------------------------------ kernels and copies */
+
+/* Reads and writes of a fusion, known before its kernel is built. */
+static void draft_fusion(Orderer *o, Op *fusion) {
+    Lowering *l = o->l;
+    Draft d = {.step = {.kind = STEP_KERNEL, .span = fusion->span}};
+    for (int i = 0; i < fusion->operand_count; i++) vec_push(l->scratch, &d.reads, l->buf_of[fusion->operands[i]->id]);
+    for (int i = 0; i < fusion->result_count; i++) vec_push(l->scratch, &d.writes, l->buf_of[fusion->results[i].id]);
+    vec_push(l->scratch, &o->drafts, d);
+}
+
+static int draft_copy(Orderer *o, int to, int from) {
+    Lowering *l = o->l;
+    Draft d = {.step = {.kind = STEP_COPY}};
+    int bufs[2] = {to, from};
+    d.step.bufs = arena_copy(l->arena, bufs, sizeof bufs);
+    vec_push(l->scratch, &d.reads, from);
+    vec_push(l->scratch, &d.writes, to);
+    if (o->words) d.after = arena_array(l->scratch, uint64_t, o->words);
+    vec_push(l->scratch, &o->drafts, d);
+    return o->drafts.n - 1;
+}
+
+/* Results that are an input, or another result too, are copied. */
+static void draft_result_copies(Orderer *o) {
+    Lowering *l = o->l;
+    for (int i = 0, result = 0; i < l->func->body->yields.n; i++) {
+        if (l->func->results.at[i].var) continue;
+        int own = -1, have = l->buf_of[l->func->body->yields.at[i]->id];
+        for (int b = 0; b < l->plan->bufs.n; b++)
+            if (l->plan->bufs.at[b].place == PLACE_RESULT && l->plan->bufs.at[b].index == result) own = b;
+        result++;
+        if (have != own) draft_copy(o, own, have);
+    }
+}
+
+/* ---------------------------------------------------------------------- in-place updates */
+
+/* Whether the kernel, writing `buf` at one access, reads it only there and not after having written it. */
+static bool reads_only_what_it_writes(const LoweredKernel *lk, int buf) {
+    const Kernel *k = lk->kernel;
+    int own = -1, store = -1, stage = -1;
+    for (int i = 0; i < lk->bufs.n; i++)
+        if (lk->bufs.at[i] == buf) own = i;
+    for (int s = 0; s < k->stages.n; s++)
+        for (int i = 0; i < k->stages.at[s].stores.n; i++)
+            if (k->accesses.at[k->stages.at[s].stores.at[i].access].buf == own) {
+                store = k->stages.at[s].stores.at[i].access;
+                stage = s;
+            }
+    for (int i = 0; i < k->nodes.n; i++) {
+        const KNode *n = &k->nodes.at[i];
+        if (n->kind == NODE_LOAD && k->accesses.at[n->access].buf == own && n->access != store) return false;
+        if (n->kind == NODE_LOAD && n->access == store && (i == k->a || i == k->b)) return false;
+    }
+    return stage == k->stages.n - 1 || k->form == KERNEL_CONTRACT;
+}
+
+/* Tries to let the writer of update value v write var's memory. */
+static bool update_in_place(Orderer *o, Op *fusion, int writer, const Value *v, Var *var) {
+    Lowering *l = o->l;
+    int old = l->buf_of[v->id], to = find_var_buf(l, var, v);
+    for (int d = 0; d < o->drafts.n; d++) {
+        bool reads = in_list(o->drafts.at[d].reads.at, o->drafts.at[d].reads.n, to);
+        if (d != writer && (reads || o->drafts.at[d].step.kind == STEP_CHECK) && runs_before(o, writer, d)) return false;
+    }
+    l->buf_of[v->id] = to;
+    LoweredKernel trial = {0};
+    int bufs = l->plan->bufs.n;
+    bool fits = lower_fusion(l, fusion, &trial) && reads_only_what_it_writes(&trial, to);
+    l->plan->bufs.n = bufs;
+    if (!fits) {
+        l->buf_of[v->id] = old;
+        return false;
+    }
+    for (int d = 0; d < o->drafts.n; d++) {
+        bool reads = in_list(o->drafts.at[d].reads.at, o->drafts.at[d].reads.n, to);
+        if (d != writer && (reads || o->drafts.at[d].step.kind == STEP_CHECK)) add_edge(o, d, writer);
+    }
+    Draft *w = &o->drafts.at[writer];
+    for (int i = 0; i < w->writes.n; i++)
+        if (w->writes.at[i] == old) w->writes.at[i] = to;
+    for (int d = 0; d < o->drafts.n; d++)
+        for (int i = 0; i < o->drafts.at[d].reads.n; i++)
+            if (o->drafts.at[d].reads.at[i] == old) o->drafts.at[d].reads.at[i] = to;
+    return true;
+}
+
+/* A copy into a variable runs after everything that reads the old version and after every check. */
+static void copy_update(Orderer *o, const Value *v, Var *var) {
+    int to = find_var_buf(o->l, var, v), from = o->l->buf_of[v->id];
+    if (to == from) return;
+    int copy = draft_copy(o, to, from);
+    for (int d = 0; d < copy; d++) {
+        bool writes = in_list(o->drafts.at[d].writes.at, o->drafts.at[d].writes.n, from);
+        bool reads = in_list(o->drafts.at[d].reads.at, o->drafts.at[d].reads.n, to);
+        if (writes || reads || o->drafts.at[d].step.kind == STEP_CHECK) add_edge(o, d, copy);
+    }
+}
+
+static void place_updates(Orderer *o) {
+    Lowering *l = o->l;
+    Region *body = l->func->body;
+    bool *copied = arena_array(l->scratch, bool, body->yields.n + 1);
+    for (int i = 0; i < body->yields.n; i++) {
+        Value *v = body->yields.at[i];
+        if (!l->func->results.at[i].var) continue;
+        bool own = v->op && l->plan->bufs.at[l->buf_of[v->id]].place == PLACE_ARENA;
+        int writer = -1;
+        for (int j = 0; own && j < body->ops.n; j++)
+            if (body->ops.at[j] == v->op) writer = j;
+        copied[i] = writer < 0 || !update_in_place(o, v->op, writer, v, l->func->results.at[i].var);
+    }
+    for (int i = 0; i < body->yields.n; i++)
+        if (copied[i]) copy_update(o, body->yields.at[i], l->func->results.at[i].var);
+}
+
+/* -------------------------------------------------------------------------------- emission */
+
+static bool finish_kernel(Lowering *l, Op *fusion, PlanStep *step) {
+    LoweredKernel lk = {0};
+    if (!lower_fusion(l, fusion, &lk)) return false;
+    lower_normalize(l, lk.kernel);
+    lower_intern(l, &lk);
+    step->kernel = lk.kernel;
+    step->bufs = lk.bufs.at;
+    step->dims = lk.dims.at;
+    step->flops = lk.flops;
+    return true;
+}
+
+/* Steps in an order that respects `after`, as drafted where it leaves a choice. */
+static void emit_steps(Orderer *o) {
+    uint64_t *ran = arena_array(o->l->scratch, uint64_t, o->words + 1);
+    for (int done = 0, d = 0; done < o->drafts.n; d++) {
+        bool ready = !(ran[d / 64] >> (d % 64) & 1);
+        for (int w = 0; ready && w < o->words; w++) ready = !(o->drafts.at[d].after[w] & ~ran[w]);
+        if (!ready) continue;
+        ran[d / 64] |= (uint64_t)1 << (d % 64);
+        vec_push(o->l->arena, &o->l->plan->steps, o->drafts.at[d].step);
+        done++;
+        d = -1;
+    }
+}
+
+static bool lower_func(Lowering *l, Func *func) {
+    l->func = func;
+    l->plan = arena_new(l->arena, Plan);
+    l->plan->func = func;
+    int values = graph_number(func);
+    l->buf_of = arena_array(l->scratch, int, values + 1);
+    l->memo = arena_alloc(l->scratch, sizeof *l->memo * (size_t)(values + 1));
+    for (int i = 0; i < values; i++) l->buf_of[i] = -1;
+    place_inputs(l);
+    place_outputs(l);
+    Orderer o = {.l = l};
+    Region *body = func->body;
+    for (int i = 0; i < body->ops.n; i++) draft_fusion(&o, body->ops.at[i]);
+    for (int i = 0; i < body->ops.n; i++) add_checks(&o, body->ops.at[i]);
+    draft_result_copies(&o);
+    o.words = (o.drafts.n + body->yields.n) / 64 + 1;
+    for (int d = 0; d < o.drafts.n; d++) o.drafts.at[d].after = arena_array(l->scratch, uint64_t, o.words);
+    add_data_edges(&o);
+    place_updates(&o);
+    bool ok = true;
+    for (int i = 0; i < body->ops.n; i++) ok &= finish_kernel(l, body->ops.at[i], &o.drafts.at[i].step);
+    emit_steps(&o);
+    return ok;
+}
+
+KModule *lower_module(PassContext *c, Module *m) {
+    Lowering l = {.m = m, .arena = c->arena, .scratch = c->scratch, .diags = c->diags};
+    l.km = arena_new(c->arena, KModule);
+    l.km->graph = m;
+    l.km->arena = c->arena;
+    dim_table_init(&l.km->dims, c->arena, m->names);
+    intern_init(&l.structures, c->scratch);
+    bool ok = true;
+    for (int i = 0; i < m->funcs.n; i++) {
+        ok &= lower_func(&l, m->funcs.at[i]);
+        vec_push(c->arena, &l.km->plans, l.plan);
+    }
+    if (m->init) {
+        ok &= lower_func(&l, m->init);
+        l.km->init = l.plan;
+    }
+    return ok ? l.km : NULL;
+}

@@ -1,0 +1,491 @@
+/* lower_kernel: one fusion becomes one kernel.
+ *
+ * In: the fusion's region, a handful of operations. Out: axes, accesses and scalar nodes. Values are
+ * lowered on demand: node_at(value, point) gives the node that computes the value's element at a point
+ * that is affine in the kernel's axes. Index maps only change the point, so they leave no trace; operands
+ * become loads; reductions and the contraction are read where they are complete. */
+#include "ops/index_map.h"
+#include "pass/lower.h"
+
+#include <stdlib.h>
+
+struct Memo {
+    Memo *next;
+    IndexPoint point;
+    int guard, node;
+};
+
+typedef struct ReductionOf {
+    const Op *op;
+    int reduction;
+} ReductionOf;
+
+typedef struct Maker {
+    Lowering *l;
+    const Op *fusion;
+    Region *body;
+    Kernel *k;
+    LoweredKernel *to;
+    DimTable *dims;
+    Arena *scratch;
+    int axes;
+    Type domain;               /* LOOPS: S */
+    unsigned inner;            /* LOOPS: reduced axes of S */
+    const Op *contraction;
+    VEC(ReductionOf) reductions;
+    int *level;                /* by node: the first stage in which it is known */
+    bool failed;
+} Maker;
+
+static int node_at(Maker *k, Value *v, const IndexPoint *p, int guard);
+
+/* -------------------------------------------------------------------------- small pieces */
+
+static int add_node(Maker *m, KNode n) {
+    vec_push(m->l->arena, &m->k->nodes, n);
+    return m->k->nodes.n - 1;
+}
+
+static KNode blank_node(KNodeKind kind, DType t) {
+    return (KNode){.kind = kind, .dtype = t, .args = {-1, -1, -1}, .access = -1, .guard = -1, .axis = -1, .reduction = -1};
+}
+
+static int const_node(Maker *m, DType t, double value) {
+    for (int i = 0; i < m->k->nodes.n; i++) {
+        const KNode *n = &m->k->nodes.at[i];
+        if (n->kind == NODE_CONST && n->dtype == t && !memcmp(&n->value, &value, sizeof value)) return i;
+    }
+    KNode n = blank_node(NODE_CONST, t);
+    n.value = value;
+    return add_node(m, n);
+}
+
+static int map_node(Maker *m, MapFn f, DType t, int a, int b, int c) {
+    KNode n = blank_node(NODE_MAP, t);
+    n.map = f;
+    n.args[0] = a;
+    n.args[1] = b;
+    n.args[2] = c;
+    return add_node(m, n);
+}
+
+static int dim_node(Maker *m, Dim d, DType t) {
+    if (dim_is_const(d)) return const_node(m, t, (double)dim_value(d));
+    KNode n = blank_node(NODE_DIM, t);
+    n.dim = d;
+    return add_node(m, n);
+}
+
+static int axis_node(Maker *m, int axis) {
+    for (int i = 0; i < m->k->nodes.n; i++)
+        if (m->k->nodes.at[i].kind == NODE_AXIS && m->k->nodes.at[i].axis == axis) return i;
+    KNode n = blank_node(NODE_AXIS, DTYPE_I64);
+    n.axis = axis;
+    return add_node(m, n);
+}
+
+/* The value of an index expression as an i64. */
+static int index_node(Maker *m, const IndexExpr *e) {
+    int sum = -1;
+    for (int a = 0; a < m->axes; a++) {
+        if (dim_is(e->coeff[a], 0)) continue;
+        int term = axis_node(m, a);
+        if (!dim_is(e->coeff[a], 1)) term = map_node(m, MAP_multiply, DTYPE_I64, term, dim_node(m, e->coeff[a], DTYPE_I64), -1);
+        sum = sum < 0 ? term : map_node(m, MAP_add, DTYPE_I64, sum, term, -1);
+    }
+    if (e->node >= 0) {
+        int term = m->k->nodes.at[e->node].dtype == DTYPE_I64 ? e->node : map_node(m, MAP_convert, DTYPE_I64, e->node, -1, -1);
+        if (!dim_is(e->node_coeff, 1)) term = map_node(m, MAP_multiply, DTYPE_I64, term, dim_node(m, e->node_coeff, DTYPE_I64), -1);
+        sum = sum < 0 ? term : map_node(m, MAP_add, DTYPE_I64, sum, term, -1);
+    }
+    if (sum < 0) return dim_node(m, e->constant, DTYPE_I64);
+    if (dim_is(e->constant, 0)) return sum;
+    return map_node(m, MAP_add, DTYPE_I64, sum, dim_node(m, e->constant, DTYPE_I64), -1);
+}
+
+static int and_nodes(Maker *m, int a, int b) {
+    if (a < 0 || b < 0) return a < 0 ? b : a;
+    return map_node(m, MAP_and, DTYPE_BOOL, a, b, -1);
+}
+
+/* The conjunction of guards from `first` on, or -1. */
+static int guard_node(Maker *m, const IndexPoint *p, int first) {
+    int all = -1;
+    for (int i = first; i < p->guard_count; i++) {
+        const IndexGuard *g = &p->guards[i];
+        int x = index_node(m, &g->expr);
+        all = and_nodes(m, all, map_node(m, MAP_less_equal, DTYPE_BOOL, dim_node(m, g->low, DTYPE_I64), x, -1));
+        all = and_nodes(m, all, map_node(m, MAP_less, DTYPE_BOOL, x, dim_node(m, g->high, DTYPE_I64), -1));
+    }
+    return all;
+}
+
+/* ----------------------------------------------------------------------------- accesses */
+
+static int kernel_buf(Maker *m, int plan_buf, bool written) {
+    int i = 0;
+    while (i < m->to->bufs.n && m->to->bufs.at[i] != plan_buf) i++;
+    if (i == m->to->bufs.n) {
+        vec_push(m->l->arena, &m->to->bufs, plan_buf);
+        vec_push(m->l->arena, &m->k->bufs, (KBuf){m->l->plan->bufs.at[plan_buf].dtype, false});
+    }
+    if (written) m->k->bufs.at[i].written = true;
+    return i;
+}
+
+static bool access_equal(const Maker *m, const KAccess *a, const KAccess *b) {
+    if (a->buf != b->buf || a->offset != b->offset || a->index != b->index || a->index_stride != b->index_stride)
+        return false;
+    return !memcmp(a->strides, b->strides, sizeof *a->strides * (size_t)m->axes);
+}
+
+static int add_access(Maker *m, int plan_buf, bool written, const Dim *strides, const IndexPoint *p) {
+    IndexExpr sum = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
+    for (int d = 0; d < p->rank; d++) sum = index_add_scaled(m->dims, m->axes, &sum, &p->at[d], strides[d]);
+    KAccess a = {.buf = kernel_buf(m, plan_buf, written), .offset = sum.constant, .index = sum.node,
+                 .index_stride = sum.node_coeff};
+    a.strides = arena_copy(m->l->arena, sum.coeff, sizeof *sum.coeff * (size_t)m->axes);
+    for (int i = 0; i < m->k->accesses.n; i++)
+        if (access_equal(m, &a, &m->k->accesses.at[i])) return i;
+    vec_push(m->l->arena, &m->k->accesses, a);
+    return m->k->accesses.n - 1;
+}
+
+static int load_node(Maker *m, int plan_buf, const Dim *strides, const IndexPoint *p, int guard) {
+    int access = add_access(m, plan_buf, false, strides, p);
+    for (int i = 0; i < m->k->nodes.n; i++) {
+        const KNode *n = &m->k->nodes.at[i];
+        if (n->kind == NODE_LOAD && n->access == access && n->guard == guard) return i;
+    }
+    KNode n = blank_node(NODE_LOAD, m->l->plan->bufs.at[plan_buf].dtype);
+    n.access = access;
+    n.guard = guard;
+    return add_node(m, n);
+}
+
+static int fail(Maker *m, const Op *op, const char *why) {
+    if (!m->failed)
+        diag_report(m->l->diags, DL0701, op ? op->span : m->fusion->span, "`%s` cannot be compiled here: %s",
+                    op ? op->info->name : "fusion", why);
+    m->failed = true;
+    return const_node(m, DTYPE_F32, 0);
+}
+
+static int param_node(Maker *m, Value *v, const IndexPoint *p, int guard) {
+    Dim strides[MAX_RANK];
+    int buf = m->l->buf_of[m->fusion->operands[v->index]->id];
+    plan_strides(m->dims, &m->l->plan->bufs.at[buf], v->type, strides);
+    return load_node(m, buf, strides, p, guard);
+}
+
+/* ------------------------------------------------------------------------------- values */
+
+static void row_major(DimTable *dims, Type t, Dim *strides) {
+    Dim s = dim_const(dims, 1);
+    for (int d = t.rank - 1; d >= 0; d--) {
+        strides[d] = s;
+        s = dim_mul(dims, s, t.shape[d]);
+    }
+}
+
+/* A relabelling that no index map says: reads the operand's memory, which lies row-major. */
+static int relabel_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
+    Value *v = op->operands[0];
+    while (v->op && v->op->info->flags & OP_RELABELS) v = v->op->operands[0];
+    if (v->op) return fail(m, op, "its operand is not in memory");
+    Dim strides[MAX_RANK], given[MAX_RANK], compact[MAX_RANK];
+    int buf = m->l->buf_of[m->fusion->operands[v->index]->id];
+    plan_strides(m->dims, &m->l->plan->bufs.at[buf], v->type, given);
+    row_major(m->dims, v->type, compact);
+    for (int d = 0; d < v->type.rank; d++)
+        if (given[d] != compact[d] && !dim_is(v->type.shape[d], 1)) return fail(m, op, "its operand is laid out otherwise");
+    row_major(m->dims, op->results[0].type, strides);
+    return load_node(m, buf, strides, p, guard);
+}
+
+/* Operands are alternatives tried in order: each where its guards hold, the last one elsewhere. */
+static int move_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
+    int result = -1;
+    for (int i = op->operand_count - 1; i >= 0; i--) {
+        IndexPoint q = *p;
+        if (!op->info->index_map(op, i, &q))
+            return op->info->flags & OP_RELABELS ? relabel_node(m, op, p, guard) : fail(m, op, "its index map is not affine");
+        int own = guard_node(m, &q, p->guard_count);
+        q.guard_count = p->guard_count;
+        int value = node_at(m, op->operands[i], &q, and_nodes(m, guard, own));
+        if (result < 0 || own < 0) result = value;
+        else result = map_node(m, MAP_select, op->results[0].type.dtype, own, value, result);
+    }
+    return result;
+}
+
+static int literal_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
+    const Attr *values = op_attr(op, "values");
+    Type t = op->results[0].type;
+    if (!values) return const_node(m, t.dtype, op_float(op, "value"));
+    PlanBuf b = {.place = PLACE_CONST, .dtype = t.dtype, .data = values->floats, .name = "constant", .alias = -1,
+                 .elements = type_elements(m->dims, t), .bytes = values->n * dtype_bytes(t.dtype)};
+    Dim strides[MAX_RANK];
+    row_major(m->dims, t, strides);
+    return load_node(m, plan_add_buf(m->l, b), strides, p, guard);
+}
+
+static int leaf_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
+    DType t = op->results[0].type.dtype;
+    if (op->info->map == MAP_constant) return literal_node(m, op, p, guard);
+    if (op->info->map == MAP_dim_value) {
+        int n;
+        return dim_node(m, op_dims(op, "dims", &n)[0], t);
+    }
+    int index = index_node(m, &p->at[op_int(op, "axis")]);
+    return t == DTYPE_I64 ? index : map_node(m, MAP_convert, t, index, -1, -1);
+}
+
+static int map_value_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
+    if (op->operand_count == 0) return leaf_node(m, op, p, guard);
+    int args[3] = {-1, -1, -1};
+    for (int i = 0; i < op->operand_count; i++) args[i] = node_at(m, op->operands[i], p, guard);
+    int node = map_node(m, op->info->map, op->results[0].type.dtype, args[0], args[1], args[2]);
+    if (op_attr(op, "site")) {
+        m->k->nodes.at[node].site = (uint64_t)op_int(op, "site");
+        m->k->nodes.at[node].word = (int)op_int(op, "word");
+    }
+    return node;
+}
+
+static IndexPoint domain_point(const Maker *m) {
+    IndexPoint p = {.dims = m->dims, .axes = m->axes, .rank = m->domain.rank};
+    for (int d = 0; d < p.rank; d++) {
+        p.at[d] = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
+        if (!dim_is(m->domain.shape[d], 1)) p.at[d].coeff[d] = dim_const(m->dims, 1);
+    }
+    return p;
+}
+
+static int reduction_node(Maker *m, const Op *op) {
+    DType t = op->results[0].type.dtype;
+    int r = -1;
+    for (int i = 0; i < m->reductions.n; i++)
+        if (m->reductions.at[i].op == op) r = m->reductions.at[i].reduction;
+    if (r < 0) {
+        IndexPoint p = domain_point(m);
+        KReduction red = {.map = op->info->map, .dtype = t, .node = node_at(m, op->operands[0], &p, -1)};
+        if (op_attr(op, "axis")) {
+            red.arg = true;
+            red.arg_axis = (int)op_int(op, "axis");
+        }
+        r = m->k->reductions.n;
+        vec_push(m->l->arena, &m->k->reductions, red);
+        vec_push(m->scratch, &m->reductions, (ReductionOf){op, r});
+    }
+    KNode n = blank_node(NODE_REDUCED, t);
+    n.reduction = r;
+    return add_node(m, n);
+}
+
+/* operand[.., index, ..]: the index is a node; its range was checked by a step before. */
+static int gather_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
+    int64_t axis = op_int(op, "axis"), batch = op_int(op, "batch");
+    Value *x = op->operands[0], *index = op->operands[1];
+    IndexPoint at = *p, from = *p;
+    at.rank = index->type.rank;
+    for (int d = 0; d < at.rank; d++) at.at[d] = d < batch ? p->at[d] : p->at[axis + d - batch];
+    from.rank = x->type.rank;
+    for (int d = (int)axis + 1; d < x->type.rank; d++) from.at[d] = p->at[d - 1 + at.rank - batch];
+    from.at[axis] = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
+    from.at[axis].node = node_at(m, index, &at, guard);
+    from.at[axis].node_coeff = dim_const(m->dims, 1);
+    return node_at(m, x, &from, guard);
+}
+
+static int make_node(Maker *m, Value *v, const IndexPoint *p, int guard) {
+    if (!v->op) return param_node(m, v, p, guard);
+    switch (v->op->info->kind) {
+    case KIND_MAP: return map_value_node(m, v->op, p, guard);
+    case KIND_MOVE: return move_node(m, v->op, p, guard);
+    case KIND_REDUCE: return reduction_node(m, v->op);
+    case KIND_CONTRACT: return add_node(m, blank_node(NODE_SUM, v->type.dtype));
+    case KIND_INDEX: return gather_node(m, v->op, p, guard);
+    default: return fail(m, v->op, "no kernel form holds it");
+    }
+}
+
+static bool same_point(const Maker *m, const IndexPoint *a, const IndexPoint *b) {
+    if (a->rank != b->rank) return false;
+    for (int d = 0; d < a->rank; d++)
+        if (!index_expr_equal(&a->at[d], &b->at[d], m->axes)) return false;
+    return true;
+}
+
+static int node_at(Maker *m, Value *v, const IndexPoint *p, int guard) {
+    for (Memo *o = m->l->memo[v->id]; o; o = o->next)
+        if (o->guard == guard && same_point(m, &o->point, p)) return o->node;
+    int node = make_node(m, v, p, guard);
+    Memo *o = arena_new(m->scratch, Memo);
+    *o = (Memo){m->l->memo[v->id], *p, guard, node};
+    m->l->memo[v->id] = o;
+    return node;
+}
+
+/* --------------------------------------------------------------------------- the two forms */
+
+static void add_axis(Maker *m, AxisRole role, Dim extent) {
+    vec_push(m->l->arena, &m->k->axes, (KAxis){role, extent});
+    m->axes++;
+}
+
+static void find_domain(Maker *m) {
+    m->domain = m->body->yields.at[0]->type;
+    for (int i = 0; i < m->body->ops.n; i++) {
+        Op *op = m->body->ops.at[i];
+        if (op->info->kind == KIND_CONTRACT) {
+            m->contraction = op;
+            m->domain = op->results[0].type;
+            return;
+        }
+        if (op->info->kind != KIND_REDUCE) continue;
+        m->domain = op->operands[0]->type;
+        m->inner = 0;
+        int n = 0;
+        if (op_attr(op, "axis")) m->inner = 1u << op_int(op, "axis");
+        const int64_t *axes = m->inner ? NULL : op_ints(op, "axes", &n);
+        for (int a = 0; a < n; a++) m->inner |= 1u << axes[a];
+        return;
+    }
+}
+
+/* The point of an output: its dims are all axes of the domain, or the outer ones. */
+static IndexPoint output_point(const Maker *m, Type t) {
+    IndexPoint p = domain_point(m);
+    if (shape_equal(t.rank, t.shape, m->domain.rank, m->domain.shape)) return p;
+    IndexPoint rows = p;
+    rows.rank = 0;
+    for (int d = 0; d < m->domain.rank; d++)
+        if (!(m->inner >> d & 1)) rows.at[rows.rank++] = p.at[d];
+    return rows;
+}
+
+static KStore output_store(Maker *m, int output) {
+    Value *v = m->body->yields.at[output];
+    const Value *result = &m->fusion->results[output];
+    int buf = m->l->buf_of[result->id];
+    IndexPoint p = output_point(m, v->type);
+    int node = node_at(m, v, &p, -1);
+    Dim strides[MAX_RANK];
+    plan_strides(m->dims, &m->l->plan->bufs.at[buf], v->type, strides);
+    return (KStore){add_access(m, buf, true, strides, &p), node};
+}
+
+/* Which stage first knows a node: 0 without reductions, else one after those it needs. */
+static int node_level(Maker *m, int node) {
+    if (m->level[node] >= 0) return m->level[node];
+    const KNode *n = &m->k->nodes.at[node];
+    int level = 0;
+    if (n->kind == NODE_REDUCED) level = node_level(m, m->k->reductions.at[n->reduction].node) + 1;
+    int needs[5] = {n->args[0], n->args[1], n->args[2], n->guard, n->kind == NODE_LOAD ? m->k->accesses.at[n->access].index : -1};
+    for (int i = 0; i < 5; i++) {
+        int other = needs[i] < 0 ? 0 : node_level(m, needs[i]);
+        if (other > level) level = other;
+    }
+    return m->level[node] = level;
+}
+
+static bool sweeps_inner(const Maker *m, const KStore *s) {
+    for (int a = 0; a < m->axes; a++)
+        if (m->k->axes.at[a].role == AXIS_INNER && !dim_is(m->k->accesses.at[s->access].strides[a], 0)) return true;
+    return false;
+}
+
+/* Stages: at each level first what sweeps the inner axes, then what is stored once a row. */
+static void make_stages(Maker *m, const KStore *stores, int count) {
+    m->level = arena_array(m->scratch, int, m->k->nodes.n);
+    for (int i = 0; i < m->k->nodes.n; i++) m->level[i] = -1;
+    int last = 0;
+    for (int i = 0; i < count; i++) last = node_level(m, stores[i].node) > last ? m->level[stores[i].node] : last;
+    for (int level = 0; level <= last; level++) {
+        KStage rows = {.inner = false}, sweep = {.inner = true};
+        for (int i = 0; i < count; i++) {
+            if (m->level[stores[i].node] != level) continue;
+            if (sweeps_inner(m, &stores[i])) vec_push(m->l->arena, &sweep.stores, stores[i]);
+            else vec_push(m->l->arena, &rows.stores, stores[i]);
+        }
+        for (int r = 0; r < m->k->reductions.n; r++)
+            if (node_level(m, m->k->reductions.at[r].node) == level) vec_push(m->l->arena, &sweep.reductions, r);
+        if (rows.stores.n) vec_push(m->l->arena, &m->k->stages, rows);
+        if (sweep.stores.n || sweep.reductions.n) vec_push(m->l->arena, &m->k->stages, sweep);
+    }
+}
+
+static void make_loops(Maker *m) {
+    for (int d = 0; d < m->domain.rank; d++)
+        add_axis(m, m->inner >> d & 1 ? AXIS_INNER : AXIS_OUTER, m->domain.shape[d]);
+    int n = m->body->yields.n;
+    KStore *stores = arena_array(m->scratch, KStore, n);
+    for (int i = 0; i < n; i++) stores[i] = output_store(m, i);
+    make_stages(m, stores, n);
+}
+
+/* Axes of the result come first (batch, lhs free, rhs free), as the result's dims are; then K. */
+static void make_contraction(Maker *m) {
+    const Op *op = m->contraction;
+    int batch, contract;
+    const int64_t *lhs_batch = op_ints(op, "lhs_batch", &batch), *rhs_batch = op_ints(op, "rhs_batch", &batch);
+    const int64_t *lhs_k = op_ints(op, "lhs_contract", &contract), *rhs_k = op_ints(op, "rhs_contract", &contract);
+    Value *lhs = op->operands[0], *rhs = op->operands[1];
+    int lhs_free = lhs->type.rank - batch - contract, result_rank = op->results[0].type.rank;
+    for (int d = 0; d < result_rank; d++)
+        add_axis(m, d < batch ? AXIS_BATCH : d < batch + lhs_free ? AXIS_M : AXIS_N, op->results[0].type.shape[d]);
+    for (int d = 0; d < contract; d++) add_axis(m, AXIS_K, lhs->type.shape[lhs_k[d]]);
+    IndexPoint at[2];
+    for (int side = 0; side < 2; side++) {
+        const Value *x = side ? rhs : lhs;
+        const int64_t *bs = side ? rhs_batch : lhs_batch, *ks = side ? rhs_k : lhs_k;
+        int axis_of[MAX_RANK], next = side ? batch + lhs_free : batch;
+        for (int d = 0; d < x->type.rank; d++) axis_of[d] = -1;
+        for (int d = 0; d < batch; d++) axis_of[bs[d]] = d;
+        for (int d = 0; d < contract; d++) axis_of[ks[d]] = result_rank + d;
+        at[side] = (IndexPoint){.dims = m->dims, .axes = m->axes, .rank = x->type.rank};
+        for (int d = 0; d < x->type.rank; d++) {
+            at[side].at[d] = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
+            int axis = axis_of[d] >= 0 ? axis_of[d] : next++;
+            if (!dim_is(x->type.shape[d], 1)) at[side].at[d].coeff[axis] = dim_const(m->dims, 1);
+        }
+    }
+    m->k->a = node_at(m, lhs, &at[0], -1);
+    m->k->b = node_at(m, rhs, &at[1], -1);
+    m->k->acc = op->results[0].type.dtype;
+    KStage stage = {.inner = false};
+    for (int i = 0; i < m->body->yields.n; i++) vec_push(m->l->arena, &stage.stores, output_store(m, i));
+    vec_push(m->l->arena, &m->k->stages, stage);
+}
+
+static double count_flops(const Maker *m) {
+    double points = 1, work = m->contraction ? 2 : 0;
+    for (int a = 0; a < m->axes; a++) points *= (double)m->k->axes.at[a].extent->upper;
+    for (int i = 0; i < m->k->nodes.n; i++)
+        if (m->k->nodes.at[i].kind == NODE_MAP && !m->contraction) work++;
+    return points * (work ? work + m->k->reductions.n : 1);
+}
+
+/* A fusion may be lowered twice: on trial for writing in place, and for good. */
+static void forget_nodes(Lowering *l, const Region *body) {
+    for (int i = 0; i < body->params.n; i++) l->memo[body->params.at[i]->id] = NULL;
+    for (int i = 0; i < body->ops.n; i++)
+        for (int j = 0; j < body->ops.at[i]->result_count; j++) l->memo[body->ops.at[i]->results[j].id] = NULL;
+}
+
+bool lower_fusion(Lowering *l, const Op *fusion, LoweredKernel *to) {
+    Maker m = {.l = l, .fusion = fusion, .body = fusion->regions[0], .to = to, .dims = &l->m->dims, .scratch = l->scratch};
+    m.k = arena_new(l->arena, Kernel);
+    forget_nodes(l, m.body);
+    m.k->a = m.k->b = -1;
+    find_domain(&m);
+    m.k->form = m.contraction ? KERNEL_CONTRACT : KERNEL_LOOPS;
+    /* Points carry as many coefficients as there are axes; those are known before any node is made. */
+    if (m.contraction) make_contraction(&m);
+    else make_loops(&m);
+    to->kernel = m.k;
+    to->flops = count_flops(&m);
+    to->span = fusion->span;
+    return !m.failed;
+}
