@@ -126,7 +126,7 @@ LLVMValueRef emit_fma(Emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c) {
 
 LLVMValueRef emit_element_pointer(Emit *e, DType t, LLVMValueRef base, LLVMValueRef index) {
     if (is_int(index, 0)) return base;
-    return LLVMBuildInBoundsGEP2(e->at, emit_memory_type(e, t), base, &index, 1, "");
+    return LLVMBuildGEP2(e->at, emit_memory_type(e, t), base, &index, 1, "");
 }
 
 /* Between the forms in memory and in registers: they differ for bool alone. */
@@ -185,7 +185,7 @@ void emit_store(Emit *e, DType t, int lanes, LLVMValueRef pointer, LLVMValueRef 
 
 /* A vector of pointers to element index[lane]. */
 static LLVMValueRef lane_pointers(Emit *e, DType t, LLVMValueRef base, LLVMValueRef index) {
-    return LLVMBuildInBoundsGEP2(e->at, emit_memory_type(e, t), base, &index, 1, "");
+    return LLVMBuildGEP2(e->at, emit_memory_type(e, t), base, &index, 1, "");
 }
 
 static LLVMValueRef all_lanes(const Emit *e, int lanes) { return constant_splat(LLVMConstInt(e->i1, 1, false), lanes); }

@@ -45,7 +45,8 @@ LLVMValueRef emit_min(Emit *e, LLVMValueRef a, LLVMValueRef b);     /* signed i6
 LLVMValueRef emit_intrinsic(Emit *e, const char *name, LLVMTypeRef *overload, int overloads, LLVMValueRef *args, int n);
 LLVMValueRef emit_fma(Emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
 
-/* base + index elements (of the memory type of t). */
+/* base + index elements (of the memory type of t). May lie outside of the buffer, as lanes that a mask turns
+ * off do. */
 LLVMValueRef emit_element_pointer(Emit *e, DType t, LLVMValueRef base, LLVMValueRef index);
 /* Loads `lanes` adjacent elements (in-register type). mask (lanes of i1) may be null: all. Masked-off
  * lanes are zero and not read. */
@@ -104,8 +105,10 @@ LLVMValueRef emit_combine_lanes(Emit *e, MapFn f, DType t, int lanes, LLVMValueR
 LLVMValueRef emit_kernel(Emit *e, const Kernel *k);             /* kernel.c: dispatches on the form */
 void emit_loops_kernel(Emit *e, const Kernel *k, KernelScope *s);       /* loops.c */
 void emit_contract_kernel(Emit *e, const Kernel *k, KernelScope *s);    /* contract.c */
-/* The number of work items as an i64, for given dim values by kernel-dim symbol id. */
+/* The number of work items as an i64, for given dim values by kernel-dim symbol id. (kernel.c, by form) */
 LLVMValueRef emit_kernel_items(Emit *e, const Kernel *k, const LLVMValueRef *symbols);
+LLVMValueRef emit_loops_items(Emit *e, const Kernel *k, const LLVMValueRef *symbols);      /* loops.c */
+LLVMValueRef emit_contract_items(Emit *e, const Kernel *k, const LLVMValueRef *symbols);   /* contract.c */
 
 /* What the two forms share while a kernel is built. (kernel.c) */
 struct KernelScope {
@@ -113,21 +116,27 @@ struct KernelScope {
     LLVMValueRef frame, begin, end, worker, scratch;   /* scratch: this worker's, or null */
     LLVMValueRef *bufs;        /* pointers, by KBuf */
     LLVMValueRef *symbols;     /* i64 values by kernel-dim symbol id */
+    const uint64_t *depends;   /* kernel_node_axes */
 };
 
 /* The value of a node at a point. `index[a]` is the i64 of axis a at lane 0; lanes run along
- * vector_axis (-1: one point). Memoised in point->value; clear it when an index changes. (node.c) */
+ * vector_axis (-1: one point). Memoised in point->value; clear it when an index changes. A value that is
+ * the same in all lanes is computed once, as a scalar, and spread where it meets vectors. (node.c) */
 typedef struct NodePoint {
     KernelScope *scope;
     LLVMValueRef *index;       /* by axis */
     int vector_axis, lanes;
     LLVMValueRef mask;         /* null: all lanes */
-    LLVMValueRef *value;       /* by node, memo */
+    LLVMValueRef *value;       /* by node, memo: a scalar where it does not vary from lane to lane */
     LLVMValueRef sum;          /* NODE_SUM */
     LLVMValueRef *reduced;     /* NODE_REDUCED: values by reduction */
-    LLVMValueRef *cached_row;  /* by node: pointer to row memory holding the node's values, or null */
+    LLVMValueRef *cached_row;  /* by node: where row memory holds its values from this point on, or null */
 } NodePoint;
+/* A point of the kernel with nothing known: one lane, no indices. */
+NodePoint *emit_point(Emit *e, KernelScope *s);
+/* The value in every lane (a scalar if lanes is 1). */
 LLVMValueRef emit_node(Emit *e, NodePoint *p, int node);
+/* Evaluates the store's node and writes it where the access says. */
 void emit_node_store(Emit *e, NodePoint *p, const KStore *store);
 
 #endif

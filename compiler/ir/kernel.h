@@ -50,7 +50,7 @@ typedef struct KAccess {
 typedef enum KNodeKind {
     NODE_LOAD,                 /* access; `guard` (a node, -1: none) false: the value is 0 and nothing is read */
     NODE_CONST,                /* value */
-    NODE_AXIS,                 /* coefficient * axis index (as an integer or float of the node's type) */
+    NODE_AXIS,                 /* the index along an axis times `dim` (null: 1), in the node's type */
     NODE_DIM,                  /* the value of a Dim */
     NODE_MAP,                  /* element function of args */
     NODE_REDUCED,              /* LOOPS: the result of reduction `reduction` (after its stage) */
@@ -64,7 +64,7 @@ typedef struct KNode {
     int args[3];               /* earlier nodes, -1 for none */
     int access, guard;         /* LOAD */
     int axis;                  /* AXIS */
-    Dim dim;                   /* DIM */
+    Dim dim;                   /* DIM; AXIS: the factor, may be null */
     double value;              /* CONST: floats, and integers up to 2^53 */
     int reduction;             /* REDUCED */
     uint64_t site;             /* MAP random_bits */

@@ -1,0 +1,50 @@
+/* Kernels as functions: what both forms share.
+ *
+ * In: a scheduled kernel. Out: an internal function of type DlrtTask. Its second argument points to the
+ * kernel's buffers, then its dims, eight bytes each; they are read once, at entry, and so is the worker's
+ * scratch memory. No buffer is promised to be distinct from another: the memory plan may let a result take
+ * the place of an operand that is read at the same points. So what is read ahead of a store is read
+ * ahead here, explicitly, and not by LLVM. */
+#include "codegen/abi.h"
+#include "ir/kernel_util.h"
+
+static LLVMValueRef load_argument(Emit *e, LLVMTypeRef type, LLVMValueRef args, int at, const char *name) {
+    LLVMValueRef offset = emit_i64(e, 8 * (int64_t)at);
+    LLVMValueRef place = at ? LLVMBuildInBoundsGEP2(e->at, e->i8, args, &offset, 1, "") : args;
+    LLVMValueRef x = LLVMBuildLoad2(e->at, type, place, name);
+    LLVMSetAlignment(x, 8);
+    return x;
+}
+
+static void load_arguments(Emit *e, KernelScope *s, LLVMValueRef args) {
+    const Kernel *k = s->kernel;
+    s->bufs = arena_array(e->arena, LLVMValueRef, k->bufs.n + 1);
+    s->symbols = arena_array(e->arena, LLVMValueRef, e->kernels->dims.symbols.n + 1);
+    for (int i = 0; i < k->bufs.n; i++) s->bufs[i] = load_argument(e, e->ptr, args, i, "buf");
+    for (int i = 0; i < k->dims.n; i++)
+        s->symbols[k->dims.at[i]->id] = load_argument(e, e->i64, args, k->bufs.n + i, k->dims.at[i]->name);
+}
+
+static LLVMValueRef worker_scratch(Emit *e, const KernelScope *s) {
+    LLVMValueRef stride = abi_frame_get(e, s->frame, FRAME_SCRATCH_STRIDE);
+    LLVMValueRef worker = LLVMBuildSExt(e->at, s->worker, e->i64, "");
+    LLVMValueRef offset = emit_mul(e, stride, worker);
+    return LLVMBuildInBoundsGEP2(e->at, e->i8, abi_frame_get(e, s->frame, FRAME_SCRATCH), &offset, 1, "scratch");
+}
+
+LLVMValueRef emit_kernel(Emit *e, const Kernel *k) {
+    LLVMValueRef function = emit_function_begin(e, k->name, abi_task_type(e), true);
+    KernelScope s = {.kernel = k, .frame = LLVMGetParam(function, 0), .begin = LLVMGetParam(function, 2),
+                     .end = LLVMGetParam(function, 3), .worker = LLVMGetParam(function, 4)};
+    s.depends = kernel_node_axes(k, e->arena);
+    load_arguments(e, &s, LLVMGetParam(function, 1));
+    if (k->schedule.scratch) s.scratch = worker_scratch(e, &s);
+    if (k->form == KERNEL_CONTRACT) emit_contract_kernel(e, k, &s);
+    else emit_loops_kernel(e, k, &s);
+    emit_function_end(e);
+    return function;
+}
+
+LLVMValueRef emit_kernel_items(Emit *e, const Kernel *k, const LLVMValueRef *symbols) {
+    return k->form == KERNEL_CONTRACT ? emit_contract_items(e, k, symbols) : emit_loops_items(e, k, symbols);
+}

@@ -1,0 +1,124 @@
+/* Questions about kernels: see kernel_util.h. */
+#include "ir/kernel_util.h"
+
+uint64_t kernel_axes(const Kernel *k, AxisRole role) {
+    uint64_t set = 0;
+    for (int a = 0; a < k->axes.n; a++)
+        if (k->axes.at[a].role == role) set |= (uint64_t)1 << a;
+    return set;
+}
+
+static uint64_t access_axes(const Kernel *k, const KAccess *access, const uint64_t *nodes) {
+    uint64_t set = access->index >= 0 ? nodes[access->index] : 0;
+    for (int a = 0; a < k->axes.n; a++)
+        if (!dim_is(access->strides[a], 0)) set |= (uint64_t)1 << a;
+    return set;
+}
+
+const uint64_t *kernel_node_axes(const Kernel *k, Arena *arena) {
+    uint64_t *sets = arena_array(arena, uint64_t, k->nodes.n + 1);
+    uint64_t every = ((uint64_t)1 << k->axes.n) - 1;
+    for (int i = 0; i < k->nodes.n; i++) {
+        const KNode *n = &k->nodes.at[i];
+        switch (n->kind) {
+        case NODE_LOAD:
+            sets[i] = access_axes(k, &k->accesses.at[n->access], sets);
+            if (n->guard >= 0) sets[i] |= sets[n->guard];
+            break;
+        case NODE_AXIS: sets[i] = (uint64_t)1 << n->axis; break;
+        case NODE_MAP:
+            for (int j = 0; j < 3; j++)
+                if (n->args[j] >= 0) sets[i] |= sets[n->args[j]];
+            break;
+        case NODE_REDUCED: sets[i] = kernel_axes(k, AXIS_OUTER); break;
+        case NODE_SUM: sets[i] = every & ~kernel_axes(k, AXIS_K); break;
+        case NODE_CONST:
+        case NODE_DIM: break;
+        }
+    }
+    return sets;
+}
+
+/* -------------------------------------------------------------- what a stage computes */
+
+static bool is_kept_before(const KernelRows *rows, int node, int stage) {
+    return rows && rows->stage[node] >= 0 && rows->stage[node] < stage;
+}
+
+/* Spreads marks from users to what they use: users come later, so one pass backwards reaches all. */
+static void mark_used(const Kernel *k, int stage, const KernelRows *rows, bool *marked) {
+    for (int i = k->nodes.n - 1; i >= 0; i--) {
+        const KNode *n = &k->nodes.at[i];
+        if (!marked[i] || is_kept_before(rows, i, stage)) continue;
+        if (n->kind == NODE_MAP) {
+            for (int j = 0; j < 3; j++)
+                if (n->args[j] >= 0) marked[n->args[j]] = true;
+        } else if (n->kind == NODE_LOAD) {
+            if (n->guard >= 0) marked[n->guard] = true;
+            if (k->accesses.at[n->access].index >= 0) marked[k->accesses.at[n->access].index] = true;
+        }
+    }
+}
+
+void kernel_stage_nodes(const Kernel *k, int stage, const KernelRows *rows, bool *marked) {
+    const KStage *s = &k->stages.at[stage];
+    memset(marked, 0, sizeof *marked * (size_t)k->nodes.n);
+    for (int i = 0; i < s->reductions.n; i++) marked[k->reductions.at[s->reductions.at[i]].node] = true;
+    for (int i = 0; i < s->stores.n; i++) {
+        marked[s->stores.at[i].node] = true;
+        if (k->accesses.at[s->stores.at[i].access].index >= 0)
+            marked[k->accesses.at[s->stores.at[i].access].index] = true;
+    }
+    mark_used(k, stage, rows, marked);
+}
+
+/* ------------------------------------------------------------------------ row memory */
+
+int64_t kernel_most_points(const Kernel *k, AxisRole role) {
+    int64_t product = 1;
+    for (int a = 0; a < k->axes.n; a++) {
+        if (k->axes.at[a].role != role) continue;
+        if (__builtin_mul_overflow(product, k->axes.at[a].extent->upper, &product) || product >= DIM_HUGE)
+            return DIM_HUGE;
+    }
+    return product;
+}
+
+/* The first stage that evaluates the node, if several do; else -1. */
+static int first_of_several(const Kernel *k, int node, const KernelRows *rows, bool *marked) {
+    int first = -1, count = 0;
+    for (int s = 0; s < k->stages.n; s++) {
+        kernel_stage_nodes(k, s, rows, marked);
+        if (!marked[node]) continue;
+        if (!count++) first = s;
+    }
+    return count > 1 ? first : -1;
+}
+
+KernelRows kernel_rows(const Kernel *k, Arena *arena) {
+    int64_t *offset = arena_array(arena, int64_t, k->nodes.n + 1);
+    int *stage = arena_array(arena, int, k->nodes.n + 1);
+    KernelRows rows = {0, offset, stage};
+    for (int i = 0; i < k->nodes.n; i++) offset[i] = stage[i] = -1;
+    int vector = k->schedule.vector_axis;
+    if (k->form != KERNEL_LOOPS || vector < 0 || k->axes.at[vector].role != AXIS_INNER) return rows;
+
+    uint64_t inner = kernel_axes(k, AXIS_INNER);
+    const uint64_t *axes = kernel_node_axes(k, arena);
+    int64_t points = kernel_most_points(k, AXIS_INNER);
+    bool *marked = arena_array(arena, bool, k->nodes.n + 1);
+    /* From the last node back, so that what is only needed for a kept value is not kept itself. */
+    for (int i = k->nodes.n - 1; i >= 0; i--) {
+        const KNode *n = &k->nodes.at[i];
+        if (n->kind != NODE_MAP || !(op_of_map(n->map)->flags & OP_COSTLY) || !(axes[i] & inner)) continue;
+        if (points > KERNEL_ROW_BYTES) break;
+        int64_t bytes = (points * dtype_bytes(n->dtype) + 63) / 64 * 64;
+        if (rows.bytes + bytes > KERNEL_ROW_BYTES) continue;
+        int first = first_of_several(k, i, &rows, marked);
+        if (first < 0) continue;
+        stage[i] = first;
+        offset[i] = rows.bytes;
+        rows.bytes += bytes;
+    }
+    return rows;
+}

@@ -1,0 +1,35 @@
+/* Questions about a kernel that passes and code generation answer alike: which axes a node depends on,
+ * what a stage computes, which values a row kernel keeps between its stages. */
+#ifndef DLCC_IR_KERNEL_UTIL_H
+#define DLCC_IR_KERNEL_UTIL_H
+
+#include "ir/kernel.h"
+
+/* Row memory of one outer point must stay in the first-level cache beside what it is computed from. */
+enum { KERNEL_ROW_BYTES = 16384 };
+
+/* The axes of a role, as a set: bit a is axis a. */
+uint64_t kernel_axes(const Kernel *k, AxisRole role);
+/* For each node the set of axes its value depends on. A REDUCED node depends on all outer axes, a SUM on
+ * all but K. */
+const uint64_t *kernel_node_axes(const Kernel *k, Arena *arena);
+
+/* Values of an inner-vectorised kernel that several stages need and that cost more to compute again than
+ * to load (OP_COSTLY): computed by the first of these stages and kept, for the current outer point, in
+ * scratch memory. */
+typedef struct KernelRows {
+    int64_t bytes;             /* scratch needed: what schedule.scratch has to be, 0 if nothing is kept */
+    const int64_t *offset;     /* by node: byte offset of its row in the scratch, -1: not kept */
+    const int *stage;          /* by node: the stage that fills the row; -1 */
+} KernelRows;
+/* Looks at nodes, stages and schedule.vector_axis. */
+KernelRows kernel_rows(const Kernel *k, Arena *arena);
+
+/* Marks the nodes that stage `stage` evaluates: those its stores and reductions need, without looking
+ * behind rows that an earlier stage has filled. `rows` may be null. */
+void kernel_stage_nodes(const Kernel *k, int stage, const KernelRows *rows, bool *marked);
+
+/* Points of the axes of a role at the dims' upper bounds; DIM_HUGE if there is no bound. */
+int64_t kernel_most_points(const Kernel *k, AxisRole role);
+
+#endif
