@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Models that are wrong in ways nobody thought of: status 1 with a diagnostic, promptly, never a crash.
+. "$(dirname "$0")/lib.sh"
+cd "$work" || exit 1
+
+# refuse WHAT: bad.dl is refused.
+refuse() {
+    timeout 20 "$dlcc" bad.dl -o bad.o >said 2>&1
+    local status=$?
+    if [ $status = 1 ] && grep -q 'DL[0-9][0-9][0-9][0-9]' said && [ ! -e bad.o ]; then ok "$1"; else
+        not_ok "$1" "status $status: $(head -c 600 said)"
+    fi
+}
+
+repeat() { head -c "$2" /dev/zero | tr '\0' "$1"; }
+
+: >bad.dl; refuse "an empty file"
+echo 'dim B <= 4' >bad.dl; refuse "no model"
+printf 'model M() {' >bad.dl; refuse "an end in the middle"
+printf 'model M() { \0 }' >bad.dl; refuse "a null byte"
+printf '\377\376model' >bad.dl; refuse "bytes that are no UTF-8"
+head -c 100000 "$dlcc" >bad.dl; refuse "a program's bytes"
+{ printf 'model M() { export fn f(x: f32[3]) -> f32[3] { '; repeat '(' 100000; echo ' } }'; } >bad.dl; refuse "100000 brackets"
+{ printf 'model M() { export fn f(x: f32[3]) -> f32[3] { '; repeat - 100000; echo 'x } }'; } >bad.dl
+timeout 20 "$dlcc" bad.dl -o bad.o >said 2>&1
+status=$?
+[ $status -le 1 ] && ok "100000 signs neither crash nor hang" || not_ok "100000 signs neither crash nor hang" "status $status"
+{ printf 'model '; repeat M 1000000; } >bad.dl; refuse "a name of a million letters"
+echo 'model M() { export fn f(x: f32[99999999999999999999]) -> f32 { sum(x) } }' >bad.dl; refuse "an extent beyond 64 bits"
+echo 'model M() { export fn f(x: f32[4000000000, 4000000000, 4]) -> f32 { sum(x) } }' >bad.dl; refuse "a size beyond 64 bits"
+echo 'fn f(n: int) -> int { f(n + 1) } model M(n: int = f(0)) { export fn g(x: f32[3]) -> f32[3] { x } }' >bad.dl
+refuse "a recursion without end"
+
+# All mistakes in one run, each at its place.
+cat >bad.dl <<'DL'
+model M(hidden: int = 4) {
+    let fc = Linear(8, hidden)
+    export fn first(x: f32[2, 8]) -> f32[2, 4] { fc(y) }
+    export fn second(x: f32[2, 9]) -> f32[2, 4] { fc(x) }
+    export fn third(x: f32[2, 8]) -> f32[2, 4] { rellu(fc(x)) }
+}
+DL
+refuse "three mistakes"
+for line in 3 4 5; do check_match "the mistake in line $line is told" "$(cat said)" "bad\.dl:$line:"; done
+check_equal "and no others" "$(grep -cE '^(bad\.dl:.*)?error' said)" 3
+check_match "a name close by is offered" "$(cat said)" 'relu'
+finish

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# What dlcc writes for each ending of -o: it is there, the same every time, needs libc and libm only, exports only
+# what it should, and is made in under a second.
+. "$(dirname "$0")/lib.sh"
+cd "$work" || exit 1
+endings="so o s ll h"
+
+for ending in $endings; do
+    check "-o digits.$ending" "$dlcc" "$digits" -o "digits.$ending"
+    [ -s "digits.$ending" ] && ok "digits.$ending is not empty" || not_ok "digits.$ending is not empty"
+done
+
+# Same source, another folder and another time: same bytes.
+mkdir again && cp "$digits" again/
+for ending in $endings; do
+    (cd again && "$dlcc" digits.dl -o "digits.$ending" 2>&1)
+    check "a second run writes the same bytes: .$ending" cmp "digits.$ending" "again/digits.$ending"
+done
+
+libraries=$(ldd digits.so)
+check_absent "digits.so links libc and libm only" "$(awk '{ print $1 }' <<<"$libraries" | grep -vE '^(linux-vdso|libc\.so|libm\.so|/lib.*/ld-linux)')" .
+forbidden='\b(abort|exit|_exit|_Exit|quick_exit|printf|fprintf|vfprintf|dprintf|puts|fputs|putchar|perror|__assert_fail|__[a-z]*printf_chk|__stack_chk_fail|__chk_fail)\b'
+check_absent "digits.so never ends the program or prints" "$(nm -u digits.so)" "$forbidden"
+check_absent "digits.o never ends the program or prints" "$(nm -u digits.o)" "$forbidden"
+check_absent "libdlrt.a never ends the program or prints" "$(nm -u "$prefix/lib/libdlrt.a")" "$forbidden"
+check_absent "digits.so exports its own functions only" "$(nm -D --defined-only digits.so | awk '{ print $3 }' | grep -vE '^(digits_[a-z]+|dlrt_module)$')" .
+check_match "digits.so exports digits_train" "$(nm -D --defined-only digits.so)" ' digits_train$'
+size=$(stat -c %s digits.so)
+[ "$size" -lt 200000 ] && ok "digits.so is small" || not_ok "digits.so is small" "$size bytes"
+check_absent "no writable globals in digits.o" "$(nm digits.o)" '^[0-9a-f]* [BbDdC] '
+
+# The header by itself, in both languages.
+for standard in c99 c17; do
+    check "digits.h compiles as $standard" cc -std=$standard -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c \
+        -I"$prefix/include" digits.h
+done
+cxx=$(command -v g++ || command -v clang++-19 || command -v clang++)
+if [ -n "$cxx" ]; then
+    check "digits.h compiles as C++" "$cxx" -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c++ -I"$prefix/include" digits.h
+else
+    skip "digits.h compiles as C++" "no C++ compiler here"
+fi
+
+# The best of three, so that a busy machine does not count.
+best=999999
+for _ in 1 2 3; do
+    begin=$(date +%s%N)
+    "$dlcc" "$digits" -o timed.so
+    took=$((($(date +%s%N) - begin) / 1000000))
+    [ $took -lt $best ] && best=$took
+done
+[ $best -lt 1000 ] && ok "digits.so is compiled in under a second" || not_ok "digits.so is compiled in under a second" "$best ms"
+
+# A failed run leaves nothing, and what was there stays.
+echo old >kept.so
+check_status "a model with a mistake: status 1" 1 "$dlcc" /dev/stdin -o kept.so <<<'model M() { export fn f(x: f32[3]) -> f32[3] { y } }'
+check_equal "the old file is intact" "$(cat kept.so)" old
+check_absent "no temporary file is left" "$(ls -A . again | grep -iE 'tmp|temp|~')" .
+check_status "an ending it does not know: a failure" 1 "$dlcc" "$digits" -o digits.xyz
+check_status "a folder that is not there: a failure" 1 "$dlcc" "$digits" -o nowhere/digits.so
+finish

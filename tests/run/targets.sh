@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# One source, other processors: x86-64-v3 here, aarch64 under an emulator, and an object on a processor that lacks
+# what it was compiled for.
+. "$(dirname "$0")/lib.sh"
+folder=$(drawn_digits) || { not_ok "drawing digits"; finish; }
+cd "$work" || exit 1
+main=$top/examples/digits/main.c
+check "writes the header" "$dlcc" "$digits" -o digits.h
+
+# learned FILE: the per cent that the program said it read right, as a whole number.
+learned() { sed -nE 's/.*read right: ([0-9]+)\..*/\1/p' "$1"; }
+
+check "--cpu=x86-64-v3" "$dlcc" "$digits" --cpu=x86-64-v3 -o v3.o
+if [ "$(uname -m)" = x86_64 ]; then
+    check "links" cc -std=c17 -O2 -I. -I"$prefix/include" "$main" v3.o -L"$prefix/lib" -ldlrt -lm -o v3
+    check "runs" sh -c "./v3 '$folder' >v3.said"
+    [ "$(learned v3.said)" -ge 80 ] && ok "learns ($(learned v3.said) %)" || not_ok "learns" "$(cat v3.said)"
+    check_absent "holds no wider instructions" "$(objdump -d v3.o | grep -E '%zmm')" .
+    check "--cpu=znver4, with AVX-512" "$dlcc" "$digits" --cpu=znver4 -o wide.o
+    check "links" cc -std=c17 -O2 -static -I. -I"$prefix/include" "$main" wide.o -L"$prefix/lib" -ldlrt -lm -o wide
+    if command -v qemu-x86_64 >/dev/null; then
+        check_status "an emulated processor without AVX-512 gives a status" 1 qemu-x86_64 -cpu Haswell ./wide "$folder"
+        check_match "which says why" "$output" '[Pp]rocessor|[Cc]pu|CPU'
+    else
+        skip "an emulated processor without AVX-512 gives a status" "qemu-x86_64 is not there"
+    fi
+fi
+
+cross=aarch64-linux-gnu
+check "--target=$cross" "$dlcc" "$digits" --target=$cross -o arm.o
+check_match "is an object for it" "$(readelf -h arm.o)" 'AArch64'
+if command -v $cross-gcc >/dev/null && command -v qemu-aarch64 >/dev/null; then
+    check "the runtime builds for $cross" sh -c "cmake -G Ninja -S '$top' -B arm -DDLCC_RUNTIME_ONLY=ON -DCMAKE_SYSTEM_NAME=Linux \
+        -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_C_COMPILER=$cross-gcc && cmake --build arm --target dlrt"
+    library=$(find arm -name libdlrt.a)
+    check "links" $cross-gcc -std=c17 -O2 -static -I. -I"$top/runtime" "$main" arm.o "$library" -lm -o arm_digits
+    check "runs under qemu" sh -c "qemu-aarch64 ./arm_digits '$folder' >arm.said"
+    [ "$(learned arm.said)" -ge 80 ] && ok "learns ($(learned arm.said) %)" || not_ok "learns" "$(cat arm.said)"
+else
+    skip "$cross under qemu" "no $cross-gcc or qemu-aarch64"
+fi
+finish
