@@ -186,17 +186,22 @@ static void print_results(const Printer *p, const Func *f) {
     text_append(p->to, "\n", 1);
 }
 
-void func_print(Func *f, Text *to) {
+/* A printer that knows the names of the function's values. */
+static Printer func_printer(Func *f, Text *to) {
     Map taken = map_new(to->arena);
     Printer p = {f->module, to, arena_array(to->arena, const char *, graph_number(f))};
     name_region(&p, &taken, f->body);
-    text_add(to, "func ");
-    print_global(&p, f->name);
+    return p;
+}
+
+static void print_head(const Printer *p, const Func *f) {
+    Text *to = p->to;
+    print_global(p, f->name);
     text_append(to, "(", 1);
     bool tall = f->inputs.n > 2;
     for (int i = 0; i < f->inputs.n && i < f->body->params.n; i++) {
         text_add(to, "%s%s", i ? "," : "", tall ? "\n    " : i ? " " : "");
-        print_input(&p, &f->inputs.at[i], f->body->params.at[i]);
+        print_input(p, &f->inputs.at[i], f->body->params.at[i]);
     }
     text_append(to, ")", 1);
     for (int i = 0; i < f->dims.n; i++) {
@@ -204,7 +209,18 @@ void func_print(Func *f, Text *to) {
         text_add_name(to, f->dims.at[i]->name);
     }
     if (f->dims.n) text_append(to, ")", 1);
-    print_quoted(&p, " doc ", f->doc);
+    print_quoted(p, " doc ", f->doc);
+}
+
+void func_print_head(Func *f, Text *to) {
+    Printer p = func_printer(f, to);
+    print_head(&p, f);
+}
+
+void func_print(Func *f, Text *to) {
+    Printer p = func_printer(f, to);
+    text_add(to, "func ");
+    print_head(&p, f);
     text_append(to, " {\n", 3);
     print_ops(&p, f->body, 1);
     print_results(&p, f);
@@ -225,18 +241,18 @@ typedef struct Usage {
     bool *used;
 } Usage;
 
-static void use_dim(Usage *u, Dim d) {
+void dims_mark(const DimTable *t, Dim d, bool *used) {
     for (int i = 0; i < d->term_count; i++)
         for (int j = 0; j < d->terms[i].n; j++) {
             int id = d->terms[i].symbols[j];
-            if (u->used[id]) continue;
-            u->used[id] = true;
-            if (u->dims->symbols.at[id]->of) use_dim(u, u->dims->symbols.at[id]->of);
+            if (used[id]) continue;
+            used[id] = true;
+            if (t->symbols.at[id]->of) dims_mark(t, t->symbols.at[id]->of, used);
         }
 }
 
 static void use_dims(Usage *u, const Dim *dims, int n) {
-    for (int i = 0; i < n; i++) use_dim(u, dims[i]);
+    for (int i = 0; i < n; i++) dims_mark(u->dims, dims[i], u->used);
 }
 
 static void use_op(void *user, Op *op) {
@@ -256,25 +272,29 @@ static void use_func(Usage *u, Func *f) {
     region_walk(f->body, use_op, u);
 }
 
-static void print_symbols(const Module *m, Text *to) {
-    Usage u = {&m->dims, arena_array(to->arena, bool, m->dims.symbols.n)};
-    for (int i = 0; i < m->vars.n; i++) use_dims(&u, m->vars.at[i]->type.shape, m->vars.at[i]->type.rank);
-    for (int i = 0; i < m->funcs.n; i++) use_func(&u, m->funcs.at[i]);
-    if (m->init) use_func(&u, m->init);
-    for (int i = 0; i < m->dims.symbols.n; i++) {
-        const DimSymbol *s = m->dims.symbols.at[i];
-        if (!u.used[i]) continue;
-        text_add(to, "dim ");
+void dims_print(const DimTable *t, const bool *used, const char *word, Text *to) {
+    for (int i = 0; i < t->symbols.n; i++) {
+        const DimSymbol *s = t->symbols.at[i];
+        if (!used[i]) continue;
+        text_add(to, "%s ", word);
         text_add_name(to, s->name);
         text_add(to, " in %lld..%lld", (long long)s->lower, (long long)s->upper);
         if (s->of) {
             bool sum = s->of->term_count > 1;
             text_add(to, " = floor(%s", sum ? "(" : "");
-            dim_print(&m->dims, s->of, to);
+            dim_print(t, s->of, to);
             text_add(to, "%s / %lld)", sum ? ")" : "", (long long)s->divisor);
         }
         text_append(to, "\n", 1);
     }
+}
+
+static void print_symbols(const Module *m, Text *to) {
+    Usage u = {&m->dims, arena_array(to->arena, bool, m->dims.symbols.n)};
+    for (int i = 0; i < m->vars.n; i++) use_dims(&u, m->vars.at[i]->type.shape, m->vars.at[i]->type.rank);
+    for (int i = 0; i < m->funcs.n; i++) use_func(&u, m->funcs.at[i]);
+    if (m->init) use_func(&u, m->init);
+    dims_print(&m->dims, u.used, "dim", to);
 }
 
 static void print_var(const Printer *p, const Var *v) {
@@ -288,6 +308,11 @@ static void print_var(const Printer *p, const Var *v) {
     if (!identity) text_append(p->to, "]", 1);
     print_quoted(p, " doc ", v->doc);
     text_append(p->to, "\n", 1);
+}
+
+void var_print(const Module *m, const Var *v, Text *to) {
+    Printer p = {m, to, NULL};
+    print_var(&p, v);
 }
 
 void module_print(const Module *m, Text *to) {

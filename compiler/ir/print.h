@@ -26,6 +26,14 @@ void func_print(Func *f, Text *to);
 /* One op on one line for messages, its regions left out. */
 void op_print(const Op *op, Text *to);
 
+/* Pieces that the text of kernel IR shares. The head of a function, from @name to its doc; a variable's line;
+ * a line "WORD name in lower..upper [= floor(..)]" for each symbol used[id] of a table; dims_mark sets used[] for
+ * the symbols in d, those behind derived ones too. */
+void func_print_head(Func *f, Text *to);
+void var_print(const Module *m, const Var *v, Text *to);
+void dims_mark(const DimTable *t, Dim d, bool *used);
+void dims_print(const DimTable *t, const bool *used, const char *word, Text *to);
+
 /* "param", "state", "slot", "cache". */
 const char *var_kind_name(VarKind kind);
 

@@ -97,7 +97,7 @@ static bool read_bounds(Reader *r, int64_t *lower, int64_t *upper) {
 }
 
 /* dim name in lower..upper [= floor(dim / n)] */
-static bool read_dim_line(Reader *r) {
+bool reader_dim_line(Reader *r) {
     DimTable *t = &r->module->dims;
     Token name = r->token;
     Span span = reader_span(r);
@@ -136,7 +136,7 @@ static bool read_order(Reader *r, Var *v) {
 }
 
 /* param @name : type [order [..]] [doc ".."] */
-static bool read_var(Reader *r, VarKind kind) {
+bool reader_var(Reader *r, VarKind kind) {
     Span span = reader_span(r);
     const char *name;
     Type type;
@@ -149,7 +149,7 @@ static bool read_var(Reader *r, VarKind kind) {
     return read_order(r, v) && reader_doc(r, &v->doc);
 }
 
-static bool read_var_name(Reader *r, Var **to) {
+bool reader_var_name(Reader *r, Var **to) {
     Span span = reader_span(r);
     const char *name;
     if (!reader_name(r, TOKEN_GLOBAL, "a variable's name (@name)", &name)) return false;
@@ -166,7 +166,7 @@ static bool read_port(Reader *r, Port *port) {
     }
     if (reader_take_word(r, "var")) {
         port->kind = PORT_VAR;
-        return read_var_name(r, &port->var) && reader_doc(r, &port->doc);
+        return reader_var_name(r, &port->var) && reader_doc(r, &port->doc);
     }
     port->name = r->token.text;
     if (reader_take_word(r, "seed")) port->kind = PORT_SEED;
@@ -222,7 +222,7 @@ static bool read_result(Reader *r, Func *f) {
         return false;
     if (r->token.kind == TOKEN_ARROW) {
         reader_advance(r);
-        if (!read_var_name(r, &result.var)) return false;
+        if (!reader_var_name(r, &result.var)) return false;
     }
     if (!reader_doc(r, &result.doc)) return false;
     func_add_result(f, result, value);
@@ -247,7 +247,7 @@ static bool read_body(Reader *r, Func *f) {
     return reader_take(r, '}');
 }
 
-static bool read_func(Reader *r, bool init) {
+bool reader_func_head(Reader *r, bool init, Func **to) {
     Span span = reader_span(r);
     const char *name;
     if (!reader_name(r, TOKEN_GLOBAL, "a function's name (@name)", &name)) return false;
@@ -260,7 +260,13 @@ static bool read_func(Reader *r, bool init) {
     r->func = f;
     r->values = map_new(r->arena);
     r->numbered = map_new(r->arena);
-    bool good = read_inputs(r, f) && read_signature_dims(r, f) && reader_doc(r, &f->doc) && read_body(r, f);
+    *to = f;
+    return read_inputs(r, f) && read_signature_dims(r, f) && reader_doc(r, &f->doc);
+}
+
+static bool read_func(Reader *r, bool init) {
+    Func *f;
+    bool good = reader_func_head(r, init, &f) && read_body(r, f);
     r->scope.n = 0;
     return good;
 }
@@ -275,9 +281,9 @@ static bool at_declaration(const Reader *r) {
 }
 
 static bool read_declaration(Reader *r) {
-    if (reader_take_word(r, "dim")) return read_dim_line(r);
+    if (reader_take_word(r, "dim")) return reader_dim_line(r);
     for (int kind = VAR_PARAM; kind <= VAR_CACHE; kind++)
-        if (reader_take_word(r, var_kind_name((VarKind)kind))) return read_var(r, (VarKind)kind);
+        if (reader_take_word(r, var_kind_name((VarKind)kind))) return reader_var(r, (VarKind)kind);
     if (reader_take_word(r, "func")) return read_func(r, false);
     if (reader_take_word(r, "init")) {
         if (!reader_take_word(r, "func")) return reader_expected(r, "func");

@@ -18,7 +18,7 @@ bool reader_int(Reader *r, int64_t *to) {
     return true;
 }
 
-static bool read_float(Reader *r, double *to) {
+bool reader_float(Reader *r, double *to) {
     double sign = reader_take(r, '-') ? -1 : 1;
     bool word = reader_at_word(r, "inf") || reader_at_word(r, "nan");
     if (!word && r->token.kind != TOKEN_INT && r->token.kind != TOKEN_FLOAT) return reader_expected(r, "a number");
@@ -164,7 +164,7 @@ bool reader_attr(Reader *r, const char *key, AttrKind kind, Attr *to) {
         *to = attr_int(m, key, i);
         return true;
     case ATTR_FLOAT:
-        if (!read_float(r, &f)) return false;
+        if (!reader_float(r, &f)) return false;
         *to = attr_float(m, key, f);
         return true;
     case ATTR_TEXT:
@@ -178,7 +178,7 @@ bool reader_attr(Reader *r, const char *key, AttrKind kind, Attr *to) {
         *to = attr_dtype(m, key, dtype);
         return true;
     case ATTR_INTS: READ_LIST(int64_t, reader_int, attr_ints);
-    case ATTR_FLOATS: READ_LIST(double, read_float, attr_floats);
+    case ATTR_FLOATS: READ_LIST(double, reader_float, attr_floats);
     case ATTR_DIMS: READ_LIST(Dim, reader_dim, attr_dims);
     }
     return false;

@@ -59,9 +59,21 @@ void reader_note(Reader *r, const char *format, ...) __attribute__((format(print
  * since closed, by one token at least. */
 void reader_skip_statement(Reader *r, uint32_t begin);
 
+/* ------------------------------------------------------------ declarations (read.c) */
+
+/* name in lower..upper [= floor(dim / n)], into the module's dims and r->dims */
+bool reader_dim_line(Reader *r);
+/* @name : type [order [..]] [doc ".."] */
+bool reader_var(Reader *r, VarKind kind);
+/* A use of a variable: @name */
+bool reader_var_name(Reader *r, Var **to);
+/* @name(inputs) [dims(..)] [doc ".."]: a new function of the module, or its init function. */
+bool reader_func_head(Reader *r, bool init, Func **to);
+
 /* ------------------------------------------------------------ types (read_type.c) */
 
 bool reader_int(Reader *r, int64_t *to);
+bool reader_float(Reader *r, double *to);
 bool reader_dim(Reader *r, Dim *to);
 /* [name =] floor(dim / n): as dim_div_named. */
 bool reader_quotient(Reader *r, const char *name, Dim *to);
