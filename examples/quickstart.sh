@@ -25,8 +25,11 @@ unpack_test_files() {
     done
 }
 
+if [ -n "$given" ]; then
+    [ -d "$given" ] || { echo "quickstart: there is no folder $given" >&2; exit 1; }
+    given=$(cd "$given" && pwd)
+fi
 mkdir -p "$out"
-[ -z "$given" ] || given=$(cd "$given" && pwd)
 
 say "Packages"
 bash "$top/tests/setup.sh" build
