@@ -72,6 +72,13 @@ void kernel_stage_nodes(const Kernel *k, int stage, const KernelRows *rows, bool
     mark_used(k, stage, rows, marked);
 }
 
+void kernel_product_nodes(const Kernel *k, bool *marked) {
+    memset(marked, 0, sizeof *marked * (size_t)k->nodes.n);
+    if (k->a >= 0) marked[k->a] = true;
+    if (k->b >= 0) marked[k->b] = true;
+    mark_used(k, 0, NULL, marked);
+}
+
 /* ------------------------------------------------------------------------ row memory */
 
 int64_t kernel_most_points(const Kernel *k, AxisRole role) {
@@ -121,4 +128,12 @@ KernelRows kernel_rows(const Kernel *k, Arena *arena) {
         rows.bytes += bytes;
     }
     return rows;
+}
+
+int64_t kernel_panel_bytes(const Kernel *k) {
+    int64_t terms = kernel_most_points(k, AXIS_K), lanes = k->schedule.lanes;
+    if (k->schedule.kc && k->schedule.kc < terms) terms = k->schedule.kc;
+    int64_t rows = (terms + lanes - 1) / lanes * lanes;
+    int bytes = dtype_bytes(k->bufs.at[k->accesses.at[k->nodes.at[k->b].access].buf].dtype);
+    return (rows * k->schedule.nc * bytes + 63) / 64 * 64;
 }

@@ -29,7 +29,13 @@ KernelRows kernel_rows(const Kernel *k, Arena *arena);
  * behind rows that an earlier stage has filled. `rows` may be null. */
 void kernel_stage_nodes(const Kernel *k, int stage, const KernelRows *rows, bool *marked);
 
+/* Marks the nodes that a CONTRACT kernel evaluates for its two factors. */
+void kernel_product_nodes(const Kernel *k, bool *marked);
+
 /* Points of the axes of a role at the dims' upper bounds; DIM_HUGE if there is no bound. */
 int64_t kernel_most_points(const Kernel *k, AxisRole role);
+
+/* CONTRACT with a schedule: bytes of a packed panel of B, nc columns of up to kc terms. */
+int64_t kernel_panel_bytes(const Kernel *k);
 
 #endif

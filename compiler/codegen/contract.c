@@ -1,0 +1,387 @@
+/* The contraction generator: C[b,m,n] = sum over k of A[b,m,k] * B[b,k,n], with an epilogue.
+ *
+ * In: a kernel whose axes have roles and whose operands are affine loads, and its schedule. Out: the body
+ * of the kernel's function. Every sum runs over k in index order, one fused multiply-add a term, whatever
+ * M and N are: so a row computed alone equals the same row in a batch, and neither blocks nor threads
+ * change a bit.
+ *
+ * The last M axis and the last N axis are tiled; other batch, M and N axes are loops around. An item of
+ * work is a block of mc rows and nc columns. In it, strips of mr rows sweep the columns in tiles of nv
+ * vectors (related: BLIS; Heinecke et al., LIBXSMM): the tile's mr x nv sums live in registers while k
+ * runs; a vector of B is loaded once for mr rows, an element of A is broadcast for nv vectors. What is
+ * left of the rows is done by halving row counts, what is left of the columns by a narrower tile whose last
+ * vector is masked. Where there are fewer rows than mr, as in single-example inference, the tile is
+ * `skinny`: a few rows, many columns, so that B is read in long runs.
+ *
+ * B is read where it lies if its N stride is 1; else, or where its rows would fall into one set of the L1
+ * cache, the item first packs its kc x nc panel into the worker's scratch memory. A sum over more than kc
+ * terms pauses between K blocks in scratch memory, exactly. */
+#include "codegen/contract.h"
+#include "ir/kernel_util.h"
+
+#include <string.h>
+
+static int last_axis(const Kernel *k, AxisRole role) {
+    int found = -1;
+    for (int a = 0; a < k->axes.n; a++)
+        if (k->axes.at[a].role == role) found = a;
+    return found;
+}
+
+static LLVMValueRef ceil_div(Emit *e, LLVMValueRef x, int64_t by) {
+    LLVMValueRef up = emit_add(e, x, emit_i64(e, by - 1));
+    return LLVMIsConstant(up) ? emit_i64(e, LLVMConstIntGetSExtValue(up) / by)
+                              : LLVMBuildUDiv(e->at, up, emit_i64(e, by), "");
+}
+
+static LLVMValueRef extent_of(Emit *e, const Kernel *k, int axis, const LLVMValueRef *symbols) {
+    return emit_dim(e, &e->kernels->dims, k->axes.at[axis].extent, symbols);
+}
+
+/* ------------------------------------------------------------------------------- items */
+
+/* How the work is cut: blocks of rows and columns, for the ordinary and for the skinny way. */
+typedef struct Blocks {
+    LLVMValueRef rows, columns;    /* numbers of blocks */
+    LLVMValueRef outer;            /* product of the extents of the loops around */
+    LLVMValueRef skinny;           /* i1: fewer than mr rows; null if that is known not to be */
+    bool always_skinny;
+} Blocks;
+
+static bool is_outer(const Kernel *k, int axis) {
+    AxisRole role = k->axes.at[axis].role;
+    return role != AXIS_K && axis != last_axis(k, AXIS_M) && axis != last_axis(k, AXIS_N);
+}
+
+static int64_t skinny_columns(const Kernel *k) { return (int64_t)k->schedule.skinny_nv * k->schedule.lanes; }
+
+static Blocks count_blocks(Emit *e, const Kernel *k, const LLVMValueRef *symbols) {
+    const KSchedule *s = &k->schedule;
+    int m = last_axis(k, AXIS_M), n = last_axis(k, AXIS_N);
+    LLVMValueRef rows = extent_of(e, k, m, symbols), columns = extent_of(e, k, n, symbols);
+    Blocks b = {.outer = emit_i64(e, 1), .rows = ceil_div(e, rows, s->mc), .columns = ceil_div(e, columns, s->nc)};
+    for (int a = 0; a < k->axes.n; a++)
+        if (is_outer(k, a)) b.outer = emit_mul(e, b.outer, extent_of(e, k, a, symbols));
+    if (s->skinny_nv && k->axes.at[m].extent->lower < s->mr) {
+        b.always_skinny = k->axes.at[m].extent->upper < s->mr;
+        b.skinny = LLVMBuildICmp(e->at, LLVMIntULT, rows, emit_i64(e, s->mr), "skinny");
+        LLVMValueRef wide = ceil_div(e, columns, skinny_columns(k));
+        b.columns = b.always_skinny ? wide : LLVMBuildSelect(e->at, b.skinny, wide, b.columns, "");
+    }
+    return b;
+}
+
+LLVMValueRef emit_contract_items(Emit *e, const Kernel *k, const LLVMValueRef *symbols) {
+    Blocks b = count_blocks(e, k, symbols);
+    return emit_mul(e, b.outer, emit_mul(e, b.rows, b.columns));
+}
+
+/* ------------------------------------------------------------------------------- tiles */
+
+static LLVMValueRef stride_value(Emit *e, const Contract *c, const KAccess *a, int axis) {
+    return emit_dim(e, &e->kernels->dims, a->strides[axis], c->scope->symbols);
+}
+
+/* Elements from the buffer's start to the point c->index, without the axes of `role` and the given axis. */
+static LLVMValueRef offset_without(Emit *e, const Contract *c, const KAccess *a, AxisRole role) {
+    LLVMValueRef sum = emit_dim(e, &e->kernels->dims, a->offset, c->scope->symbols);
+    for (int x = 0; x < c->k->axes.n; x++)
+        if (c->k->axes.at[x].role != role && !dim_is(a->strides[x], 0))
+            sum = emit_add(e, sum, emit_mul(e, stride_value(e, c, a, x), c->index[x]));
+    return sum;
+}
+
+LLVMTypeRef contract_sum_type(const Emit *e, const Contract *c) { return emit_type(e, c->acc); }
+
+static LLVMValueRef widen(Emit *e, const Contract *c, LLVMValueRef x, DType from, int lanes) {
+    if (from == c->acc) return x;
+    return emit_element(e, MAP_convert, &x, from, c->acc, lanes, 0, 0);
+}
+
+static LLVMValueRef multiply_add(Emit *e, const Contract *c, LLVMValueRef a, LLVMValueRef b, LLVMValueRef sum) {
+    if (dtype_is_float(c->acc)) return emit_fma(e, a, b, sum);
+    return LLVMBuildAdd(e->at, LLVMBuildMul(e->at, a, b, ""), sum, "");
+}
+
+/* One term of every sum of the tile: a column of A against a row of B. */
+static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at) {
+    const KAccess *a = c->a;
+    DType a_type = c->k->bufs.at[a->buf].dtype, b_type = c->k->bufs.at[c->b->buf].dtype;
+    LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
+    LLVMValueRef b[MAX_TILE];
+    for (int v = 0; v < t->vectors; v++) {
+        LLVMValueRef p = emit_element_pointer(e, b_type, b_at, emit_i64(e, (int64_t)v * c->lanes));
+        b[v] = widen(e, c, emit_load(e, b_type, c->lanes, p, v == t->vectors - 1 ? t->mask : NULL), b_type, c->lanes);
+    }
+    LLVMValueRef row_stride = stride_value(e, c, a, c->m);
+    for (int r = 0; r < t->rows; r++) {
+        LLVMValueRef p = emit_element_pointer(e, a_type, a_at, emit_mul(e, row_stride, emit_i64(e, r)));
+        LLVMValueRef x = emit_splat(e, widen(e, c, emit_load(e, a_type, 1, p, NULL), a_type, 1), c->lanes);
+        for (int v = 0; v < t->vectors; v++) {
+            LLVMValueRef sum = t->sums[r * t->vectors + v];
+            emit_set(e, sum, multiply_add(e, c, x, b[v], emit_get(e, vector, sum)));
+        }
+    }
+}
+
+/* Nested loops over the K axes, from axis number `from` on. a_at and b_at point to the current term. `flat` is
+ * the number of terms before it in the panel, when B is packed. */
+static void emit_terms(Emit *e, const Contract *c, const Tile *t, int from, LLVMValueRef a_at, LLVMValueRef b_at,
+                       LLVMValueRef flat) {
+    const Kernel *k = c->k;
+    while (from < k->axes.n && k->axes.at[from].role != AXIS_K) from++;
+    if (from == k->axes.n) {
+        LLVMValueRef at = c->panel ? emit_element_pointer(e, c->k->bufs.at[c->b->buf].dtype, b_at,
+                                                          emit_mul(e, flat, emit_i64(e, k->schedule.nc))) : b_at;
+        emit_term(e, c, t, a_at, at);
+        return;
+    }
+    DType a_type = k->bufs.at[c->a->buf].dtype, b_type = k->bufs.at[c->b->buf].dtype;
+    LLVMValueRef first = c->k_blocks ? c->k_from : emit_i64(e, 0);
+    LLVMValueRef until = c->k_blocks ? c->k_until : extent_of(e, k, from, c->scope->symbols);
+    EmitLoop loop = emit_loop_begin(e, first, until, emit_i64(e, 1), "k");
+    LLVMValueRef a_next = emit_element_pointer(e, a_type, a_at, emit_mul(e, loop.index, stride_value(e, c, c->a, from)));
+    LLVMValueRef b_next = b_at;
+    if (!c->panel) b_next = emit_element_pointer(e, b_type, b_at, emit_mul(e, loop.index, stride_value(e, c, c->b, from)));
+    LLVMValueRef index = c->k_blocks ? LLVMBuildSub(e->at, loop.index, first, "") : loop.index;
+    LLVMValueRef inside = emit_mul(e, flat, extent_of(e, k, from, c->scope->symbols));
+    emit_terms(e, c, t, from + 1, a_next, b_next, emit_add(e, inside, index));
+    emit_loop_end(e, &loop);
+}
+
+/* Where K blocks leave the sum of (row r, vector v) in between. */
+static LLVMValueRef paused_sum(Emit *e, const Contract *c, const Tile *t, int r, int v) {
+    LLVMValueRef row = emit_add(e, LLVMBuildSub(e->at, t->row, c->m_from, ""), emit_i64(e, r));
+    LLVMValueRef column = emit_add(e, LLVMBuildSub(e->at, t->column, c->n_from, ""), emit_i64(e, (int64_t)v * c->lanes));
+    LLVMValueRef at = emit_add(e, emit_mul(e, row, emit_i64(e, c->k->schedule.nc)), column);
+    return emit_element_pointer(e, c->acc, c->paused, at);
+}
+
+static void start_sums(Emit *e, const Contract *c, const Tile *t) {
+    LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
+    for (int i = 0; i < t->rows * t->vectors; i++) emit_set(e, t->sums[i], LLVMConstNull(vector));
+    if (!c->k_blocks) return;
+    EmitIf resume = emit_if_begin(e, LLVMBuildICmp(e->at, LLVMIntNE, c->k_from, emit_i64(e, 0), ""));
+    for (int r = 0; r < t->rows; r++)
+        for (int v = 0; v < t->vectors; v++)
+            emit_set(e, t->sums[r * t->vectors + v], emit_load(e, c->acc, c->lanes, paused_sum(e, c, t, r, v), NULL));
+    emit_if_end(e, &resume);
+}
+
+/* Forgets the values of nodes that depend on the axis. */
+static void forget(const Contract *c, NodePoint *p, int axis) {
+    for (int i = 0; i < c->k->nodes.n; i++)
+        if (c->scope->depends[i] >> axis & 1) p->value[i] = NULL;
+}
+
+/* Column by column of vectors, so that what does not depend on the row (a bias) stays in a register. */
+static void emit_epilogue(Emit *e, const Contract *c, const Tile *t) {
+    const KStage *stage = &c->k->stages.at[0];
+    LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
+    NodePoint *p = emit_point(e, c->scope);
+    memcpy(p->index, c->index, sizeof *p->index * (size_t)c->k->axes.n);
+    p->vector_axis = c->n;
+    p->lanes = c->lanes;
+    for (int v = 0; v < t->vectors; v++) {
+        p->index[c->n] = emit_add(e, t->column, emit_i64(e, (int64_t)v * c->lanes));
+        p->mask = v == t->vectors - 1 ? t->mask : NULL;
+        forget(c, p, c->n);
+        for (int r = 0; r < t->rows; r++) {
+            p->index[c->m] = emit_add(e, t->row, emit_i64(e, r));
+            forget(c, p, c->m);
+            p->sum = emit_get(e, vector, t->sums[r * t->vectors + v]);
+            if (c->acc != c->k->acc) p->sum = emit_element(e, MAP_convert, &p->sum, c->acc, c->k->acc, c->lanes, 0, 0);
+            for (int i = 0; i < c->k->nodes.n; i++)
+                if (c->k->nodes.at[i].kind == NODE_SUM) p->value[i] = NULL;
+            for (int i = 0; i < stage->stores.n; i++) emit_node_store(e, p, &stage->stores.at[i]);
+        }
+    }
+}
+
+static void finish_sums(Emit *e, const Contract *c, const Tile *t) {
+    if (!c->k_blocks) {
+        emit_epilogue(e, c, t);
+        return;
+    }
+    LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
+    EmitIf done = emit_if_begin(e, c->k_last);
+    emit_epilogue(e, c, t);
+    emit_if_else(e, &done);
+    for (int r = 0; r < t->rows; r++)
+        for (int v = 0; v < t->vectors; v++)
+            emit_store(e, c->acc, c->lanes, paused_sum(e, c, t, r, v), emit_get(e, vector, t->sums[r * t->vectors + v]),
+                       NULL);
+    emit_if_end(e, &done);
+}
+
+static void emit_tile(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef row, LLVMValueRef column,
+                      LLVMValueRef mask) {
+    Tile t = {.rows = rows, .vectors = vectors, .row = row, .column = column, .mask = mask};
+    LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
+    for (int i = 0; i < rows * vectors; i++) t.sums[i] = emit_variable(e, vector, "sum");
+    start_sums(e, c, &t);
+    c->index[c->m] = row;
+    c->index[c->n] = column;
+    LLVMValueRef a_at = emit_element_pointer(e, c->k->bufs.at[c->a->buf].dtype, c->scope->bufs[c->a->buf],
+                                             offset_without(e, c, c->a, AXIS_K));
+    DType b_type = c->k->bufs.at[c->b->buf].dtype;
+    LLVMValueRef b_at = c->panel ? emit_element_pointer(e, b_type, c->panel, LLVMBuildSub(e->at, column, c->n_from, ""))
+                                 : emit_element_pointer(e, b_type, c->scope->bufs[c->b->buf],
+                                                        offset_without(e, c, c->b, AXIS_K));
+    emit_terms(e, c, &t, 0, a_at, b_at, emit_i64(e, 0));
+    finish_sums(e, c, &t);
+}
+
+/* ------------------------------------------------------------------- strips, columns, items */
+
+/* `rows` rows from `row` on, all columns of the item, `vectors` at a time. */
+static void emit_columns(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef row) {
+    int64_t width = (int64_t)vectors * c->lanes;
+    Dim extent = c->k->axes.at[c->n].extent;
+    EmitLoop loop;
+    LLVMValueRef left = c->n_from;
+    if (!dim_is_const(extent) || dim_value(extent) >= width) {
+        LLVMValueRef last = LLVMBuildSub(e->at, c->n_until, emit_i64(e, width - 1), "");
+        loop = emit_loop_begin(e, c->n_from, last, emit_i64(e, width), "n");
+        emit_tile(e, c, rows, vectors, row, loop.index, NULL);
+        emit_loop_end(e, &loop);
+        left = emit_get(e, e->i64, loop.counter);
+    }
+    if (dim_is_const(extent)) {
+        int64_t rest = dim_value(extent) % width;
+        if (!rest) return;
+        EmitIf some = emit_if_begin(e, LLVMBuildICmp(e->at, LLVMIntSLT, left, c->n_until, ""));
+        LLVMValueRef mask = rest % c->lanes ? emit_mask(e, emit_i64(e, rest % c->lanes), c->lanes) : NULL;
+        emit_tile(e, c, rows, (int)((rest + c->lanes - 1) / c->lanes), row, left, mask);
+        emit_if_end(e, &some);
+        return;
+    }
+    loop = emit_loop_begin(e, left, c->n_until, emit_i64(e, c->lanes), "n");
+    LLVMValueRef count = LLVMBuildSub(e->at, c->n_until, loop.index, "");
+    emit_tile(e, c, rows, 1, row, loop.index, emit_mask(e, count, c->lanes));
+    emit_loop_end(e, &loop);
+}
+
+static int highest_power_below(int x) {
+    int p = 1;
+    while (p * 2 < x) p *= 2;
+    return p;
+}
+
+/* Fewer than `below` (mr) rows from *row on: the binary digits of their number, as mr is at most twice the
+ * highest power of two below it. */
+static void emit_few_rows(Emit *e, Contract *c, int below, bool skinny, LLVMValueRef row_variable) {
+    Dim extent = c->k->axes.at[c->m].extent;
+    for (int p = highest_power_below(below); p >= 1; p /= 2) {
+        if (extent->upper < p || (dim_is_const(extent) && !(dim_value(extent) % c->k->schedule.mr & p))) continue;
+        LLVMValueRef row = emit_get(e, e->i64, row_variable);
+        LLVMValueRef fits = LLVMBuildICmp(e->at, LLVMIntSLE, emit_add(e, row, emit_i64(e, p)), c->m_until, "");
+        EmitIf some = emit_if_begin(e, fits);
+        int vectors = c->k->schedule.nv;
+        if (skinny) vectors = c->k->schedule.skinny_nv / p > vectors ? c->k->schedule.skinny_nv / p : vectors;
+        emit_columns(e, c, p, vectors, row);
+        emit_set(e, row_variable, emit_add(e, row, emit_i64(e, p)));
+        emit_if_end(e, &some);
+    }
+}
+
+static void emit_rows(Emit *e, Contract *c) {
+    const KSchedule *s = &c->k->schedule;
+    Dim extent = c->k->axes.at[c->m].extent;
+    LLVMValueRef row = emit_variable(e, e->i64, "row");
+    emit_set(e, row, c->m_from);
+    if (extent->upper >= s->mr) {
+        LLVMValueRef last = LLVMBuildSub(e->at, c->m_until, emit_i64(e, s->mr - 1), "");
+        EmitLoop strips = emit_loop_begin(e, c->m_from, last, emit_i64(e, s->mr), "m");
+        emit_columns(e, c, s->mr, s->nv, strips.index);
+        emit_loop_end(e, &strips);
+        emit_set(e, row, emit_get(e, e->i64, strips.counter));
+    }
+    if (!dim_is_const(extent) || dim_value(extent) % s->mr) emit_few_rows(e, c, s->mr, false, row);
+}
+
+static void emit_block(Emit *e, Contract *c, bool skinny) {
+    if (!skinny) {
+        emit_rows(e, c);
+        return;
+    }
+    LLVMValueRef row = emit_variable(e, e->i64, "row");
+    emit_set(e, row, c->m_from);
+    emit_few_rows(e, c, c->k->schedule.mr, true, row);
+}
+
+/* The item's rows over all K: at once, or block by block. */
+static void emit_depth(Emit *e, Contract *c, bool skinny) {
+    const KSchedule *s = &c->k->schedule;
+    LLVMValueRef depth = extent_of(e, c->k, last_axis(c->k, AXIS_K), c->scope->symbols);
+    c->k_blocks = s->kc > 0 && (!skinny || c->panel);
+    if (!c->k_blocks) {
+        if (c->panel) contract_pack(e, c, emit_i64(e, 0), depth);
+        emit_block(e, c, skinny);
+        return;
+    }
+    EmitLoop blocks = emit_loop_begin(e, emit_i64(e, 0), depth, emit_i64(e, s->kc), "kb");
+    c->k_from = blocks.index;
+    c->k_until = emit_min(e, depth, emit_add(e, blocks.index, emit_i64(e, s->kc)));
+    c->k_last = LLVMBuildICmp(e->at, LLVMIntEQ, c->k_until, depth, "last");
+    if (c->panel) contract_pack(e, c, c->k_from, c->k_until);
+    emit_block(e, c, skinny);
+    emit_loop_end(e, &blocks);
+}
+
+/* Sets the indices of the loops around and the block's bounds from the item's number; blocks of rows vary
+ * fastest, so that neighbouring items share B's columns in the cache. */
+static void decode_item(Emit *e, Contract *c, const Blocks *b, LLVMValueRef item, bool skinny) {
+    const KSchedule *s = &c->k->schedule;
+    int64_t width = skinny ? skinny_columns(c->k) : s->nc;
+    LLVMValueRef row_block = LLVMBuildURem(e->at, item, b->rows, ""), rest = LLVMBuildUDiv(e->at, item, b->rows, "");
+    LLVMValueRef column_block = LLVMBuildURem(e->at, rest, b->columns, "");
+    rest = LLVMBuildUDiv(e->at, rest, b->columns, "");
+    for (int a = c->k->axes.n - 1; a >= 0; a--) {
+        if (!is_outer(c->k, a)) continue;
+        LLVMValueRef extent = extent_of(e, c->k, a, c->scope->symbols);
+        c->index[a] = LLVMBuildURem(e->at, rest, extent, "");
+        rest = LLVMBuildUDiv(e->at, rest, extent, "");
+    }
+    c->m_from = emit_mul(e, row_block, emit_i64(e, s->mc));
+    c->m_until = emit_min(e, extent_of(e, c->k, c->m, c->scope->symbols), emit_add(e, c->m_from, emit_i64(e, s->mc)));
+    c->n_from = emit_mul(e, column_block, emit_i64(e, width));
+    c->n_until = emit_min(e, extent_of(e, c->k, c->n, c->scope->symbols), emit_add(e, c->n_from, emit_i64(e, width)));
+}
+
+static void emit_items(Emit *e, Contract *c, const Blocks *b, bool skinny) {
+    EmitLoop items = emit_loop_begin(e, c->scope->begin, c->scope->end, emit_i64(e, 1), "item");
+    decode_item(e, c, b, items.index, skinny);
+    c->panel = c->k->schedule.pack_b && (!skinny || !contract_reads_rows(c)) ? c->panel_memory : NULL;
+    emit_depth(e, c, skinny);
+    emit_loop_end(e, &items);
+}
+
+void emit_contract_kernel(Emit *e, const Kernel *k, KernelScope *s) {
+    Contract c = {.k = k, .scope = s, .m = last_axis(k, AXIS_M), .n = last_axis(k, AXIS_N), .lanes = k->schedule.lanes};
+    c.a = &k->accesses.at[k->nodes.at[k->a].access];
+    c.b = &k->accesses.at[k->nodes.at[k->b].access];
+    c.acc = k->acc == DTYPE_F16 || k->acc == DTYPE_BF16 ? DTYPE_F32 : k->acc;
+    c.index = arena_array(e->arena, LLVMValueRef, k->axes.n);
+    for (int a = 0; a < k->axes.n; a++) c.index[a] = emit_i64(e, 0);
+    c.panel_memory = s->scratch;
+    c.paused = s->scratch;
+    if (k->schedule.pack_b && k->schedule.kc) {
+        LLVMValueRef offset = emit_i64(e, kernel_panel_bytes(k));
+        c.paused = LLVMBuildInBoundsGEP2(e->at, e->i8, s->scratch, &offset, 1, "");
+    }
+    Blocks b = count_blocks(e, k, s->symbols);
+    if (b.always_skinny) {
+        emit_items(e, &c, &b, true);
+        return;
+    }
+    if (!b.skinny) {
+        emit_items(e, &c, &b, false);
+        return;
+    }
+    EmitIf few = emit_if_begin(e, b.skinny);
+    emit_items(e, &c, &b, true);
+    emit_if_else(e, &few);
+    emit_items(e, &c, &b, false);
+    emit_if_end(e, &few);
+}

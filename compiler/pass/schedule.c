@@ -1,0 +1,76 @@
+/* schedule: how each kernel is cut and vectorised, from its shape and the target's data row.
+ *
+ * LOOPS kernels run their lanes along the axis that most accesses walk contiguously, weighed by how often
+ * they happen; several vectors are in flight, and an item of parallel work is large enough to be worth
+ * handing out. Contractions are in schedule_contract.c. Nothing here looks at a thread count: that
+ * never changes a result. */
+#include "pass/schedule.h"
+
+#include "ir/kernel_util.h"
+
+enum {
+    ITEM_POINTS = 1 << 14,     /* points of one item of a loop nest */
+    SERIAL_POINTS = 1 << 17    /* a loop nest below this stays on one thread: about half a megabyte */
+};
+
+static int most_lanes(const Kernel *k, const Target *t) {
+    int bytes = 8;
+    for (int i = 0; i < k->bufs.n; i++)
+        if (dtype_bytes(k->bufs.at[i].dtype) < bytes) bytes = dtype_bytes(k->bufs.at[i].dtype);
+    return target_lanes(t, bytes < 4 ? 4 : bytes);
+}
+
+static int last_of(const Kernel *k, AxisRole role) {
+    int found = -1;
+    for (int a = 0; a < k->axes.n; a++)
+        if (k->axes.at[a].role == role) found = a;
+    return found;
+}
+
+/* What a point costs with lanes along the axis: contiguous accesses are cheap, scattered ones dear. */
+static double vector_cost(const Kernel *k, int axis, int lanes) {
+    double extent = (double)k->axes.at[axis].extent->upper, cost = 0.1;
+    for (int i = 0; i < k->accesses.n; i++) {
+        Dim s = k->accesses.at[i].strides[axis];
+        if (k->accesses.at[i].index >= 0) cost += 1;
+        else if (dim_is(s, 0)) cost += 0.1;
+        else if (dim_is(s, 1)) cost += 1.0 / lanes;
+        else cost += 1;
+    }
+    double vectors = (double)(int64_t)((extent + lanes - 1) / lanes);
+    return cost * vectors * lanes / (extent < 1 ? 1 : extent);
+}
+
+static void choose_axis(Kernel *k, KSchedule *s) {
+    int inner = last_of(k, AXIS_INNER), outer = last_of(k, AXIS_OUTER);
+    s->vector_axis = inner >= 0 ? inner : outer;
+    if (inner >= 0 && outer >= 0 && vector_cost(k, outer, s->lanes) < vector_cost(k, inner, s->lanes))
+        s->vector_axis = outer;
+    if (s->vector_axis >= 0 && k->axes.at[s->vector_axis].extent->upper == 1) s->vector_axis = -1;
+    if (s->vector_axis < 0) s->lanes = 1;
+}
+
+static int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
+
+static void schedule_loops(Kernel *k, const Target *t, Arena *scratch) {
+    KSchedule *s = &k->schedule;
+    s->lanes = most_lanes(k, t);
+    choose_axis(k, s);
+    int64_t inner = clamp(kernel_most_points(k, AXIS_INNER), 1, DIM_HUGE);
+    int64_t along = s->vector_axis < 0 ? 1 : k->axes.at[s->vector_axis].extent->upper;
+    s->unroll = (int)clamp(along / s->lanes, 1, 4);
+    int64_t step = s->vector_axis >= 0 && k->axes.at[s->vector_axis].role == AXIS_OUTER ? (int64_t)s->lanes * s->unroll : 1;
+    s->chunk = clamp((ITEM_POINTS / inner + step - 1) / step, 1, DIM_HUGE) * step;
+    s->serial_below = SERIAL_POINTS;
+    s->scratch = kernel_rows(k, scratch).bytes;
+}
+
+void schedule_kernel(Kernel *k, const Target *target, Arena *scratch) {
+    k->schedule = (KSchedule){.vector_axis = -1, .lanes = 1, .unroll = 1};
+    if (k->form == KERNEL_CONTRACT) schedule_contract(k, target);
+    else schedule_loops(k, target, scratch);
+}
+
+void schedule_module(KModule *m, const Target *target, Arena *scratch) {
+    for (int i = 0; i < m->kernels.n; i++) schedule_kernel(m->kernels.at[i], target, scratch);
+}

@@ -1,0 +1,108 @@
+/* schedule_contract: tile, blocks and packing of a contraction.
+ *
+ * The tile: of those whose sums, row of B and broadcast fit the registers, the one with the least estimated
+ * time for this M and N, counting what the remainders waste. Per step of k a tile of mr x nv vectors
+ * takes mr*nv multiply-adds and mr + nv loads; a load of B costs three of A, since B streams from the
+ * second-level cache. On AVX-512 this picks 8 x 48 for large matrices, on AVX2 6 x 16, on NEON 8 x 12.
+ * The blocks: nc columns such that a panel of B stays in half the second-level cache; rows such that items
+ * are a few million operations. */
+#include "ir/kernel_util.h"
+#include "pass/schedule.h"
+
+enum {
+    MOST_ROWS = 14, MOST_SKINNY = 16,
+    DEEPEST = 1024,            /* terms of a packed panel */
+    DEEPEST_UNPACKED = 2048,
+    SERIAL_POINTS = 1 << 18    /* multiply-adds below which a contraction stays on one thread */
+};
+
+typedef struct Shape {
+    int64_t m, n;              /* the tiled axes' extents, at most */
+    int lanes;
+} Shape;
+
+/* Time of a tile for one k, in issue slots of two a cycle; at least a latency of eight. */
+static double tile_time(double rows, double vectors) {
+    double work = rows * vectors, loads = rows + vectors;
+    double time = work > loads ? work : loads;
+    if (time < 8) time = 8;
+    return time * (1 + 0.02 * (3 * vectors + rows) / work);
+}
+
+static double strip_time(const Shape *s, int rows, int nv) {
+    int64_t width = (int64_t)nv * s->lanes, rest = s->n % width;
+    double time = (double)(s->n / width) * tile_time(rows, nv);
+    if (rest) time += tile_time(rows, (double)((rest + s->lanes - 1) / s->lanes));
+    return time;
+}
+
+static double total_time(const Shape *s, int mr, int nv) {
+    double time = (double)(s->m / mr) * strip_time(s, mr, nv);
+    for (int p = 1; p < mr; p *= 2)
+        if (s->m % mr & p) time += strip_time(s, p, nv);
+    return time;
+}
+
+static void choose_tile(KSchedule *k, const Shape *s, const Target *t) {
+    int registers = t->vector_registers - t->spare_registers;
+    double best = 0;
+    for (int nv = 1; nv <= 6; nv++)
+        for (int mr = 1; mr <= MOST_ROWS; mr++) {
+            if (mr * nv + nv + t->broadcast_registers > registers) continue;
+            double time = total_time(s, mr, nv);
+            if (k->mr && time >= best) continue;
+            best = time;
+            k->mr = mr;
+            k->nv = nv;
+        }
+}
+
+static int last_of(const Kernel *k, AxisRole role, int *count) {
+    int found = -1;
+    *count = 0;
+    for (int a = 0; a < k->axes.n; a++)
+        if (k->axes.at[a].role == role) {
+            found = a;
+            ++*count;
+        }
+    return found;
+}
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+
+/* Whether B must be copied to be read well: its lanes are not neighbours, or its rows alias in L1 and are
+ * used often enough to repay it. */
+static bool wants_panel(const Kernel *k, const KAccess *b, int n, int k_axis, const Shape *s, const Target *t) {
+    if (!dim_is(b->strides[n], 1)) return true;
+    Dim stride = b->strides[k_axis];
+    int64_t bytes = dim_value(stride) * dtype_bytes(k->bufs.at[b->buf].dtype);
+    return dim_is_const(stride) && bytes % t->page_alias == 0 && s->m >= 4 * k->schedule.mr;
+}
+
+void schedule_contract(Kernel *k, const Target *t) {
+    KSchedule *s = &k->schedule;
+    int count, m = last_of(k, AXIS_M, &count), n = last_of(k, AXIS_N, &count), depth_axis = last_of(k, AXIS_K, &count);
+    int bytes = dtype_bytes(k->acc) < 4 ? 4 : dtype_bytes(k->acc);
+    const KAccess *b = &k->accesses.at[k->nodes.at[k->b].access];
+    s->vector_axis = n;
+    s->lanes = target_lanes(t, bytes);
+    Shape shape = {most(k->axes.at[m].extent->upper, 1), most(k->axes.at[n].extent->upper, 1), s->lanes};
+    choose_tile(s, &shape, t);
+    s->pack_b = wants_panel(k, b, n, depth_axis, &shape, t);
+    int64_t depth = kernel_most_points(k, AXIS_K), deepest = s->pack_b ? DEEPEST : DEEPEST_UNPACKED;
+    if (count == 1 && depth > deepest) depth = s->kc = round_up(depth / ((depth + deepest - 1) / deepest), s->lanes);
+    int64_t width = (int64_t)s->nv * s->lanes, columns = t->l2_bytes / 2 / most(depth, 1) / bytes;
+    s->nc = most(least(columns / width, (shape.n + width - 1) / width), 1) * width;
+    s->mc = round_up(s->pack_b ? 512 : 64, s->mr);
+    int64_t vectors = (shape.n + s->lanes - 1) / s->lanes, wide = least(MOST_SKINNY, t->vector_registers - 2);
+    if (k->axes.at[m].extent->lower < s->mr) {
+        int64_t tiles = (vectors + wide - 1) / wide;
+        s->skinny_nv = (int)((vectors + tiles - 1) / tiles);
+        if (s->pack_b) s->skinny_nv = (int)least(s->skinny_nv, s->nc / s->lanes);
+    }
+    s->serial_below = SERIAL_POINTS;
+    if (s->pack_b) s->scratch += kernel_panel_bytes(k);
+    if (s->kc) s->scratch += s->mc * s->nc * bytes;
+}
