@@ -96,8 +96,10 @@ int run_bench(const Options *o) {
     if (code) return code;
     if (o->function) code = session_function(&s, o->function, &function);
     if (!code && o->function) code = bench_function(&s, o, function);
-    else
-        for (int32_t f = 0; f < s.info->function_count && !code; f++) code = bench_function(&s, o, f);
+    for (int32_t f = 0; f < s.info->function_count && !o->function; f++) { /* all of them; one may refuse such inputs */
+        int failed = bench_function(&s, o, f);
+        if (failed) code = failed;
+    }
     session_close(&s);
     return code;
 }
