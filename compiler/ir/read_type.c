@@ -51,7 +51,7 @@ bool reader_quotient(Reader *r, const char *name, Dim *to) {
 }
 
 /* number, name, (sum), floor(sum / number) */
-static bool read_factor(Reader *r, Dim *to) {
+bool reader_dim_factor(Reader *r, Dim *to) {
     Token name = r->token;
     Span span = reader_span(r);
     int64_t value;
@@ -74,9 +74,9 @@ static bool read_factor(Reader *r, Dim *to) {
 
 static bool read_product(Reader *r, Dim *to) {
     Dim factor;
-    if (!read_factor(r, to)) return false;
+    if (!reader_dim_factor(r, to)) return false;
     while (reader_take(r, '*')) {
-        if (!read_factor(r, &factor)) return false;
+        if (!reader_dim_factor(r, &factor)) return false;
         *to = dim_mul(&r->module->dims, *to, factor);
     }
     return true;
@@ -116,8 +116,9 @@ bool reader_type(Reader *r, Type *to) {
         const char *names[DTYPE_COUNT];
         for (int i = 0; i < DTYPE_COUNT; i++) names[i] = dtype_name((DType)i);
         const char *near = nearest_name(r->token.text, names, DTYPE_COUNT);
-        return reader_fail(r, DL0603, span, "no element type is called %s%s%s", r->token.text,
-                           near ? "; is it to be " : "", near ? near : "");
+        reader_fail(r, DL0603, span, "no element type is called %s", r->token.text);
+        if (near && r->last >= 0) diag_hint(r->diags, r->last, "is it to be %s?", near);
+        return false;
     }
     reader_advance(r);
     Dim shape[MAX_RANK];

@@ -75,6 +75,8 @@ bool reader_func_head(Reader *r, bool init, Func **to);
 bool reader_int(Reader *r, int64_t *to);
 bool reader_float(Reader *r, double *to);
 bool reader_dim(Reader *r, Dim *to);
+/* number, name, (dim) or floor(dim / n) */
+bool reader_dim_factor(Reader *r, Dim *to);
 /* [name =] floor(dim / n): as dim_div_named. */
 bool reader_quotient(Reader *r, const char *name, Dim *to);
 bool reader_type(Reader *r, Type *to);

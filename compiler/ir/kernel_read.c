@@ -1,0 +1,278 @@
+/* Reads kernel IR: the module and its plans; see kernel_read.h. */
+#include "ir/kernel_read.h"
+
+#include "ir/kernel_print.h"
+#include "ir/kernel_reader.h"
+#include "ir/kernel_verify.h"
+#include "ir/print.h"
+#include "ir/verify.h"
+
+/* Dims are the kernels' sizes from here on, or the functions'. */
+static void use_sizes(KernelReader *kr, bool sizes) {
+    *(sizes ? &kr->graph_dims : &kr->size_dims) = kr->r->dims;
+    kr->r->dims = sizes ? kr->size_dims : kr->graph_dims;
+    kr->r->module = sizes ? kr->sizes : kr->graph;
+}
+
+/* ------------------------------------------------------------------- buffers of a plan */
+
+typedef struct PlanReader {
+    KernelReader *kr;
+    Reader *r;
+    Plan *plan;
+    Map bufs;
+} PlanReader;
+
+static bool read_buf_number(PlanReader *p, int *to) { return kernel_reader_lookup(p->kr, &p->bufs, "a buffer", to); }
+
+static bool read_small(PlanReader *p, int64_t most, int *to) {
+    Span span = reader_span(p->r);
+    int64_t x;
+    if (!reader_int(p->r, &x)) return false;
+    *to = (int)x;
+    return (x >= -1 && x <= most) || reader_fail(p->r, DL0608, span, "number out of range");
+}
+
+/* dtype[elements] */
+static bool read_elements(PlanReader *p, PlanBuf *b) {
+    Reader *r = p->r;
+    if (!reader_expect(r, ':')) return false;
+    if (r->token.kind != TOKEN_WORD || !dtype_parse(r->token.text, &b->dtype)) return reader_expected(r, "an element type");
+    reader_advance(r);
+    Span span = reader_span(r);
+    if (!reader_expect(r, '[') || !reader_dim(r, &b->elements) || !reader_expect(r, ']')) return false;
+    int64_t bytes;
+    if (b->elements->lower < 0 || __builtin_mul_overflow(b->elements->upper, (int64_t)dtype_bytes(b->dtype), &bytes) ||
+        bytes > DIM_HUGE)
+        return reader_fail(r, DL0608, span, "number of elements out of range");
+    b->bytes = bytes;
+    return true;
+}
+
+static bool read_buf_place(PlanReader *p, PlanBuf *b) {
+    Reader *r = p->r;
+    for (int i = PLACE_ARG; i <= PLACE_COUNT; i++) {
+        if (!reader_take_word(r, buf_place_name((BufPlace)i))) continue;
+        b->place = (BufPlace)i;
+        if (i == PLACE_ARG || i == PLACE_RESULT) return read_small(p, INT16_MAX, &b->index);
+        if (i == PLACE_VAR) return reader_var_name(r, &b->var);
+        return i != PLACE_ARENA || !reader_take_word(r, "at") || reader_int(r, &b->offset);
+    }
+    return reader_expected(r, "arg, result, var, arena, const, seed or count");
+}
+
+static bool read_life(PlanReader *p, PlanBuf *b) {
+    if (!reader_take_word(p->r, "life")) return true;
+    if (!read_small(p, INT32_MAX, &b->first)) return false;
+    if (p->r->token.kind != TOKEN_RANGE) return reader_expected(p->r, "..");
+    reader_advance(p->r);
+    return read_small(p, INT32_MAX, &b->last);
+}
+
+static bool read_values(PlanReader *p, PlanBuf *b) {
+    Attr values;
+    Span span = reader_span(p->r);
+    if (b->place != PLACE_CONST) return true;
+    if (!reader_attr(p->r, "values", ATTR_FLOATS, &values)) return false;
+    b->data = values.floats;
+    return dim_is(b->elements, values.n) || reader_fail(p->r, DL0608, span, "%d values are given", values.n);
+}
+
+/* buf b0 ["name"] : f32[784*B] arg 0 [bytes n] [life f..l] [alias b1] [values] */
+static bool read_plan_buf(PlanReader *p) {
+    Reader *r = p->r;
+    Span span = reader_span(r);
+    const char *name;
+    PlanBuf b = {.alias = -1, .name = ""};
+    if (!reader_name(r, TOKEN_WORD, "a name", &name)) return false;
+    if (map_get(&p->bufs, name)) return reader_fail(r, DL0604, span, "buffer %s is declared already", name);
+    kernel_reader_number(p->kr, &p->bufs, name, p->plan->bufs.n);
+    if (r->token.kind == TOKEN_TEXT && !reader_name(r, TOKEN_TEXT, "a text", &b.name)) return false;
+    if (!read_elements(p, &b) || !read_buf_place(p, &b)) return false;
+    if (reader_take_word(r, "bytes") && !reader_int(r, &b.bytes)) return false;
+    if (!read_life(p, &b)) return false;
+    if (reader_take_word(r, "alias") && !read_buf_number(p, &b.alias)) return false;
+    if (!read_values(p, &b)) return false;
+    vec_push(r->arena, &p->plan->bufs, b);
+    return true;
+}
+
+/* ------------------------------------------------------------------------------- steps */
+
+/* (b0, b1): `n` of them. */
+static bool read_bufs(PlanReader *p, int n, const int **to) {
+    int *bufs = arena_array(p->r->arena, int, n + 1);
+    *to = bufs;
+    if (!reader_expect(p->r, '(')) return false;
+    for (int i = 0; i < n; i++)
+        if ((i && !reader_expect(p->r, ',')) || !read_buf_number(p, &bufs[i])) return false;
+    return reader_expect(p->r, ')');
+}
+
+/* run k3(b0, b1) [sizes(B)] [flops 10.0] */
+static bool read_run(PlanReader *p, PlanStep *s) {
+    Reader *r = p->r;
+    Span span = reader_span(r);
+    if (r->token.kind != TOKEN_WORD && r->token.kind != TOKEN_TEXT) return reader_expected(r, "a kernel's name");
+    s->kernel = map_get(&p->kr->kernels, r->token.text);
+    if (!s->kernel) return reader_fail(r, DL0603, span, "no kernel is called %s", r->token.text);
+    reader_advance(r);
+    if (!read_bufs(p, s->kernel->bufs.n, &s->bufs)) return false;
+    int n = s->kernel->dims.n;
+    Dim *dims = arena_array(r->arena, Dim, n + 1);
+    s->dims = dims;
+    if (n && (!reader_take_word(r, "sizes") || !reader_expect(r, '('))) return reader_expected(r, "sizes(...)");
+    for (int i = 0; i < n; i++)
+        if ((i && !reader_expect(r, ',')) || !reader_dim(r, &dims[i])) return false;
+    if (n && !reader_expect(r, ')')) return false;
+    return !reader_take_word(r, "flops") || reader_float(r, &s->flops);
+}
+
+static bool read_check(PlanReader *p, PlanStep *s) {
+    int *bufs = arena_array(p->r->arena, int, 1);
+    s->kind = STEP_CHECK;
+    s->bufs = bufs;
+    if (!read_buf_number(p, &bufs[0])) return false;
+    if (!reader_take_word(p->r, "below")) return reader_expected(p->r, "below");
+    if (!reader_dim(p->r, &s->limit)) return false;
+    return !reader_take_word(p->r, "what") || reader_name(p->r, TOKEN_TEXT, "a text in quotes", &s->what);
+}
+
+static bool read_copy(PlanReader *p, PlanStep *s) {
+    int *bufs = arena_array(p->r->arena, int, 2);
+    s->kind = STEP_COPY;
+    s->bufs = bufs;
+    if (!read_buf_number(p, &bufs[0])) return false;
+    if (!reader_take_word(p->r, "from")) return reader_expected(p->r, "from");
+    return read_buf_number(p, &bufs[1]);
+}
+
+static bool read_memory(PlanReader *p) {
+    static const char *const keys[] = {"arena", "live", "scratch"};
+    int64_t *to[] = {&p->plan->arena_bytes, &p->plan->live_bytes, &p->plan->scratch_bytes};
+    for (int i = 0; i < 3; i++) {
+        if (!reader_take_word(p->r, keys[i])) return reader_expected(p->r, keys[i]);
+        if (!reader_expect(p->r, '=') || !reader_int(p->r, to[i])) return false;
+    }
+    return true;
+}
+
+/* result : type [as "x"] [-> @var] [doc ".."] */
+static bool read_result(PlanReader *p) {
+    Reader *r = p->r;
+    Result result = {0};
+    Value *v = arena_new(r->arena, Value);
+    v->id = -1;
+    if (!reader_expect(r, ':') || !reader_type(r, &v->type)) return false;
+    if (reader_take_word(r, "as") && !reader_name(r, TOKEN_TEXT, "the result's name in quotes", &result.name))
+        return false;
+    if (r->token.kind == TOKEN_ARROW) {
+        reader_advance(r);
+        if (!reader_var_name(r, &result.var)) return false;
+    }
+    if (!reader_doc(r, &result.doc)) return false;
+    func_add_result(p->plan->func, result, v);
+    return true;
+}
+
+static bool read_plan_statement(PlanReader *p) {
+    Reader *r = p->r;
+    PlanStep s = {.span = reader_span(r)};
+    bool good;
+    if (reader_take_word(r, "result")) return read_result(p);
+    if (reader_take_word(r, "buf")) return read_plan_buf(p);
+    if (reader_take_word(r, "memory")) return read_memory(p);
+    if (reader_take_word(r, "run")) good = read_run(p, &s);
+    else if (reader_take_word(r, "check")) good = read_check(p, &s);
+    else if (reader_take_word(r, "copy")) good = read_copy(p, &s);
+    else return reader_expected(r, "result, buf, run, check, copy or memory");
+    if (good) vec_push(r->arena, &p->plan->steps, s);
+    return good;
+}
+
+static bool read_plan(KernelReader *kr, bool init) {
+    Reader *r = kr->r;
+    PlanReader p = {.kr = kr, .r = r, .plan = arena_new(r->arena, Plan), .bufs = map_new(r->arena)};
+    bool good = reader_func_head(r, init, &p.plan->func);
+    r->scope.n = 0;
+    if (!good || !reader_expect(r, '{')) return false;
+    if (init) kr->to->init = p.plan;
+    else vec_push(r->arena, &kr->to->plans, p.plan);
+    while (!reader_at(r, '}')) {
+        uint32_t begin = r->token.begin;
+        if (r->token.kind == TOKEN_END) return reader_expected(r, "}");
+        if (!read_plan_statement(&p)) reader_skip_statement(r, begin);
+    }
+    reader_advance(r);
+    return true;
+}
+
+/* ------------------------------------------------------------------------------ module */
+
+static bool read_declaration(KernelReader *kr) {
+    Reader *r = kr->r;
+    bool size = reader_at_word(r, "size"), kernel = reader_at_word(r, "kernel");
+    if (size || kernel) {
+        reader_advance(r);
+        use_sizes(kr, true);
+        bool good = size ? reader_dim_line(r) : kernel_reader_kernel(kr);
+        use_sizes(kr, false);
+        return good;
+    }
+    if (reader_take_word(r, "dim")) return reader_dim_line(r);
+    for (int kind = VAR_PARAM; kind <= VAR_CACHE; kind++)
+        if (reader_take_word(r, var_kind_name((VarKind)kind))) return reader_var(r, (VarKind)kind);
+    if (reader_take_word(r, "plan")) return read_plan(kr, false);
+    if (reader_take_word(r, "init")) return reader_take_word(r, "plan") ? read_plan(kr, true) : reader_expected(r, "plan");
+    return reader_expected(r, "dim, size, kernel, plan, init plan, param, state, slot or cache");
+}
+
+static bool at_declaration(const Reader *r) {
+    static const char *const words[] = {"dim", "size", "kernel", "plan", "init", "param", "state", "slot", "cache"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (r->token.starts_line && reader_at_word(r, words[i])) return true;
+    return false;
+}
+
+static void read_module(KernelReader *kr) {
+    Reader *r = kr->r;
+    bool good = reader_take_word(r, "kernels") || reader_expected(r, "kernels @name");
+    good = good && reader_name(r, TOKEN_GLOBAL, "the module's name (@name)", &kr->graph->name) &&
+           reader_doc(r, &kr->graph->doc);
+    if (!good) reader_skip_statement(r, r->lexer.length);
+    while (r->token.kind != TOKEN_END) {
+        uint32_t begin = r->token.begin;
+        if (read_declaration(kr)) continue;
+        if (r->token.begin == begin) reader_advance(r);
+        while (r->token.kind != TOKEN_END && !at_declaration(r)) reader_advance(r);
+    }
+}
+
+KModule *kernels_read(Arena *arena, Interner *names, Diags *diags, uint32_t source) {
+    const Source *s = &diags->sources.at[source];
+    Reader r = {.arena = arena, .diags = diags, .source = source};
+    KernelReader kr = {.r = &r, .to = arena_new(arena, KModule), .graph = module_new(arena, names, diags, ""),
+                       .sizes = module_new(arena, names, diags, "")};
+    enum { LONGEST = 1 << 30 };
+    r.module = kr.graph;
+    if (s->length > LONGEST) {
+        reader_fail(&r, DL0608, (Span){source, 0, 0}, "the text is longer than 1 GiB");
+        return NULL;
+    }
+    r.lexer = (Lexer){.names = names, .arena = arena, .text = s->text, .length = (uint32_t)s->length};
+    r.dims = map_new(arena);
+    r.vars = map_new(arena);
+    r.funcs = map_new(arena);
+    kr.size_dims = map_new(arena);
+    kr.kernels = map_new(arena);
+    reader_advance(&r);
+    read_module(&kr);
+    if (r.errors) return NULL;
+    kr.to->graph = kr.graph;
+    kr.to->arena = arena;
+    kr.to->dims = kr.sizes->dims;
+    FaultList faults = {0};
+    if (!kernels_verify(kr.to, arena, &faults)) return kr.to;
+    faults_report(kr.graph, &faults, "kernel IR text");
+    return NULL;
+}
