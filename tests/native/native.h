@@ -1,0 +1,38 @@
+/* Native against reference: compiles IR text through the whole back end, opens the object and compares what its
+ * functions compute with the f64 interpreter run on the text as it was before any pass.
+ *
+ *     Native *n = native_open("module @m func @f(...) {...}", NULL, 1);
+ *     native_check(n, "f", (int64_t[]){7}, 1e-6);
+ *     native_close(n);
+ */
+#ifndef DLCC_TESTS_NATIVE_H
+#define DLCC_TESTS_NATIVE_H
+
+#include "dlrt.h"
+#include "interp/interp.h"
+
+typedef struct Native {
+    Arena arena, scratch;
+    jmp_buf out_of_memory;
+    Interner names;
+    Diags diags;
+    Module *module;            /* as read */
+    Interp *interp;
+    DlrtModel *model;
+    DlrtContext *context;
+    char path[64];
+    int64_t int_limit;         /* integer arguments are drawn from 0 .. int_limit-1; 5 */
+    double worst;              /* largest error seen, relative to the tolerance */
+} Native;
+
+/* Compiles for `cpu` (null: the host's). Prints diagnostics and fails the test if the text is wrong. */
+Native *native_open(const char *text, const char *cpu, int threads);
+void native_close(Native *n);
+/* Calls `func` with random arguments and random variables; `dims` are its free dims. Every result and every
+ * variable must agree within tolerance * (1 + |reference|); integers and bools exactly. */
+void native_check(Native *n, const char *func, const int64_t *dims, double tolerance);
+
+/* Deterministic uniform numbers in [0, 1). */
+double native_random(uint64_t *state);
+
+#endif
