@@ -6,7 +6,7 @@
 # interleaved, ours, peer, ceiling, ours, peer, ... and medians over the rounds are quoted, so that the ratio holds even
 # where the clock wanders. `ratio` is our time over the peer's: below 1 is faster. A peer that is not installed is
 # said to be absent and skipped. --json writes one object a line: case, threads, ours, unit, peer, theirs, ratio,
-# ceiling (null where there is none); ours, theirs and ceiling are in `unit`.
+# ceiling; what is not there is null; ours, theirs and ceiling are in `unit`.
 set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=${DLCC_BUILD:-$top/build}
@@ -90,19 +90,24 @@ median() { sort -g "$1" | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 
 # in_unit NS: GFLOP/s is operations a nanosecond.
 in_unit() { awk -v ns="$1" -v unit="$unit" -v n="${ceiling#*:}" 'BEGIN { printf "%.5g", unit == "ms" ? ns / 1e6 : n / ns }'; }
 
-report() { # slot of the peer
-    local ours theirs top_ns=0 ratio limit=null share=
-    ours=$(median "$work/0.ns") theirs=$(median "$work/$1.ns")
-    ratio=$(awk -v a="$ours" -v b="$theirs" 'BEGIN { printf "%.4f", a / b }')
+# report [SLOT]: ours beside the peer in that slot, or alone.
+report() {
+    local ours theirs=null top_ns ratio=null limit=null share= peer=${1:+${name[$1]}}
+    ours=$(median "$work/0.ns")
+    if [ -n "$peer" ]; then
+        theirs=$(in_unit "$(median "$work/$1.ns")")
+        ratio=$(awk -v a="$ours" -v b="$(median "$work/$1.ns")" 'BEGIN { printf "%.4f", a / b }')
+    fi
     if [ -n "${name[1]}" ]; then
         top_ns=$(median "$work/1.ns")
         limit=$(in_unit "$top_ns")
         share=$(awk -v a="$top_ns" -v b="$ours" 'BEGIN { printf "%.1f %%", 100 * a / b }')
     fi
-    printf '%-16s %-8s %10s %-22s %10s %8s %10s %9s\n' "$case" "$unit" "$(in_unit "$ours")" "${name[$1]}" \
-        "$(in_unit "$theirs")" "$ratio" "$limit" "$share"
-    printf '{"case": "%s", "threads": %d, "ours": %s, "unit": "%s", "peer": "%s", "theirs": %s, "ratio": %s, "ceiling": %s}\n' \
-        "$case" "$threads" "$(in_unit "$ours")" "$unit" "${name[$1]}" "$(in_unit "$theirs")" "$ratio" "$limit" >>"$json"
+    printf '%-16s %-8s %10s %-22s %10s %8s %10s %9s\n' "$case" "$unit" "$(in_unit "$ours")" "${peer:--}" \
+        "${theirs/null/-}" "${ratio/null/-}" "${limit/null/-}" "$share"
+    printf '{"case": "%s", "threads": %d, "ours": %s, "unit": "%s", "peer": %s, "theirs": %s, "ratio": %s, "ceiling": %s}\n' \
+        "$case" "$threads" "$(in_unit "$ours")" "$unit" "$([ -z "$peer" ] && echo null || echo "\"$peer\"")" \
+        "$theirs" "$ratio" "$limit" >>"$json"
 }
 
 # ------------------------------------------------------------- cases
@@ -131,7 +136,11 @@ run_case() {
     done
     for peer in "${!to[@]}"; do exec {to[peer]}>&- {from[peer]}<&-; done
     wait
-    for ((peer = 2; peer < slot; peer++)); do [ -z "${name[peer]}" ] || report "$peer"; done
+    local reported=0
+    for ((peer = 2; peer < slot; peer++)); do
+        [ -z "${name[peer]}" ] || { report "$peer"; reported=1; }
+    done
+    [ $reported = 1 ] || report
 }
 
 prefix=$build/release/prefix

@@ -3,8 +3,7 @@
 set -eu
 source=$(cd "$(dirname "$0")" && pwd)
 prefix=${1:-/usr/local}
-"$prefix/bin/dlcc" "$source/digits.dl" -o digits.o
-"$prefix/bin/dlcc" "$source/digits.dl" -o digits.h
+"$prefix/bin/dlcc" "$source/digits.dl" -o digits.o -o digits.h
 for program in main show_digits; do
     cc -std=gnu17 -O2 -I. -I"$prefix/include" "$source/$program.c" digits.o -L"$prefix/lib" -ldlrt -lm -o "$program"
 done

@@ -53,9 +53,10 @@ done
 
 # A failed run leaves nothing, and what was there stays.
 echo old >kept.so
-check_status "a model with a mistake: status 1" 1 "$dlcc" /dev/stdin -o kept.so <<<'model M() { export fn f(x: f32[3]) -> f32[3] { y } }'
+echo 'model M() { export fn f(x: f32[3]) -> f32[3] { y } }' >wrong.dl
+check_status "a model with a mistake: status 2" 2 "$dlcc" wrong.dl -o kept.so
 check_equal "the old file is intact" "$(cat kept.so)" old
 check_absent "no temporary file is left" "$(ls -A . again | grep -iE 'tmp|temp|~')" .
-check_status "an ending it does not know: a failure" 1 "$dlcc" "$digits" -o digits.xyz
+check_status "an ending it does not know: a mistake" 2 "$dlcc" "$digits" -o digits.xyz
 check_status "a folder that is not there: a failure" 1 "$dlcc" "$digits" -o nowhere/digits.so
 finish

@@ -11,7 +11,7 @@ for model in "$top"/examples/*/*.dl "$top"/bench/*.dl; do
         [ -f "$dump" ] || continue
         count=$((count + 1))
         level=${dump##*.}
-        if "$dlcc" "$dump" --emit-only="$level" >read 2>said && cmp -s "$dump" read; then
+        if "$dlcc" "$dump" --emit="$level" >read 2>said && cmp -s "$dump" read; then
             ok "$name: reads back $(basename "$dump")"
         else
             not_ok "$name: reads back $(basename "$dump")" "$(cat said; diff "$dump" read | head -n 10)"

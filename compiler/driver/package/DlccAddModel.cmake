@@ -20,8 +20,7 @@ function(dlcc_add_model name model)
 
     file(MAKE_DIRECTORY ${folder})
     add_custom_command(OUTPUT ${object} ${header}
-        COMMAND dlcc::dlcc ${model} ${options} -MD -o ${object}
-        COMMAND dlcc::dlcc ${model} ${options} -o ${header}
+        COMMAND dlcc::dlcc ${model} ${options} -o ${object} -o ${header} -MF ${folder}/${stem}.d
         DEPENDS ${model} dlcc::dlcc
         DEPFILE ${folder}/${stem}.d
         COMMENT "Compiling model ${stem}"
