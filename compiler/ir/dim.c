@@ -313,17 +313,19 @@ static Dim quotient_symbol(DimTable *t, Dim rest, int64_t divisor, const char *n
     return dim_of_symbol(t, add_symbol(t, symbol));
 }
 
-/* floor((inner + k) / divisor) with inner = floor(of / d): the quotient by d * divisor. Null if rest is
- * no such thing. */
+/* floor((more + inner) / divisor) with inner = floor(of / d) is floor((d * more + of) / (d * divisor)).
+ * Null if no term of rest is such an inner; of several the newest is taken, so that this ends. */
 static Dim unnest_quotient(DimTable *t, Dim rest, int64_t divisor, const char *name) {
-    bool plain = rest->term_count >= 1 && rest->terms[0].n == 1 && rest->terms[0].coeff == 1 &&
-                 (rest->term_count == 1 || (rest->term_count == 2 && rest->terms[1].n == 0));
-    if (!plain) return NULL;
-    const DimSymbol *inner = t->symbols.at[rest->terms[0].symbols[0]];
-    int64_t both = inner->of ? mul_clamped(inner->divisor, divisor) : DIM_HUGE;
+    const DimSymbol *inner = NULL;
+    for (int i = 0; i < rest->term_count; i++) {
+        if (rest->terms[i].n != 1 || rest->terms[i].coeff != 1) continue;
+        const DimSymbol *s = t->symbols.at[rest->terms[i].symbols[0]];
+        if (s->of && (!inner || s->id > inner->id)) inner = s;
+    }
+    int64_t both = inner ? mul_clamped(inner->divisor, divisor) : DIM_HUGE;
     if (both >= DIM_HUGE) return NULL;
-    int64_t k = rest->term_count == 2 ? rest->terms[1].coeff : 0;
-    Dim of = dim_add(t, inner->of, dim_const(t, mul_clamped(k, inner->divisor)));
+    Dim more = dim_sub(t, rest, dim_of_symbol(t, inner));
+    Dim of = dim_add(t, inner->of, dim_mul(t, more, dim_const(t, inner->divisor)));
     return dim_overflowed(of) ? NULL : dim_div_named(t, of, both, name);
 }
 

@@ -134,7 +134,8 @@ static void read_punct(Lexer *l, Token *t) {
 }
 
 Token lexer_next(Lexer *l) {
-    Token t = {.starts_line = skip_blanks(l), .begin = l->at};
+    bool fresh = skip_blanks(l);
+    Token t = {.starts_line = fresh, .begin = l->at};
     int c = peek(l, 0);
     if (l->at >= l->length) {
         t.kind = TOKEN_END;

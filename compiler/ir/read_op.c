@@ -175,7 +175,11 @@ static bool read_params(Reader *r, Region *region) {
 
 /* yield %x, ... ; *poisoned if one of them is. */
 static bool read_yields(Reader *r, Region *region, bool *poisoned) {
-    if (!reader_take_word(r, "yield")) return reader_expected(r, "yield");
+    if (!reader_take_word(r, "yield")) {
+        reader_expected(r, "yield");
+        reader_take(r, '}');
+        return false;
+    }
     bool more = !r->token.starts_line && !reader_at(r, '}');
     while (more) {
         Value *x;
