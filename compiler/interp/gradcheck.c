@@ -65,7 +65,8 @@ static bool loss_beside(Check *c, const double *direction, int64_t element, doub
 
 static bool difference(Check *c, const double *direction, int64_t element, double eps, double *to) {
     double high, low;
-    if (!loss_beside(c, direction, element, eps, &high) || !loss_beside(c, direction, element, -eps, &low)) return false;
+    if (!loss_beside(c, direction, element, eps, &high)) return false;
+    if (!loss_beside(c, direction, element, -eps, &low)) return false;
     *to = (high - low) / (2 * eps);
     return true;
 }

@@ -132,7 +132,8 @@ Value *build_slice(Builder *b, Value *x, const Dim *start, const Dim *limit, con
     if (!x) return NULL;
     Module *m = b->module;
     int n = x->type.rank;
-    Attr attrs[] = {attr_dims(m, "start", start, n), attr_dims(m, "limit", limit, n), attr_ints(m, "strides", strides, n)};
+    Attr attrs[] = {attr_dims(m, "start", start, n), attr_dims(m, "limit", limit, n),
+                    attr_ints(m, "strides", strides, n)};
     return build_op(b, &OP_slice, &x, 1, attrs, 3);
 }
 
@@ -140,7 +141,8 @@ Value *build_pad(Builder *b, Value *x, Value *fill, const Dim *low, const Dim *h
     if (!x) return NULL;
     Module *m = b->module;
     int n = x->type.rank;
-    Attr attrs[] = {attr_dims(m, "low", low, n), attr_dims(m, "high", high, n), attr_ints(m, "interior", interior, n)};
+    Attr attrs[] = {attr_dims(m, "low", low, n), attr_dims(m, "high", high, n),
+                    attr_ints(m, "interior", interior, n)};
     return build_op(b, &OP_pad, (Value *[]){x, fill}, 2, attrs, 3);
 }
 
@@ -182,8 +184,9 @@ static void report_broadcast(Builder *b, const Value *x, Type y, int axis_x, int
         diag = diag_report(m->diags, DL0301, b->span, "%s has more dimensions than %s", tx, ty);
     } else {
         Dim dx = x->type.shape[axis_x], dy = y.shape[axis_y];
-        diag = diag_report(m->diags, DL0301, b->span, "%s and %s do not fit: dimension %d of the first is %s, dimension "
-                           "%d of the second is %s", tx, ty, axis_x, dim_text(m, dx), axis_y, dim_text(m, dy));
+        const char *why = reason(m, "dimension %d of the first is %s, dimension %d of the second is %s", axis_x,
+                                 dim_text(m, dx), axis_y, dim_text(m, dy));
+        diag = diag_report(m->diags, DL0301, b->span, "%s and %s do not fit: %s", tx, ty, why);
         if (!dim_is_const(dx) || !dim_is_const(dy))
             diag_note(m->diags, diag, "dims known only at run time fit if they are the same expression; only a 1 "
                       "known at compile time is repeated");

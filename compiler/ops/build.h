@@ -22,7 +22,8 @@ Value *build_map1(Builder *b, MapFn f, Value *x);
 Value *build_map2(Builder *b, MapFn f, Value *x, Value *y);
 Value *build_map3(Builder *b, MapFn f, Value *x, Value *y, Value *z);
 
-Value *build_constant(Builder *b, Type type, double value);           /* every element is value (integers exact to 2^53) */
+/* Every element is value (integers exact to 2^53). */
+Value *build_constant(Builder *b, Type type, double value);
 Value *build_constant_like(Builder *b, Value *like, double value);
 Value *build_literal(Builder *b, Type type, const double *values, int n);  /* a small dense constant */
 Value *build_iota(Builder *b, DType t, int rank, const Dim *shape, int axis);

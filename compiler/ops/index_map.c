@@ -126,7 +126,8 @@ bool index_of_reverse(const Op *op, int operand, IndexPoint *p) {
 /* Interior padding would need a remainder, which is not affine: such a pad is not read in place. */
 bool index_of_pad(const Op *op, int operand, IndexPoint *p) {
     int n;
-    const int64_t *low = op_ints(op, "low", &n), *high = op_ints(op, "high", &n), *interior = op_ints(op, "interior", &n);
+    const Dim *low = op_dims(op, "low", &n), *high = op_dims(op, "high", &n);
+    const int64_t *interior = op_ints(op, "interior", &n);
     if (operand == 1) {
         p->rank = 0;
         return true;
@@ -134,9 +135,9 @@ bool index_of_pad(const Op *op, int operand, IndexPoint *p) {
     Dim zero = dim_const(p->dims, 0), one = dim_const(p->dims, 1);
     for (int i = 0; i < n; i++) {
         if (interior[i]) return false;
-        IndexExpr shift = index_constant(p->dims, p->axes, dim_const(p->dims, -low[i]));
+        IndexExpr shift = index_constant(p->dims, p->axes, dim_sub(p->dims, zero, low[i]));
         p->at[i] = index_add_scaled(p->dims, p->axes, &shift, &p->at[i], one);
-        bool guarded = low[i] > 0 || high[i] > 0;
+        bool guarded = low[i]->upper > 0 || high[i]->upper > 0;
         if (guarded && !add_guard(p, &p->at[i], zero, op->operands[0]->type.shape[i])) return false;
     }
     return true;

@@ -86,7 +86,8 @@ static const char *infer_pad(Module *m, Op *op) {
     const Dim *low = op_dims(op, "low", &n[0]), *high = op_dims(op, "high", &n[1]);
     const int64_t *interior = op_ints(op, "interior", &n[2]);
     Dim shape[MAX_RANK];
-    if (op->operands[1]->type.rank) return reason(m, "the fill value is %s, not a scalar", value_text(m, op->operands[1]));
+    const Value *fill = op->operands[1];
+    if (fill->type.rank) return reason(m, "the fill value is %s, not a scalar", value_text(m, fill));
     for (int i = 0; i < 3; i++)
         if (n[i] != x.rank) return "low, high and interior need one entry for each dimension";
     for (int i = 0; i < x.rank; i++) {

@@ -168,7 +168,8 @@ static void grad_prod(GradContext *g, const Op *op, Value *const *dy, Value **dx
     }
     square[rank + 1] = square[rank];
     Value *spread_rows = build_broadcast_in_dim(b, rows, rank + 2, square, place);
-    Value *i = build_iota(b, DTYPE_I32, rank + 2, square, rank), *j = build_iota(b, DTYPE_I32, rank + 2, square, rank + 1);
+    Value *i = build_iota(b, DTYPE_I32, rank + 2, square, rank);
+    Value *j = build_iota(b, DTYPE_I32, rank + 2, square, rank + 1);
     Value *own = build_map2(b, MAP_equal, i, j);
     Value *others = build_map3(b, MAP_select, own, build_constant_like(b, spread_rows, 1), spread_rows);
     Value *product = build_reduce(b, &OP_reduce_prod, others, (int64_t[]){rank + 1}, 1);
@@ -184,11 +185,11 @@ static void grad_prod(GradContext *g, const Op *op, Value *const *dy, Value **dx
 /* ------------------------------------------------------------------------- table */
 
 #define REDUCE(op, f, class, flag, gradient, text)                                                                     \
-    const OpInfo OP_##op = {.name = #op, .kind = KIND_REDUCE, .min_operands = 1, .max_operands = 1, .result_count = 1,  \
+    const OpInfo OP_##op = {.name = #op, .kind = KIND_REDUCE, .min_operands = 1, .max_operands = 1, .result_count = 1, \
                             .flags = flag, .map = MAP_##f, .signature = "T", .types = class, .attrs = attrs_axes,      \
                             .doc = text, .infer = infer_reduce, .grad = gradient, .eval = eval_reduce}
 #define ARG_REDUCE(op, f, text)                                                                                        \
-    const OpInfo OP_##op = {.name = #op, .kind = KIND_REDUCE, .min_operands = 1, .max_operands = 1, .result_count = 1,  \
+    const OpInfo OP_##op = {.name = #op, .kind = KIND_REDUCE, .min_operands = 1, .max_operands = 1, .result_count = 1, \
                             .flags = OP_ZERO_GRADIENT | OP_ARG_REDUCTION, .map = MAP_##f, .signature = "T",            \
                             .types = CLASS_NUMBER, .attrs = attrs_axis, .doc = text, .infer = infer_arg,               \
                             .eval = eval_arg}

@@ -10,8 +10,8 @@ static const char *infer_fusion(Module *m, Op *op) {
         return reason(m, "the body yields %d values, but there are %d results", body->yields.n, op->result_count);
     for (int i = 0; i < op->operand_count; i++)
         if (!type_equal(body->params.at[i]->type, op->operands[i]->type))
-            return reason(m, "parameter %d of the body is %s, operand %d is %s", i, value_text(m, body->params.at[i]), i,
-                          value_text(m, op->operands[i]));
+            return reason(m, "parameter %d of the body is %s, operand %d is %s", i,
+                          value_text(m, body->params.at[i]), i, value_text(m, op->operands[i]));
     for (int i = 0; i < op->result_count; i++) op->results[i].type = body->yields.at[i]->type;
     return NULL;
 }

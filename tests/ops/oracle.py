@@ -1,0 +1,175 @@
+#!/usr/bin/python3
+"""Writes oracle.def: what PyTorch makes of cases that conventions.c evaluates.
+
+Run it where PyTorch is installed and commit the result: oracle.py > oracle.def. Each case holds the ops as IR
+text, input values, PyTorch's result, and its gradient, with respect to the first input, of the sum of the result
+times 1, 2, 3, ..."""
+import math
+import textwrap
+
+import torch
+
+torch.set_default_dtype(torch.float64)
+NAN, INF = math.nan, math.inf
+ODD = [NAN, INF, -INF, 0.0, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 3.7, -3.7]
+NAMES = "xyz"
+
+
+def number(v):
+    v = float(v)
+    if math.isnan(v):
+        return "NAN"
+    if math.isinf(v):
+        return "-INFINITY" if v < 0 else "INFINITY"
+    return repr(v)
+
+
+def tensor(t):
+    values = [number(v) for v in t.reshape(-1).tolist()]
+    shape = ", ".join(map(str, t.shape)) or "0"
+    return "{%d, {%s}, %d, {%s}}" % (t.dim(), shape, len(values), ", ".join(values) or "0")
+
+
+def type_of(t):
+    name = {torch.float64: "f64", torch.int32: "i32", torch.int64: "i64", torch.bool: "bool"}[t.dtype]
+    return name + ("[%s]" % ",".join(map(str, t.shape)) if t.dim() else "")
+
+
+def case(ops, function, *inputs, grad=True):
+    """`ops` is one op without its result type, or several lines that end with %r."""
+    inputs = [t if torch.is_tensor(t) else torch.tensor(t) for t in inputs]
+    inputs[0] = inputs[0].clone().requires_grad_(grad)
+    result = function(*inputs)
+    gradient = torch.zeros(0)
+    if grad:
+        weights = torch.arange(1, result.numel() + 1, dtype=torch.float64).reshape(result.shape)
+        (gradient,) = torch.autograd.grad((result * weights).sum(), inputs[0])
+    if "\n" not in ops:
+        ops = "%%r = %s : %s" % (ops, type_of(result))
+    ports = ", ".join("%%%s: %s" % (NAMES[i], type_of(t)) for i, t in enumerate(inputs))
+    quoted = ops.replace('"', '\\"').replace("\n", '\\n"\n       "')
+    numbers = "%d, (%s), (%s), %d, (%s))" % (len(inputs), ", ".join(tensor(t.detach()) for t in inputs),
+                                            tensor(result.detach()), grad, tensor(gradient))
+    print('ORACLE("%s",\n       "%s",' % (ports, quoted))
+    print(textwrap.fill(numbers, 120, initial_indent=" " * 7, subsequent_indent=" " * 7))
+
+
+def ramp(*shape):
+    """Values with ties."""
+    n = math.prod(shape)
+    return torch.tensor([((k * 7 + 3) % 5 - 2) / 2.0 for k in range(n)]).reshape(shape)
+
+
+def distinct(*shape):
+    n = math.prod(shape)
+    return torch.tensor([((k * 7 + 3) % 29) / 4.0 - 3 for k in range(n)]).reshape(shape)
+
+
+def elementwise():
+    for name, f in [("abs", torch.abs), ("exp", torch.exp), ("expm1", torch.expm1), ("sin", torch.sin),
+                    ("cos", torch.cos), ("tanh", torch.tanh), ("erf", torch.erf), ("logistic", torch.sigmoid),
+                    ("floor", torch.floor), ("ceil", torch.ceil), ("round_nearest_even", torch.round),
+                    ("negate", torch.neg)]:
+        x = ODD[1:] if name == "abs" else ODD
+        case(name + " %x", f, x, grad=name not in ("floor", "ceil", "round_nearest_even"))
+    positive = [0.25, 1.0, 2.0, 9.0, INF]
+    for name, f in [("log", torch.log), ("log1p", torch.log1p), ("sqrt", torch.sqrt), ("rsqrt", torch.rsqrt)]:
+        case(name + " %x", f, positive)
+        case(name + " %x", f, [NAN, -2.0, 0.0], grad=False)
+    left, right = [1.0, 1.0, 2.0, NAN, 1.0, NAN, -INF, 3.0], [1.0, 2.0, 1.0, 1.0, NAN, NAN, INF, 3.0]
+    case("maximum %x, %y", torch.maximum, left, right)
+    case("minimum %x, %y", torch.minimum, left, right)
+    for name, f in [("equal", torch.eq), ("not_equal", torch.ne), ("less", torch.lt), ("less_equal", torch.le),
+                    ("greater", torch.gt), ("greater_equal", torch.ge)]:
+        case(name + " %x, %y", f, left, right, grad=False)
+    tops, bottoms = [5.0, -5.0, 5.0, -5.0, 4.5, 0.0], [3.0, 3.0, -3.0, -3.0, 1.5, 2.0]
+    case("remainder %x, %y", torch.fmod, tops, bottoms)
+    case("divide %x, %y", torch.div, tops, bottoms)
+    case("power %x, %y", torch.pow, [2.0, 0.0, 0.0, 3.0, -2.0, 1.5], [3.0, 2.0, 0.0, 0.0, 3.0, -1.5])
+    low, x, high = [-1.0] * 6, [-2.0, -1.0, 0.0, 1.0, 2.0, NAN], [1.0] * 6
+    case("clamp %y, %x, %z", lambda x, y, z: torch.clamp(x, y, z), x, low, high)
+    case("clamp %x, %y, %z", lambda x, y, z: torch.clamp(y, x, z), low, x, high)
+    case("clamp %y, %z, %x", lambda x, y, z: torch.clamp(z, y, x), high, low, x)
+    case("clamp %x, %y, %z", lambda x, y, z: torch.clamp(y, x, z), [1.0, 2.0], [0.0, 5.0], [0.0, 0.5])
+    case("select %y, %x, %z", lambda x, y, z: torch.where(y, x, z), [1.0, NAN, 3.0], [True, False, True],
+         [4.0, 5.0, NAN])
+    # relu: 0 where x <= 0, so that NaN stays and the gradient at 0 is 0
+    case("%zero = constant {dtype = f64, shape = [5], value = 0.0} : f64[5]\n"
+         "%off = less_equal %x, %zero : bool[5]\n%r = select %off, %zero, %x : f64[5]",
+         torch.relu, [-1.0, -0.0, 0.0, 2.0, NAN])
+    case("convert %x {dtype = i32}", lambda x: x.to(torch.int32), [1.9, -1.9, 0.5, -0.5, 7.0], grad=False)
+    case("convert %x {dtype = bool}", lambda x: x.to(torch.bool), [1.9, 0.0, NAN, -0.0], grad=False)
+
+
+def reductions():
+    for name, f in [("reduce_sum", torch.sum), ("reduce_max", torch.amax), ("reduce_min", torch.amin)]:
+        for axes in ([0], [1], [0, 1], [0, 2], [0, 1, 2]):
+            # along one axis PyTorch's max(dim) gives the gradient to one, amax to all: see below
+            case("%s %%x {axes = %s}" % (name, axes), lambda x, f=f, axes=axes: f(x, dim=axes), ramp(2, 3, 4),
+                 grad=len(axes) > 1 or name == "reduce_sum")
+    for axis in range(3):
+        case("reduce_max %%x {axes = [%d]}" % axis, lambda x, a=axis: torch.max(x, dim=a).values, ramp(2, 3, 4))
+        case("reduce_min %%x {axes = [%d]}" % axis, lambda x, a=axis: torch.min(x, dim=a).values, ramp(2, 3, 4))
+        case("reduce_prod %%x {axes = [%d]}" % axis, lambda x, a=axis: torch.prod(x, dim=a), ramp(2, 3, 4))
+        for name, f in [("argmax", torch.argmax), ("argmin", torch.argmin)]:
+            case("%s %%x {axis = %d}" % (name, axis), lambda x, f=f, a=axis: f(x, dim=a).to(torch.int32), ramp(2, 3, 4),
+                 grad=False)
+    case("reduce_max %x {axes = [0]}", torch.max, [2.0, 3.0, 1.0, 3.0])
+    case("reduce_max %x {axes = [0]}", torch.max, [2.0, NAN, 1.0, NAN])
+    case("reduce_prod %x {axes = [0]}", torch.prod, [2.0, 0.0, 3.0])
+    case("reduce_prod %x {axes = [0]}", torch.prod, [0.0, 2.0, 0.0])
+    case("argmax %x {axis = 0}", lambda x: torch.argmax(x).to(torch.int32), [1.0, NAN, INF, NAN], grad=False)
+    case("argmin %x {axis = 0}", lambda x: torch.argmin(x).to(torch.int32), [1.0, NAN, -INF, NAN], grad=False)
+    truth = torch.tensor([[True, False, True], [True, True, True]])
+    case("reduce_and %x {axes = [1]}", lambda x: torch.all(x, dim=1), truth, grad=False)
+    case("reduce_or %x {axes = [0]}", lambda x: torch.any(x, dim=0), truth, grad=False)
+
+
+def contractions():
+    def dot(equation, lhs, rhs, numbers):
+        names = ("lhs_batch", "rhs_batch", "lhs_contract", "rhs_contract")
+        attrs = ", ".join("%s = %s" % pair for pair in zip(names, numbers))
+        case("dot_general %x, %y {" + attrs + "}", lambda x, y: torch.einsum(equation, x, y), lhs, rhs)
+        case("dot_general %y, %x {" + attrs + "}", lambda x, y: torch.einsum(equation, y, x), rhs, lhs)
+
+    dot("ij,jk->ik", distinct(2, 3), distinct(3, 2), ([], [], [1], [0]))
+    dot("ji,kj->ik", distinct(3, 2), distinct(2, 3), ([], [], [0], [1]))
+    dot("i,j->ij", distinct(3), distinct(2), ([], [], [], []))
+    dot("i,i->", distinct(3), distinct(3), ([], [], [0], [0]))
+    dot("bij,bjk->bik", distinct(2, 2, 3), distinct(2, 3, 2), ([0], [0], [2], [1]))
+    dot("ibj,jkb->bik", distinct(2, 3, 2), distinct(2, 2, 3), ([1], [2], [2], [0]))
+    dot("iabj,bka->ijk", distinct(2, 2, 3, 1), distinct(3, 2, 2), ([], [], [2, 1], [0, 2]))
+
+
+def moves():
+    case("broadcast_in_dim %x {shape = [2, 3], axes = [1]}", lambda x: x.expand(2, 3), distinct(3))
+    case("broadcast_in_dim %x {shape = [2, 3, 2], axes = [0, 2]}", lambda x: x.reshape(2, 1, 1).expand(2, 3, 2),
+         distinct(2, 1))
+    case("reshape %x {shape = [3, 4]}", lambda x: x.reshape(3, 4), distinct(2, 6))
+    case("transpose %x {permutation = [2, 0, 1]}", lambda x: x.permute(2, 0, 1), distinct(2, 3, 2))
+    case("reverse %x {axes = [0, 2]}", lambda x: torch.flip(x, (0, 2)), distinct(2, 3, 2))
+    case("slice %x {start = [1, 0], limit = [4, 5], strides = [1, 2]}", lambda x: x[1:4, 0:5:2], distinct(4, 6))
+    case("slice %x {start = [0], limit = [5], strides = [3]}", lambda x: x[0:5:3], distinct(7))
+    case("pad %x, %y {low = [1, -1], high = [0, 2], interior = [0, 0]}",
+         lambda x, y: torch.nn.functional.pad(x, (-1, 2, 1, 0), value=y.item()), distinct(2, 3), 9.0)
+    case("concatenate %x, %y, %z {axis = 1}", lambda *a: torch.cat(a, 1), distinct(2, 1), distinct(2, 3),
+         distinct(2, 2))
+
+
+def indexing():
+    table, at = distinct(4, 3), torch.tensor([[2, 0], [2, 3]], dtype=torch.int32)
+    case("gather %x, %y {axis = 0, batch = 0}", lambda x, y: x[y.long()], table, at)
+    case("gather %x, %y {axis = 1, batch = 0}", lambda x, y: x[:, y.long()], table, at.clamp(max=2))
+    label = torch.tensor([2, 0, 1, 2], dtype=torch.int32)
+    case("gather %x, %y {axis = 1, batch = 1}", lambda x, y: x.gather(1, y.long()[:, None])[:, 0], table, label)
+    case("gather %x, %y {axis = 2, batch = 1}",
+         lambda x, y: torch.stack([x[b][:, y[b].long()] for b in range(2)]), distinct(2, 2, 3),
+         torch.tensor([[0, 2], [1, 1]]))
+    case("scatter_add %x, %y, %z {axis = 0, batch = 0}", lambda x, y, z: x.index_add(0, y.long(), z), table,
+         torch.tensor([3, 1, 3], dtype=torch.int32), distinct(3, 3))
+
+
+print("/* Made by oracle.py with PyTorch %s; do not edit. */" % torch.__version__.split("a")[0])
+for part in (elementwise, reductions, contractions, moves, indexing):
+    print("/* ---- %s */" % part.__name__)
+    part()
