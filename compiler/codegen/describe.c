@@ -6,10 +6,9 @@
 
 #include "codegen/abi.h"
 #include "codegen/plan.h"
+#include "codegen/role.h"
 #include "codegen/signature.h"
 #include "dlrt.h"
-
-#include <stdio.h>
 
 /* ---------------------------------------------------------------------- globals */
 

@@ -21,11 +21,4 @@ void emit_typed_entries(Emit *e, const char *prefix);
 /* Two models of equal fingerprint have the same variables: names, types, shapes. */
 uint64_t model_fingerprint(const Module *m);
 
-/* What an argument or a result is for (dlrt.h, DlrtRole), by its type and name. `place` counts among the
- * function's arguments or results. (role.c) */
-int role_of_arg(Arena *arena, const Func *f, int place);
-int role_of_result(Arena *arena, const Func *f, int place);
-/* DLRT_FN_ flags. (role.c) */
-int func_flags(const Func *f);
-
 #endif

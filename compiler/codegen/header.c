@@ -41,8 +41,8 @@ static void add_doc(HeaderWriter *h, const char *doc) {
 
 static void add_size(HeaderWriter *h, const char *name, int64_t bytes, const char *meaning) {
     const char *macro = arena_printf(h->arena, "%s_%s", h->upper, name);
-    text_add(&h->text, "#define %-32s INT64_C(%lld)%*s/* %s */\n", macro, (long long)bytes,
-             bytes < 1000000 ? 8 : bytes < 1000000000 ? 4 : 1, "", meaning);
+    const char *value = arena_printf(h->arena, "INT64_C(%lld)", (long long)bytes);
+    text_add(&h->text, "#define %-36s %-20s /* %s */\n", macro, value, meaning);
 }
 
 static int64_t round64(int64_t bytes) { return (bytes + 63) / 64 * 64; }

@@ -1,5 +1,6 @@
-/* Roles and flags: what tools may know of a function without being told, see dlrt.h. */
-#include "codegen/describe.h"
+/* Roles and flags: see role.h and dlrt.h. */
+#include "codegen/role.h"
+
 #include "codegen/signature.h"
 #include "dlrt.h"
 

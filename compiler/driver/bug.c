@@ -1,0 +1,36 @@
+/* Bugs of the compiler: a pass that left invalid IR is reported with the IR it was given, which is made again
+ * from the input, since the compilation is deterministic. */
+#include "driver/driver.h"
+
+#include "base/file.h"
+#include "ir/print.h"
+
+#define REPRODUCER "dlcc-bug.ir"
+
+/* The graph as the pass got it; null if that cannot be made again. */
+static Module *graph_before(Compilation *c, const PassInfo *pass) {
+    DlccOptions options = *c->options;
+    Text ignored = text_new(c->arena);
+    DlccOutput output = {ignored, ignored};
+    options.dump_all = NULL;
+    options.dump_after.n = 0;
+    Compilation again = {.arena = c->arena, .scratch = c->scratch, .options = &options, .output = &output,
+                         .text = c->text, .length = c->length};
+    intern_init(&again.names, c->arena);
+    diags_init(&again.diags, c->arena);
+    again.module = input_module(&again, DTYPE_F32);
+    if (!again.module || options.run.n) return again.module;
+    return driver_graph_passes(&again, pass) ? NULL : again.module;
+}
+
+DlccStatus driver_bug(Compilation *c, const PassInfo *pass) {
+    Module *before = graph_before(c, pass);
+    Text text = text_new(c->arena);
+    const char *why;
+    driver_fail(c, DLCC_BUG, "this is a bug in dlcc, not in the model: pass %s left invalid IR", pass->name);
+    if (!before) return driver_fail(c, DLCC_BUG, "please report it with the model");
+    module_print(before, &text);
+    if (!file_write(c->arena, REPRODUCER, text_get(&text), text.n, &why)) return driver_fail(c, DLCC_BUG, "%s", why);
+    return driver_fail(c, DLCC_BUG, "please report it with %s, which shows it: dlcc %s --run=%s --emit=graph",
+                       REPRODUCER, REPRODUCER, pass->name);
+}

@@ -1,0 +1,190 @@
+/* Compile: the whole way from a source to the files asked for, in one function (at the end).
+ *
+ * Each step leaves its result in the compilation and returns a status; with errors among the diagnostics it is
+ * the user's. Where the way ends is what the options ask for at most. */
+#include "driver/driver.h"
+
+#include "base/file.h"
+#include "codegen/signature.h"
+#include "dsl/dsl.h"
+#include "ir/kernel_print.h"
+#include "ir/print.h"
+#include "pass/lower.h"
+#include "pass/place.h"
+#include "pass/schedule.h"
+
+#include <ctype.h>
+
+static DlccStatus user_status(const Compilation *c) { return c->diags.errors ? DLCC_USER : DLCC_OK; }
+
+/* ------------------------------------------------------------------ preparation */
+
+static DlccStatus find_target(Compilation *c) {
+    CodeHost host = code_host(c->arena);
+    const char *why;
+    c->target = target_find(c->arena, c->options->target, c->options->cpu, host.triple, host.cpu, host.features, &why);
+    if (!c->target) return driver_fail(c, DLCC_USER, "%s", why);
+    c->cross = strncmp(c->target->triple, host.triple, strcspn(host.triple, "-")) != 0;
+    return DLCC_OK;
+}
+
+/* The prefix of exported symbols: what was given, or the input's name; IR text goes by its model's. */
+static const char *symbol_prefix(Compilation *c, const char *model) {
+    const char *from = c->options->name;
+    if (!from) from = input_is_graph(c) || input_is_kernels(c) ? model : file_stem(c->arena, c->options->input);
+    char *lower = arena_text(c->arena, from, strlen(from));
+    for (char *p = lower; *p && !c->options->name; p++) *p = (char)tolower((unsigned char)*p);
+    return c_identifier(c->arena, lower);
+}
+
+static bool is_wanted(const Compilation *c, const PassInfo *pass) {
+    if (pass->flags & PASS_NEEDED) return true;
+    for (int i = 0; i < c->options->skip.n; i++)
+        if (!strcmp(c->options->skip.at[i], pass->name)) return false;
+    return c->options->level > 0;
+}
+
+static DlccStatus prepare(Compilation *c) {
+    DlccStatus status = outputs_plan(c);
+    if (!status) status = dump_check(c);
+    if (!status) status = find_target(c);
+    if (!status && c->options->run.n && outputs_furthest(c) > (input_is_kernels(c) ? DLCC_KERNEL : DLCC_GRAPH))
+        status = driver_fail(c, DLCC_USER, "--run runs single passes over IR; show the result with --emit or -o x.ir");
+    return status;
+}
+
+/* ------------------------------------------------------------------- graph level */
+
+static DlccStatus print_ast(Compilation *c) {
+    if (input_is_graph(c) || input_is_kernels(c))
+        return driver_fail(c, DLCC_USER, "--emit=ast needs a model's source, not IR text");
+    dsl_print_ast(c->arena, &c->names, &c->diags, c->options->input, c->text, c->length, &c->output->out);
+    return user_status(c);
+}
+
+static DlccStatus make_graph(Compilation *c) {
+    c->module = input_module(c, DTYPE_F32);
+    return c->module ? dump_graph(c, "source") : user_status(c);
+}
+
+static DlccStatus run_pass(Compilation *c, const PassInfo *pass) {
+    double start = driver_now();
+    PassOption *options = arena_array(c->arena, PassOption, c->options->tuning.n + 1);
+    for (int i = 0; i < c->options->tuning.n; i++) {
+        const char *text = c->options->tuning.at[i], *dot = strchr(text, '.'), *equals = strchr(text, '=');
+        if (!dot || !equals || equals < dot)
+            return driver_fail(c, DLCC_USER, "--pass-option takes PASS.KEY=VALUE, not \"%s\"", text);
+        options[i] = (PassOption){arena_text(c->arena, text, (size_t)(dot - text)),
+                                  arena_text(c->arena, dot + 1, (size_t)(equals - dot - 1)), equals + 1};
+    }
+    PassRun run = {.level = c->options->level, .only = pass->name, .options = options,
+                   .option_count = c->options->tuning.n};
+    int before = c->diags.all.n;
+    bool good = passes_run(c->module, c->scratch, &run);
+    driver_time(c, pass->name, start);
+    for (int i = before; i < c->diags.all.n; i++)
+        if (c->diags.all.at[i].code == DL0602) return driver_bug(c, pass);
+    return good ? dump_graph(c, pass->name) : user_status(c);
+}
+
+DlccStatus driver_graph_passes(Compilation *c, const PassInfo *until) {
+    int count;
+    const PassInfo *table = pass_table(&count);
+    DlccStatus status = DLCC_OK;
+    for (int i = 0; i < count && !status && &table[i] != until; i++)
+        if (is_wanted(c, &table[i])) status = run_pass(c, &table[i]);
+    return status;
+}
+
+/* --run: these passes alone, in the order given. */
+static DlccStatus run_single_passes(Compilation *c) {
+    DlccStatus status = DLCC_OK;
+    for (int i = 0; i < c->options->run.n && !status; i++) {
+        const PassInfo *pass = pass_find(c->options->run.at[i]);
+        if (!pass) return driver_fail(c, DLCC_USER, "%s is no pass over graph IR", c->options->run.at[i]);
+        status = run_pass(c, pass);
+    }
+    return status;
+}
+
+static DlccStatus show_graph(Compilation *c) {
+    DlccStatus status = run_single_passes(c);
+    if (status) return status;
+    if (c->options->emit == DLCC_GRAPH) module_print(c->module, &c->output->out);
+    outputs_make_graph(c);
+    return DLCC_OK;
+}
+
+/* ------------------------------------------------------------------ kernel level */
+
+static DlccStatus run_kernel_pass(Compilation *c, const char *name) {
+    double start = driver_now();
+    if (!strcmp(name, "schedule")) schedule_module(c->kernels, c->target, c->scratch);
+    else if (!strcmp(name, "place")) place_module(c->kernels, c->scratch);
+    else return driver_fail(c, DLCC_USER, "%s is no pass over kernel IR", name);
+    arena_reset(c->scratch);
+    driver_time(c, name, start);
+    return dump_kernels(c, name);
+}
+
+static DlccStatus lower_graph(Compilation *c) {
+    double start = driver_now();
+    PassContext context = {.arena = c->arena, .scratch = c->scratch, .diags = &c->diags, .pass = "lower"};
+    c->kernels = lower_module(&context, c->module);
+    arena_reset(c->scratch);
+    driver_time(c, "lower", start);
+    return c->kernels ? dump_kernels(c, "lower") : user_status(c);
+}
+
+static DlccStatus read_kernels(Compilation *c) {
+    c->kernels = input_kernels(c);
+    if (!c->kernels) return user_status(c);
+    c->module = c->kernels->graph;
+    return DLCC_OK;
+}
+
+static DlccStatus make_kernels(Compilation *c) {
+    DlccStatus status = input_is_kernels(c) ? read_kernels(c) : lower_graph(c);
+    bool as_it_is = input_is_kernels(c) && outputs_furthest(c) == DLCC_KERNEL;
+    for (int i = 0; as_it_is && !status && i < c->options->run.n; i++)
+        status = run_kernel_pass(c, c->options->run.at[i]);
+    if (!as_it_is && !status) status = run_kernel_pass(c, "schedule");
+    if (!as_it_is && !status) status = run_kernel_pass(c, "place");
+    if (!status && c->options->emit == DLCC_KERNEL) kernels_print(c->kernels, &c->output->out);
+    if (!status) c->code_options = (CodeOptions){c->target, symbol_prefix(c, c->module->name), c->options->level};
+    return status;
+}
+
+/* -------------------------------------------------------------------- code level */
+
+static DlccStatus make_code(Compilation *c) {
+    const char *why = "";
+    double start = driver_now();
+    c->code = code_build(c->arena, c->kernels, &c->code_options, &why);
+    driver_time(c, "generate", start);
+    if (!c->code) return driver_fail(c, DLCC_BUG, "this is a bug in dlcc: the generated code is invalid: %s", why);
+    start = driver_now();
+    if (!code_optimise(c->code, &why))
+        return driver_fail(c, DLCC_BUG, "this is a bug in dlcc: LLVM's passes fail: %s", why);
+    driver_time(c, "optimise", start);
+    return DLCC_OK;
+}
+
+DlccStatus driver_compile(Compilation *c) {
+    DlccStatus status = prepare(c);
+    DlccStage goal = outputs_furthest(c);
+    bool from_kernels = input_is_kernels(c);
+    if (!status) status = input_read(c);
+    if (!status && c->options->emit == DLCC_AST) status = print_ast(c);
+    if (!status && goal >= DLCC_GRAPH && !from_kernels) status = make_graph(c);          /* source -> graph */
+    if (!status && goal >= DLCC_GRAPH && !from_kernels) status = show_graph(c);
+    if (!status && goal >= DLCC_KERNEL && !from_kernels) status = driver_graph_passes(c, NULL); /* graph -> fused */
+    if (!status && goal >= DLCC_KERNEL) status = make_kernels(c);                        /* fused -> kernels, plans */
+    if (!status && c->options->report) report_kernels(c);
+    if (!status && goal >= DLCC_LLVM) status = make_code(c);                             /* kernels -> LLVM */
+    if (!status) status = outputs_make(c);                                               /* LLVM -> bytes */
+    if (!status) status = outputs_write(c);
+    code_free(c->code);
+    if (!status && c->options->time_passes) report_times(c);
+    return status;
+}

@@ -1,0 +1,83 @@
+/* Lists: --list, what there is; --explain, what a diagnostic means. */
+#include "driver/driver.h"
+
+#include "dsl/dsl.h"
+#include "ops/ops.h"
+
+#include <stdlib.h>
+
+static void list_ops(Compilation *c) {
+    static const char *const kinds[] = {
+        [KIND_MAP] = "map", [KIND_REDUCE] = "reduce", [KIND_CONTRACT] = "contract", [KIND_MOVE] = "move",
+        [KIND_INDEX] = "index", [KIND_REGION] = "region", [KIND_OPAQUE] = "opaque"};
+    int count;
+    const OpInfo *const *table = op_table(&count);
+    for (int i = 0; i < count; i++)
+        text_add(&c->output->out, "%-20s %-9s %s\n", table[i]->name, kinds[table[i]->kind],
+                 table[i]->doc ? table[i]->doc : "");
+}
+
+static void list_passes(Compilation *c) {
+    int count;
+    const PassInfo *table = pass_table(&count);
+    for (int i = 0; i < count; i++)
+        text_add(&c->output->out, "%-10s %s%s\n", table[i].name, table[i].doc,
+                 table[i].flags & PASS_NEEDED ? " Always runs." : "");
+    text_add(&c->output->out, "%-10s %s\n%-10s %s\n%-10s %s\n", "lower", "Makes kernels and plans of the graph.",
+             "schedule", "Chooses vectors, tiles and chunks of each kernel for the target.", "place",
+             "Gives every buffer of the workspace its offset.");
+}
+
+static void list_targets(Compilation *c) {
+    int count;
+    const Target *table = target_table(&count);
+    for (int i = 0; i < count; i++) {
+        text_add(&c->output->out, "%-10s %s, %d registers of %d bytes\n%-10s --cpu=", table[i].name, table[i].triple,
+                 table[i].vector_registers, table[i].vector_bytes, "");
+        for (const char *const *m = table[i].members; *m; m++)
+            text_add(&c->output->out, "%s%s", m == table[i].members ? "" : " ", *m);
+        text_add(&c->output->out, "\n");
+    }
+}
+
+static void list_library(Compilation *c, DslSort sort) {
+    int count;
+    const DslEntry *entries = dsl_list(c->arena, &c->names, sort, &count);
+    for (int i = 0; i < count; i++) {
+        text_add(&c->output->out, "%s", entries[i].signature);
+        if (entries[i].doc) text_add(&c->output->out, "\n    %s", entries[i].doc);
+        text_add(&c->output->out, "\n");
+    }
+}
+
+DlccStatus list_run(Compilation *c) {
+    static void (*const lists[])(Compilation *) = {list_ops, list_passes, list_targets};
+    const char *names[3 + DSL_SORT_COUNT] = {"ops", "passes", "targets"};
+    for (int sort = 0; sort < DSL_SORT_COUNT; sort++) names[3 + sort] = dsl_sort_name((DslSort)sort);
+    for (int i = 0; i < 3 + DSL_SORT_COUNT; i++) {
+        if (strcmp(c->options->subject, names[i])) continue;
+        if (i < 3) lists[i](c);
+        else list_library(c, (DslSort)(i - 3));
+        return DLCC_OK;
+    }
+    Text all = text_new(c->arena);
+    for (int i = 0; i < 3 + DSL_SORT_COUNT; i++) text_add(&all, "%s%s", i ? ", " : "", names[i]);
+    const char *nearest = nearest_name(c->options->subject, names, 3 + DSL_SORT_COUNT);
+    return driver_fail(c, DLCC_USER, "--list takes %s, not %s%s%s", text_get(&all), c->options->subject,
+                       nearest ? "; did you mean " : "", nearest ? arena_printf(c->arena, "%s?", nearest) : "");
+}
+
+DlccStatus explain_run(Compilation *c) {
+    const char *code = c->options->subject;
+    char *end;
+    if ((code[0] == 'D' || code[0] == 'd') && (code[1] == 'L' || code[1] == 'l')) code += 2;
+    long number = strtol(code, &end, 10);
+    for (int i = 0; *code && !*end && i < DIAG_CODE_COUNT; i++) {
+        const DiagCodeInfo *info = diag_code_info((DiagCode)i);
+        if (info->number != number) continue;
+        text_add(&c->output->out, "DL%04d: %s\n", info->number, info->title);
+        if (info->explain[0]) text_add(&c->output->out, "\n%s", info->explain);
+        return DLCC_OK;
+    }
+    return driver_fail(c, DLCC_USER, "there is no diagnostic %s; they look like DL0301", c->options->subject);
+}

@@ -1,0 +1,190 @@
+/* Command line: a table of options, and the reader that goes by it. --help is printed from the same table. */
+#include "driver/driver.h"
+
+#include "base/diag.h"
+
+#include <stdlib.h>
+
+typedef enum OptionAction {
+    SET_TEXT, ADD_TEXT, SET_FLAG, SET_COMMAND, SET_EMIT, SET_LEVEL, SET_NUMBER, SET_SEED, ADD_DEFINE
+} OptionAction;
+
+typedef struct OptionSpec {
+    const char *name;          /* "--emit", "-o" */
+    const char *value;         /* what it takes, for the help; null: nothing */
+    OptionAction action;
+    size_t at;                 /* the member of DlccOptions */
+    int command;
+    const char *help;
+} OptionSpec;
+
+#define AT(member) offsetof(DlccOptions, member)
+
+static const OptionSpec specs[] = {
+    {"-o", "FILE", ADD_TEXT, AT(outputs), 0, "write FILE; .so .o .s .ll .h .ir says what; may be repeated"},
+    {"-D", "NAME=VALUE", ADD_DEFINE, 0, 0, "set a hyper-parameter of the model"},
+    {"--model", "NAME", SET_TEXT, AT(model), 0, "compile this model of several in the file"},
+    {"--name", "PREFIX", SET_TEXT, AT(name), 0, "prefix of exported symbols (default: the input's name)"},
+    {"--target", "TRIPLE", SET_TEXT, AT(target), 0, "compile for another system, e.g. aarch64-linux-gnu"},
+    {"--cpu", "NAME", SET_TEXT, AT(cpu), 0, "compile for this processor or family (default: native)"},
+    {"-O", "LEVEL", SET_LEVEL, AT(level), 0, "0 to 3 (default 2); 0 runs only the passes that are needed"},
+    {"--no-pass", "PASS", ADD_TEXT, AT(skip), 0, "leave out a pass"},
+    {"--run", "PASS", ADD_TEXT, AT(run), 0, "run this pass alone; may be repeated, in order"},
+    {"--pass-option", "PASS.KEY=VALUE", ADD_TEXT, AT(tuning), 0, "set an option of a pass"},
+    {"--emit", "LEVEL", SET_EMIT, AT(emit), 0, "print ast, graph, kernel, llvm or asm"},
+    {"--dump-after", "PASS", ADD_TEXT, AT(dump_after), 0, "print the IR after a pass"},
+    {"--dump-all", "FOLDER", SET_TEXT, AT(dump_all), 0, "write the IR after every pass to a file in FOLDER"},
+    {"--time-passes", NULL, SET_FLAG, AT(time_passes), 0, "say how long each step took"},
+    {"--report", NULL, SET_FLAG, AT(report), 0, "say which kernels came out: tiles, FLOPs, bytes"},
+    {"-MD", NULL, SET_FLAG, AT(depend), 0, "write the files read as a make rule, beside the first output"},
+    {"-MF", "FILE", SET_TEXT, AT(depend_file), 0, "write that rule to FILE"},
+    {"--runtime", "PATH", SET_TEXT, AT(runtime), 0, "the libdlrt.a that goes into a .so"},
+    {"--cc", "PROGRAM", SET_TEXT, AT(cc), 0, "the C compiler that links a .so"},
+    {"--samples", "N", SET_NUMBER, AT(check_samples), 0, "gradcheck: elements to check of each tensor (default 16)"},
+    {"--seed", "N", SET_SEED, AT(seed), 0, "gradcheck: of parameters and data (default 0)"},
+    {"--list", "WHAT", SET_COMMAND, AT(subject), DLCC_LIST, "list ops, passes, targets, layers, losses, ..."},
+    {"--explain", "CODE", SET_COMMAND, AT(subject), DLCC_EXPLAIN, "explain a diagnostic, e.g. DL0301"},
+    {"--version", NULL, SET_COMMAND, 0, DLCC_VERSION, "print the version"},
+    {"--help", NULL, SET_COMMAND, 0, DLCC_HELP, "print this"},
+};
+enum { SPEC_COUNT = (int)(sizeof specs / sizeof *specs) };
+
+static const char *const emit_names[] = {"ast", "graph", "kernel", "llvm", "asm"};
+static const DlccStage emit_stages[] = {DLCC_AST, DLCC_GRAPH, DLCC_KERNEL, DLCC_LLVM, DLCC_ASM};
+enum { EMIT_COUNT = (int)(sizeof emit_names / sizeof *emit_names) };
+
+void options_help(Text *to) {
+    text_add(to, "Usage: dlcc MODEL.dl -o OUTPUT...\n"
+                 "       dlcc MODEL.dl --emit=LEVEL\n"
+                 "       dlcc gradcheck MODEL.dl\n\n"
+                 "Compiles a model to machine code. Instead of MODEL.dl, IR text (.ir, .graph) can be given.\n\n");
+    for (int i = 0; i < SPEC_COUNT; i++) {
+        bool is_long = specs[i].name[1] == '-';
+        char left[40];
+        const char *value = specs[i].value ? specs[i].value : "";
+        snprintf(left, sizeof left, "%s%s%s", specs[i].name, !*value ? "" : is_long ? "=" : " ", value);
+        text_add(to, "  %-28s %s\n", left, specs[i].help);
+    }
+    text_add(to, "\nExit status: 0 done; 1 a file, memory or a tool failed; 2 the model or the command line is wrong;\n"
+                 "70 the compiler is.\n");
+}
+
+/* ------------------------------------------------------------------------ reading */
+
+typedef struct Reader {
+    Arena *arena;
+    DlccOptions *options;
+    DlccOutput *output;
+} Reader;
+
+static DlccStatus complain(Reader *r, const char *what, const char *nearest) {
+    text_add(&r->output->said, "dlcc: %s", what);
+    if (nearest) text_add(&r->output->said, "; did you mean %s?", nearest);
+    text_add(&r->output->said, "\n");
+    return DLCC_USER;
+}
+
+static DlccStatus set_emit(Reader *r, const char *value) {
+    for (int i = 0; i < EMIT_COUNT; i++) {
+        if (strcmp(value, emit_names[i])) continue;
+        r->options->emit = emit_stages[i];
+        return DLCC_OK;
+    }
+    return complain(r, arena_printf(r->arena, "--emit takes ast, graph, kernel, llvm or asm, not %s", value),
+                    nearest_name(value, emit_names, EMIT_COUNT));
+}
+
+static DlccStatus add_define(Reader *r, const char *value) {
+    const char *equals = strchr(value, '=');
+    if (!equals || equals == value)
+        return complain(r, arena_printf(r->arena, "-D takes NAME=VALUE, not \"%s\"", value), NULL);
+    vec_push(r->arena, &r->options->define_names, arena_text(r->arena, value, (size_t)(equals - value)));
+    vec_push(r->arena, &r->options->define_values, equals + 1);
+    return DLCC_OK;
+}
+
+static DlccStatus set_number(Reader *r, const OptionSpec *spec, const char *value, long long *to, long long most) {
+    char *end;
+    *to = strtoll(value, &end, 10);
+    if (*value && !*end && *to >= 0 && *to <= most) return DLCC_OK;
+    return complain(r, arena_printf(r->arena, "%s takes a number from 0 to %lld, not \"%s\"", spec->name, most, value),
+                    NULL);
+}
+
+static DlccStatus apply(Reader *r, const OptionSpec *spec, const char *value) {
+    char *member = (char *)r->options + spec->at;
+    long long number = 0;
+    DlccStatus status = DLCC_OK;
+    switch (spec->action) {
+    case SET_TEXT: memcpy(member, &value, sizeof value); break;
+    case ADD_TEXT: vec_push(r->arena, (DlccNames *)(void *)member, value); break;
+    case SET_FLAG: *(bool *)member = true; break;
+    case SET_COMMAND:
+        r->options->command = (DlccCommand)spec->command;
+        r->options->subject = value;
+        break;
+    case SET_EMIT: return set_emit(r, value);
+    case ADD_DEFINE: return add_define(r, value);
+    case SET_LEVEL:
+        status = set_number(r, spec, value, &number, 3);
+        r->options->level = (int)number;
+        break;
+    case SET_NUMBER:
+        status = set_number(r, spec, value, &number, 1000000000);
+        *(int *)(void *)member = (int)number;
+        break;
+    case SET_SEED: return set_number(r, spec, value, &r->options->seed, INT64_MAX);
+    }
+    return status;
+}
+
+/* Whether arg is the option, and where its value begins in it: null if it is not in it. */
+static bool matches(const OptionSpec *spec, const char *arg, const char **value) {
+    size_t n = strlen(spec->name);
+    *value = NULL;
+    if (strncmp(arg, spec->name, n)) return false;
+    if (!arg[n]) return true;
+    bool is_short = spec->name[1] != '-' && spec->name[2] == 0;
+    if (!spec->value || !(arg[n] == '=' || is_short)) return false;
+    *value = arg + n + (arg[n] == '=' && !is_short);
+    return true;
+}
+
+static DlccStatus unknown_option(Reader *r, const char *arg) {
+    const char *names[SPEC_COUNT];
+    for (int i = 0; i < SPEC_COUNT; i++) names[i] = specs[i].name;
+    const char *bare = arena_text(r->arena, arg, strcspn(arg, "="));
+    return complain(r, arena_printf(r->arena, "there is no option %s", bare), nearest_name(bare, names, SPEC_COUNT));
+}
+
+/* Reads the option at argv[*i], and its value where that is the next argument. */
+static DlccStatus read_option(Reader *r, int argc, const char *const *argv, int *i) {
+    const char *value;
+    for (int s = 0; s < SPEC_COUNT; s++) {
+        if (!matches(&specs[s], argv[*i], &value)) continue;
+        if (specs[s].value && !value) {
+            if (*i + 1 == argc)
+                return complain(r, arena_printf(r->arena, "%s needs %s", specs[s].name, specs[s].value), NULL);
+            value = argv[++*i];
+        }
+        return apply(r, &specs[s], value);
+    }
+    return unknown_option(r, argv[*i]);
+}
+
+DlccStatus dlcc_parse(Arena *arena, int argc, const char *const *argv, DlccOptions *options, DlccOutput *output) {
+    Reader r = {arena, options, output};
+    *options = (DlccOptions){.level = 2, .check_samples = 16};
+    *output = (DlccOutput){text_new(arena), text_new(arena)};
+    for (int i = 0; i < argc; i++) {
+        DlccStatus status = DLCC_OK;
+        if (argv[i][0] == '-' && argv[i][1]) status = read_option(&r, argc, argv, &i);
+        else if (i == 0 && !strcmp(argv[i], "gradcheck")) options->command = DLCC_GRADCHECK;
+        else if (options->input)
+            status = complain(&r, arena_printf(arena, "two inputs, %s and %s", options->input, argv[i]), NULL);
+        else options->input = argv[i];
+        if (status) return status;
+    }
+    if (options->input || (options->command != DLCC_COMPILE && options->command != DLCC_GRADCHECK)) return DLCC_OK;
+    return complain(&r, "no input; dlcc --help shows what can be said", NULL);
+}

@@ -1,0 +1,109 @@
+/* Reports: --time-passes, --report. */
+#include "driver/driver.h"
+
+#include "ir/places.h"
+
+void report_times(Compilation *c) {
+    double total = 0;
+    for (int i = 0; i < c->times.n; i++) total += c->times.at[i].seconds;
+    for (int i = 0; i < c->times.n; i++)
+        text_add(&c->output->said, "%-12s %9.3f ms %5.1f %%\n", c->times.at[i].name, c->times.at[i].seconds * 1e3,
+                 c->times.at[i].seconds / total * 100);
+    text_add(&c->output->said, "%-12s %9.3f ms\n", "total", total * 1e3);
+}
+
+/* "1.5 MB", "12 bytes". */
+static const char *size_text(Arena *arena, int64_t bytes) {
+    double x = (double)bytes;
+    if (bytes < 10000) return arena_printf(arena, "%lld bytes", (long long)bytes);
+    if (bytes < 1000000) return arena_printf(arena, "%.1f kB", x / 1e3);
+    return bytes < 1000000000 ? arena_printf(arena, "%.2f MB", x / 1e6) : arena_printf(arena, "%.2f GB", x / 1e9);
+}
+
+static const char *flops_text(Arena *arena, double flops) {
+    if (flops < 1e4) return arena_printf(arena, "%.0f FLOP", flops);
+    if (flops < 1e6) return arena_printf(arena, "%.1f kFLOP", flops / 1e3);
+    if (flops < 1e9) return arena_printf(arena, "%.2f MFLOP", flops / 1e6);
+    return arena_printf(arena, "%.2f GFLOP", flops / 1e9);
+}
+
+typedef struct KernelUse {
+    int calls;
+    double flops;
+} KernelUse;
+
+static void add_uses(KernelUse *uses, const KModule *m, const Plan *plan) {
+    for (int i = 0; i < plan->steps.n; i++) {
+        const PlanStep *s = &plan->steps.at[i];
+        for (int k = 0; s->kind == STEP_KERNEL && k < m->kernels.n; k++) {
+            if (m->kernels.at[k] != s->kernel) continue;
+            uses[k].calls++;
+            uses[k].flops += s->flops;
+        }
+    }
+}
+
+/* "m 512 x n 256 x k 784". */
+static void add_axes(const KModule *m, const Kernel *k, Text *to) {
+    static const char *const roles[] = {[AXIS_OUTER] = "outer", [AXIS_INNER] = "inner", [AXIS_BATCH] = "batch",
+                                        [AXIS_M] = "m", [AXIS_N] = "n", [AXIS_K] = "k"};
+    for (int a = 0; a < k->axes.n; a++) {
+        text_add(to, "%s%s ", a ? " x " : "", roles[k->axes.at[a].role]);
+        dim_print(&m->dims, k->axes.at[a].extent, to);
+    }
+}
+
+static void add_schedule(const Kernel *k, Text *to) {
+    const KSchedule *s = &k->schedule;
+    if (k->form == KERNEL_CONTRACT)
+        text_add(to, "tile %d rows x %d vectors, blocks m %lld n %lld k %lld%s%s", s->mr, s->nv, (long long)s->mc,
+                 (long long)s->nc, (long long)s->kc, s->pack_a ? ", packs a" : "", s->pack_b ? ", packs b" : "");
+    else if (s->lanes > 1) text_add(to, "%d lanes x %d, chunk %lld", s->lanes, s->unroll, (long long)s->chunk);
+    else text_add(to, "scalar, chunk %lld", (long long)s->chunk);
+    if (s->scratch) text_add(to, ", scratch %lld", (long long)s->scratch);
+}
+
+static void report_plan(Compilation *c, const Plan *plan, const char *name) {
+    Text *to = &c->output->out;
+    double flops = 0;
+    int kernels = 0;
+    for (int i = 0; i < plan->steps.n; i++) {
+        flops += plan->steps.at[i].flops;
+        kernels += plan->steps.at[i].kind == STEP_KERNEL;
+    }
+    text_add(to, "  %-12s %d steps, %d kernels, %s; arena %s", name, plan->steps.n, kernels,
+             flops_text(c->arena, flops), size_text(c->arena, plan->arena_bytes));
+    if (plan->live_bytes)
+        text_add(to, ", %.3f of its lower bound", (double)plan->arena_bytes / (double)plan->live_bytes);
+    if (plan->scratch_bytes) text_add(to, "; scratch %s a thread", size_text(c->arena, plan->scratch_bytes));
+    text_add(to, "\n");
+}
+
+static void report_memory(Compilation *c) {
+    VarPlaces p = places_of(c->module, c->arena);
+    text_add(&c->output->out, "memory: weights %s, slots %s, cache %s\n", size_text(c->arena, p.weight_bytes),
+             size_text(c->arena, p.slot_bytes), size_text(c->arena, p.cache_bytes));
+}
+
+void report_kernels(Compilation *c) {
+    const KModule *m = c->kernels;
+    Text *to = &c->output->out;
+    KernelUse *uses = arena_array(c->arena, KernelUse, m->kernels.n + 1);
+    for (int i = 0; i < m->plans.n; i++) add_uses(uses, m, m->plans.at[i]);
+    if (m->init) add_uses(uses, m, m->init);
+    text_add(to, "%s for %s, tuned for %s; figures at the dims' upper bounds\nfunctions:\n", c->module->name,
+             c->target->name, c->target->tune);
+    for (int i = 0; i < m->plans.n; i++) report_plan(c, m->plans.at[i], m->plans.at[i]->func->name);
+    if (m->init) report_plan(c, m->init, "(initialize)");
+    report_memory(c);
+    text_add(to, "kernels: %d\n", m->kernels.n);
+    for (int i = 0; i < m->kernels.n; i++) {
+        const Kernel *k = m->kernels.at[i];
+        text_add(to, "  %-5s %s ", k->name, k->form == KERNEL_CONTRACT ? "contract" : "loops   ");
+        add_axes(m, k, to);
+        text_add(to, "; ");
+        add_schedule(k, to);
+        text_add(to, "; %d call%s, %s\n", uses[i].calls, uses[i].calls == 1 ? "" : "s",
+                 flops_text(c->arena, uses[i].flops));
+    }
+}

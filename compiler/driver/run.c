@@ -1,0 +1,58 @@
+/* Run: one command from options to output. */
+#include "driver/driver.h"
+
+#include <stdarg.h>
+#include <time.h>
+
+DlccStatus driver_fail(Compilation *c, DlccStatus status, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    text_add(&c->output->said, "dlcc: %s\n", arena_vprintf(c->arena, format, args));
+    va_end(args);
+    return status;
+}
+
+double driver_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void driver_time(Compilation *c, const char *name, double start) {
+    vec_push(c->arena, &c->times, (StepTime){name, driver_now() - start});
+}
+
+static DlccStatus print_version(Compilation *c) {
+    text_add(&c->output->out, "dlcc %s (LLVM %s)\n", DLCC_VERSION_TEXT, code_llvm_version(c->arena));
+    return DLCC_OK;
+}
+
+static DlccStatus run_command(Compilation *c) {
+    switch (c->options->command) {
+    case DLCC_COMPILE: return driver_compile(c);
+    case DLCC_GRADCHECK: return driver_gradcheck(c);
+    case DLCC_VERSION: return print_version(c);
+    case DLCC_LIST: return list_run(c);
+    case DLCC_EXPLAIN: return explain_run(c);
+    case DLCC_HELP: break;
+    }
+    options_help(&c->output->out);
+    return DLCC_OK;
+}
+
+/* Diagnostics stand before what the driver says. */
+static void render_diagnostics(Compilation *c) {
+    Text text = text_new(c->arena);
+    diags_render(&c->diags, &text, c->options->color);
+    text_append(&text, text_get(&c->output->said), c->output->said.n);
+    c->output->said = text;
+}
+
+DlccStatus dlcc_run(Arena *arena, Arena *scratch, const DlccOptions *options, DlccOutput *output) {
+    Compilation c = {.arena = arena, .scratch = scratch, .options = options, .output = output};
+    intern_init(&c.names, arena);
+    diags_init(&c.diags, arena);
+    DlccStatus status = run_command(&c);
+    render_diagnostics(&c);
+    return status ? status : c.diags.errors ? DLCC_USER : DLCC_OK;
+}
