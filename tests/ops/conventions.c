@@ -190,7 +190,8 @@ static void test_rounding(void **state) {
                  {DTYPE_F16, 65519, 65504}, {DTYPE_F16, 65520, INFINITY}, {DTYPE_F16, -65520, -INFINITY},
                  {DTYPE_F16, 0x1p-24, 0x1p-24}, {DTYPE_F16, 0x1p-25, 0}, {DTYPE_F16, 0x1.8p-25, 0x1p-24},
                  {DTYPE_F16, 1 + 0x1p-11, 1}, {DTYPE_F16, 1 + 0x1.8p-11, 1 + 0x1p-10},
-                 {DTYPE_F16, 0x1.8p-14, 0x1.8p-14}, {DTYPE_BF16, 1 + 0x1p-8, 1}, {DTYPE_BF16, 1 + 0x1.8p-8, 1 + 0x1p-7},
+                 {DTYPE_F16, 0x1.8p-14, 0x1.8p-14}, {DTYPE_F16, 0x1.004p-15, 0x1p-15},
+                 {DTYPE_BF16, 1 + 0x1p-8, 1}, {DTYPE_BF16, 1 + 0x1.8p-8, 1 + 0x1p-7},
                  {DTYPE_BF16, 0x1.fep127, 0x1.fep127}, {DTYPE_BF16, 0x1.ffp127, INFINITY},
                  {DTYPE_BF16, 0x1p-133, 0x1p-133}, {DTYPE_BF16, 0x1p-134, 0}, {DTYPE_F64, 0.1, 0.1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
