@@ -189,7 +189,9 @@ static bool gather_fits(Fuser *f, const Group *g, int number, const Op *op) {
     for (int d = 0; d < MAX_RANK; d++) place[d] = d;
     find_sources(f, x, true, place, &a);
     find_sources(f, index, true, place, &b);
-    return members_read_well(f, g, number, &a, x->type) && members_read_well(f, g, number, &b, index->type);
+    for (int i = 0; i < b.n; i++)
+        if (group_of_value(f, b.at[i].value) == number) return false;
+    return members_read_well(f, g, number, &a, x->type);
 }
 
 static bool op_fits(Fuser *f, int number, const Op *op, const Reads *from) {
@@ -295,16 +297,6 @@ static void group_op(Fuser *f, Op *op) {
     int number = choose_group(f, op, &from);
     if (number < 0) number = open_group(f, op);
     join(f, number, op, &from);
-}
-
-/* What must lie in memory although it is free: results of the function, and operands of reshapes that
- * read memory in another arrangement. */
-static void group_free_results(Fuser *f) {
-    Region *body = f->func->body;
-    for (int i = 0; i < body->yields.n; i++) {
-        Value *v = body->yields.at[i];
-        if (v->op && op_is_free(v->op) && group_of_value(f, v) < 0) group_op(f, v->op);
-    }
 }
 
 /* Whether op relabels memory in a way that no index map says: then its operand must lie in memory. */
@@ -431,26 +423,55 @@ static int *order_groups(Fuser *f) {
     return order;
 }
 
-/* Gives a free operand memory, unless it relabels memory itself. */
-static void store_operand(Fuser *f, Op *operand) {
-    if (operand && op_is_free(operand) && !(operand->info->flags & OP_RELABELS) &&
-        group_of_value(f, &operand->results[0]) < 0)
-        group_op(f, operand);
+/* Whether a kernel can read `v` with an affine address: index maps without conditions, down to memory. */
+static bool reads_affinely(Fuser *f, const Value *v) {
+    for (; v->op && op_is_free(v->op); v = v->op->operands[0]) {
+        Type t = v->type;
+        IndexPoint p = index_identity(&f->module->dims, t.rank, t.shape);
+        if (v->op->info->kind != KIND_MOVE) return false;
+        if (!(v->op->info->flags & OP_RELABELS) && (!v->op->info->index_map(v->op, 0, &p) || p.guard_count)) return false;
+    }
+    return true;
+}
+
+static const Value *behind_relabels(const Value *v) {
+    while (v->op && v->op->info->flags & OP_RELABELS) v = v->op->operands[0];
+    return v;
+}
+
+static void store(const Fuser *f, bool *stored, const Value *v) {
+    if (v->op && v->op->parent == f->func->body && op_is_free(v->op)) stored[v->id] = true;
+}
+
+/* By value id: free ops whose results must lie in memory all the same. These are the function's results, what
+ * is relabelled in a way that no index map says, factors of a contraction that no affine address reaches, and
+ * indices, since those are checked before they are used. */
+static bool *find_stored(Fuser *f) {
+    Region *body = f->func->body;
+    bool *stored = arena_array(f->scratch, bool, f->func->value_count + 1);
+    for (int i = 0; i < body->yields.n; i++) store(f, stored, body->yields.at[i]);
+    for (int i = 0; i < body->ops.n; i++) {
+        const Op *op = body->ops.at[i];
+        if (needs_memory_operand(f->module, op)) store(f, stored, behind_relabels(op->operands[0]));
+        if (op->info->kind == KIND_INDEX) store(f, stored, op->operands[1]);
+        for (int j = 0; op->info->kind == KIND_CONTRACT && j < op->operand_count; j++)
+            if (!reads_affinely(f, op->operands[j])) store(f, stored, op->operands[j]);
+    }
+    return stored;
 }
 
 static void fuse_func(PassContext *c, Func *func) {
     Fuser f = {.module = func->module, .func = func, .scratch = c->scratch};
     int values = graph_number(func), ops = func->body->ops.n;
+    bool *stored = find_stored(&f);
     f.words = ops / 64 + 1;
     f.group_of = arena_array(c->scratch, int, values + 1);
     f.readers = arena_alloc(c->scratch, sizeof *f.readers * (size_t)(values + 1));
     for (int i = 0; i < values; i++) f.group_of[i] = -1;
     for (int i = 0; i < ops; i++) {
         Op *op = func->body->ops.at[i];
-        if (needs_memory_operand(func->module, op)) store_operand(&f, op->operands[0]->op);
-        if (!op_is_free(op)) group_op(&f, op);
+        if (!op_is_free(op) || stored[op->results[0].id]) group_op(&f, op);
     }
-    group_free_results(&f);
     bool *escapes = find_escapes(&f);
     int *order = order_groups(&f);
     Writer w = {.f = &f, .to = region_new(func->module, func, NULL)};

@@ -12,6 +12,8 @@
 
 typedef struct Draft {
     PlanStep step;
+    bool copy;                 /* of a value of this type from reads[0] to writes[0] */
+    Type type;
     uint64_t *after;           /* bit set of drafts that must run before (transitively closed) */
     VEC(int) reads, writes;    /* PlanBufs */
 } Draft;
@@ -161,11 +163,9 @@ static void draft_fusion(Orderer *o, Op *fusion) {
     vec_push(l->scratch, &o->drafts, d);
 }
 
-static int draft_copy(Orderer *o, int to, int from) {
+static int draft_copy(Orderer *o, Type type, int to, int from) {
     Lowering *l = o->l;
-    Draft d = {.step = {.kind = STEP_COPY}};
-    int bufs[2] = {to, from};
-    d.step.bufs = arena_copy(l->arena, bufs, sizeof bufs);
+    Draft d = {.step = {.kind = STEP_KERNEL}, .copy = true, .type = type};
     vec_push(l->scratch, &d.reads, from);
     vec_push(l->scratch, &d.writes, to);
     if (o->words) d.after = arena_array(l->scratch, uint64_t, o->words);
@@ -182,7 +182,7 @@ static void draft_result_copies(Orderer *o) {
         for (int b = 0; b < l->plan->bufs.n; b++)
             if (l->plan->bufs.at[b].place == PLACE_RESULT && l->plan->bufs.at[b].index == result) own = b;
         result++;
-        if (have != own) draft_copy(o, own, have);
+        if (have != own) draft_copy(o, l->func->body->yields.at[i]->type, own, have);
     }
 }
 
@@ -239,15 +239,26 @@ static bool update_in_place(Orderer *o, Op *fusion, int writer, const Value *v, 
 }
 
 /* A copy into a variable runs after everything that reads the old version and after every check. */
-static void copy_update(Orderer *o, const Value *v, Var *var) {
-    int to = find_var_buf(o->l, var, v), from = o->l->buf_of[v->id];
+static void copy_update(Orderer *o, const Value *v, int from, Var *var) {
+    int to = find_var_buf(o->l, var, v);
     if (to == from) return;
-    int copy = draft_copy(o, to, from);
+    int copy = draft_copy(o, v->type, to, from);
     for (int d = 0; d < copy; d++) {
         bool writes = in_list(o->drafts.at[d].writes.at, o->drafts.at[d].writes.n, from);
         bool reads = in_list(o->drafts.at[d].reads.at, o->drafts.at[d].reads.n, to);
         if (writes || reads || o->drafts.at[d].step.kind == STEP_CHECK) add_edge(o, d, copy);
     }
+}
+
+/* What a copy is made from: the value's buffer; but the old version of another variable, which may be
+ * overwritten too, is set aside in the workspace first. */
+static int copy_source(Orderer *o, const Value *v) {
+    Lowering *l = o->l;
+    int from = l->buf_of[v->id];
+    if (l->plan->bufs.at[from].place != PLACE_VAR) return from;
+    int aside = plan_add_buf(l, buf_for(l, PLACE_ARENA, v, v->name));
+    draft_copy(o, v->type, aside, from);
+    return aside;
 }
 
 static void place_updates(Orderer *o) {
@@ -261,23 +272,29 @@ static void place_updates(Orderer *o) {
         int writer = -1;
         for (int j = 0; own && j < body->ops.n; j++)
             if (body->ops.at[j] == v->op) writer = j;
-        copied[i] = writer < 0 || !update_in_place(o, v->op, writer, v, l->func->results.at[i].var);
+        Var *var = l->func->results.at[i].var;
+        if (l->buf_of[v->id] == find_var_buf(l, var, v)) continue;
+        copied[i] = writer < 0 || !update_in_place(o, v->op, writer, v, var);
     }
+    int *from = arena_array(l->scratch, int, body->yields.n + 1);
     for (int i = 0; i < body->yields.n; i++)
-        if (copied[i]) copy_update(o, body->yields.at[i], l->func->results.at[i].var);
+        if (copied[i]) from[i] = copy_source(o, body->yields.at[i]);
+    for (int i = 0; i < body->yields.n; i++)
+        if (copied[i]) copy_update(o, body->yields.at[i], from[i], l->func->results.at[i].var);
 }
 
 /* -------------------------------------------------------------------------------- emission */
 
-static bool finish_kernel(Lowering *l, Op *fusion, PlanStep *step) {
+static bool finish_kernel(Lowering *l, const Op *fusion, Draft *d) {
     LoweredKernel lk = {0};
-    if (!lower_fusion(l, fusion, &lk)) return false;
+    if (d->copy) lower_copy(l, d->type, d->writes.at[0], d->reads.at[0], &lk);
+    else if (!lower_fusion(l, fusion, &lk)) return false;
     lower_normalize(l, lk.kernel);
     lower_intern(l, &lk);
-    step->kernel = lk.kernel;
-    step->bufs = lk.bufs.at;
-    step->dims = lk.dims.at;
-    step->flops = lk.flops;
+    d->step.kernel = lk.kernel;
+    d->step.bufs = lk.bufs.at;
+    d->step.dims = lk.dims.at;
+    d->step.flops = lk.flops;
     return true;
 }
 
@@ -310,12 +327,14 @@ static bool lower_func(Lowering *l, Func *func) {
     for (int i = 0; i < body->ops.n; i++) draft_fusion(&o, body->ops.at[i]);
     for (int i = 0; i < body->ops.n; i++) add_checks(&o, body->ops.at[i]);
     draft_result_copies(&o);
-    o.words = (o.drafts.n + body->yields.n) / 64 + 1;
+    o.words = (o.drafts.n + 2 * body->yields.n) / 64 + 1;
     for (int d = 0; d < o.drafts.n; d++) o.drafts.at[d].after = arena_array(l->scratch, uint64_t, o.words);
     add_data_edges(&o);
     place_updates(&o);
     bool ok = true;
-    for (int i = 0; i < body->ops.n; i++) ok &= finish_kernel(l, body->ops.at[i], &o.drafts.at[i].step);
+    for (int i = 0; i < o.drafts.n; i++)
+        if (o.drafts.at[i].step.kind == STEP_KERNEL)
+            ok &= finish_kernel(l, i < body->ops.n ? body->ops.at[i] : NULL, &o.drafts.at[i]);
     emit_steps(&o);
     return ok;
 }

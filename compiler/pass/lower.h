@@ -42,6 +42,8 @@ typedef struct LoweredKernel {
 
 /* lower_kernel.c: builds the kernel of a fusion. Buffers of operands and results must be known in buf_of. */
 bool lower_fusion(Lowering *l, const Op *fusion, LoweredKernel *to);
+/* lower_kernel.c: the kernel that copies a value of type `t` between two buffers, whatever their layouts. */
+void lower_copy(Lowering *l, Type t, int to_buf, int from_buf, LoweredKernel *to);
 /* lower_axes.c: brings a kernel into its normal form: axes in memory order, without those of extent 1,
  * neighbours merged where every access allows it; the stores' unit-stride axis of a contraction in N. */
 void lower_normalize(Lowering *l, Kernel *k);

@@ -489,3 +489,19 @@ bool lower_fusion(Lowering *l, const Op *fusion, LoweredKernel *to) {
     to->span = fusion->span;
     return !m.failed;
 }
+
+void lower_copy(Lowering *l, Type t, int to_buf, int from_buf, LoweredKernel *to) {
+    Maker m = {.l = l, .to = to, .dims = &l->m->dims, .scratch = l->scratch, .domain = t};
+    m.k = arena_new(l->arena, Kernel);
+    m.k->a = m.k->b = -1;
+    for (int d = 0; d < t.rank; d++) add_axis(&m, AXIS_OUTER, t.shape[d]);
+    IndexPoint p = domain_point(&m);
+    Dim strides[MAX_RANK];
+    plan_strides(m.dims, &l->plan->bufs.at[from_buf], t, strides);
+    int node = load_node(&m, from_buf, strides, &p, -1);
+    plan_strides(m.dims, &l->plan->bufs.at[to_buf], t, strides);
+    KStore store = {add_access(&m, to_buf, true, strides, &p), node};
+    make_stages(&m, &store, 1);
+    to->kernel = m.k;
+    to->flops = count_flops(&m);
+}
