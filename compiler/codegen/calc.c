@@ -46,7 +46,8 @@ LLVMValueRef real_polynomial(const Calc *c, LLVMValueRef x, const double *k, int
 }
 
 /* Adding 1.5 * 2^(bits of the significand - 1) leaves no bits for a fraction. */
-Nearest real_nearest(const Calc *c, LLVMValueRef x) {
-    LLVMValueRef shift = real_const(c, c->t == DTYPE_F32 ? 0x1.8p23 : 0x1.8p52), sum = real_add(c, x, shift);
+Nearest real_nearest(const Calc *c, LLVMValueRef x, double factor) {
+    LLVMValueRef shift = real_const(c, c->t == DTYPE_F32 ? 0x1.8p23 : 0x1.8p52);
+    LLVMValueRef sum = real_fma(c, x, real_const(c, factor), shift);
     return (Nearest){.real = real_sub(c, sum, shift), .bits = bits_of(c, sum)};
 }

@@ -112,10 +112,11 @@ static inline LLVMValueRef calc_narrow(const Calc *to, LLVMValueRef x) {
     return LLVMBuildFPTrunc(to->e->at, x, calc_type(to), "");
 }
 
-/* The integer next to x (|x| < 2^22 in f32, 2^51 in f64) as a float, and in the low bits of an integer. */
+/* The integer next to x * factor (within 2^22 in f32, 2^51 in f64) as a float, and in the low bits of an
+ * integer. */
 typedef struct Nearest {
     LLVMValueRef real, bits;
 } Nearest;
-Nearest real_nearest(const Calc *c, LLVMValueRef x);
+Nearest real_nearest(const Calc *c, LLVMValueRef x, double factor);
 
 #endif

@@ -141,8 +141,16 @@ static LLVMValueRef clamp(const Calc *c, LLVMValueRef *x) {
     return extreme(c, false, extreme(c, true, x[1], x[0]), x[2]);
 }
 
+/* 1 / sqrt(x). Of f32 the two roundings are taken back by a step of Newton's method: y + y/2 (1 - x y y), the
+ * residual exact but for its own rounding. At 0 and infinity it is NaN, and y is right as it is. */
 static LLVMValueRef rsqrt_real(const Calc *c, LLVMValueRef *x) {
-    return real_div(c, real_const(c, 1), calc_unary(c, "llvm.sqrt", x[0]));
+    LLVMValueRef one = real_const(c, 1), y = real_div(c, one, calc_unary(c, "llvm.sqrt", x[0]));
+    if (c->t != DTYPE_F32) return y;
+    LLVMValueRef high = real_mul(c, x[0], y), low = real_fused(c, x[0], y, real_neg(c, high));
+    LLVMValueRef minus = real_neg(c, y);
+    LLVMValueRef rest = real_fma(c, minus, low, real_fused(c, minus, high, one));
+    LLVMValueRef better = real_fused(c, real_mul(c, y, real_const(c, 0.5)), rest, y);
+    return calc_choose(c, real_compare(c, LLVMRealORD, rest, rest), better, y);
 }
 
 static LLVMValueRef logistic(const Calc *c, const ElementRow *row, LLVMValueRef *x) {

@@ -20,12 +20,13 @@ typedef struct Exponential {
 #define LN2_HIGH 0x1.62e4p-1   /* 15 bits, so that its multiples up to 2^8 are exact */
 #define LN2_LOW 0x1.7f7d1cp-20
 
-/* (e^r - 1 - r) / r^2 for |r| <= ln 2 / 2; 2^-28.2 off, times r^2. */
-static const double exp_polynomial[] = {0x1p-1, 0x1.555490p-3, 0x1.5554cep-5, 0x1.123ac4p-7, 0x1.6d6a96p-10};
+/* (e^r - 1 - r) / r^2 for |r| <= ln 2 / 2; e^r is 2^-33.1 off. */
+static const double exp_polynomial[] = {0x1p-1,        0x1.555556p-3,  0x1.5554e8p-5,
+                                        0x1.110ffcp-7, 0x1.6d4cd4p-10, 0x1.a25508p-13};
 
 /* For |x| < 2^8. */
 static Exponential exponential(const Calc *c, LLVMValueRef x) {
-    Nearest n = real_nearest(c, real_mul(c, x, real_const(c, 0x1.715476p0)));
+    Nearest n = real_nearest(c, x, 0x1.715476p0);
     LLVMValueRef r = real_fma(c, n.real, real_const(c, -LN2_HIGH), x);
     r = real_fma(c, n.real, real_const(c, -LN2_LOW), r);
     LLVMValueRef q = REAL_POLYNOMIAL(c, r, exp_polynomial);
@@ -65,10 +66,9 @@ static const double log_polynomial[] = {0x1.555548p-2,  -0x1.000008p-2, 0x1.99a4
                                         -0x1.fc3dccp-4, 0x1.e6dc82p-4,  -0x1.dd9c0ep-4, 0x1.13c36cp-4};
 
 LLVMValueRef element_log_edges(const Calc *c, LLVMValueRef u, LLVMValueRef r) {
-    LLVMValueRef inside = calc_both(c, real_is(c, LLVMRealOGT, u, 0), real_is(c, LLVMRealOLT, u, INFINITY));
-    LLVMValueRef below = calc_choose(c, real_is(c, LLVMRealOLT, u, 0), real_const(c, NAN), u);
-    LLVMValueRef edge = calc_choose(c, real_is(c, LLVMRealOEQ, u, 0), real_const(c, -INFINITY), below);
-    return calc_choose(c, inside, r, edge);
+    LLVMValueRef at_zero = calc_choose(c, real_is(c, LLVMRealOEQ, u, 0), real_const(c, -INFINITY), real_const(c, NAN));
+    r = calc_choose(c, real_is(c, LLVMRealOGT, u, 0), r, at_zero);
+    return calc_choose(c, real_is(c, LLVMRealOEQ, u, INFINITY), u, r);
 }
 
 /* x = 2^k (1 + f): log x = k ln 2 + log(1 + f). The first sum is kept with its error. */
@@ -140,16 +140,28 @@ LLVMValueRef element_tanh_f32(const Calc *c, LLVMValueRef *x) {
 /* erf x / x - 1 in x^2, |x| < 1; erf is 2^-29.3 off. */
 static const double erf_polynomial[] = {0x1.06eba8p-3, -0x1.81273ep-2, 0x1.ce2ceap-4, -0x1.b7f7b8p-6,
                                         0x1.53f9b8p-8, -0x1.a39b12p-11, 0x1.486a08p-14};
-/* -log(1 - erf x), 1 <= x < 3.95; erf is 2^-35.3 off. */
-static const double erfc_polynomial[] = {-0x1.8d2d2ep-13, 0x1.212c70p0,  0x1.4433fcp-1,   0x1.bc205ep-4,
-                                         -0x1.9d1d56p-6,  0x1.13b0b8p-8, -0x1.cf30b2p-12, 0x1.6c5c14p-16};
+/* -log(1 - erf x) in x - ERF_FAR, up to x = 3.95; erf is 2^-29.5 off. Near 1 that argument is small, so the
+ * rounding of the inner sums does not count; and there is a centre for which the first coefficient is, but for
+ * 2^-28, an f32. */
+#define ERF_FAR 0.9765625
+static const double erfc_polynomial[] = {0x1.c9c89cp0,   0x1.4cbcecp1,  0x1.ae2976p-1, 0x1.5bd98ep-5,
+                                         -0x1.4c5286p-7, 0x1.eb9f64p-10, -0x1.90b48ep-13};
+
+/* x (1 + p(x^2)). The last two steps are rounded once on any target: without that 1 ULP is not kept. */
+static LLVMValueRef erf_near_zero(const Calc *c, LLVMValueRef x) {
+    LLVMValueRef z = real_mul(c, x, x);
+    enum { N = (int)(sizeof erf_polynomial / sizeof *erf_polynomial) };
+    LLVMValueRef inner = real_polynomial(c, z, erf_polynomial + 1, N - 1);
+    return real_fused(c, x, real_fused(c, z, inner, real_const(c, erf_polynomial[0])), x);
+}
 
 /* A polynomial near 0, else 1 - e^-p(|x|). From 3.95 on the result is 1. */
 LLVMValueRef element_erf_f32(const Calc *c, LLVMValueRef *x) {
     LLVMValueRef a = real_at_most(c, real_abs(c, x[0]), 3.95), one = real_const(c, 1);
-    LLVMValueRef odd = real_fma(c, a, REAL_POLYNOMIAL(c, real_mul(c, a, a), erf_polynomial), a);
-    Exponential y = exponential(c, real_neg(c, REAL_POLYNOMIAL(c, a, erfc_polynomial)));
+    LLVMValueRef t = real_sub(c, a, real_const(c, ERF_FAR));
+    Exponential y = exponential(c, real_neg(c, REAL_POLYNOMIAL(c, t, erfc_polynomial)));
     LLVMValueRef power = power_of_two(c, y.bits);
     LLVMValueRef far = real_sub(c, one, real_mul(c, power, real_add(c, y.u, one)));
-    return real_copysign(c, calc_choose(c, real_is(c, LLVMRealOLT, a, 1), odd, far), x[0]);
+    LLVMValueRef near_zero = real_is(c, LLVMRealOLT, a, ERF_FAR);
+    return real_copysign(c, calc_choose(c, near_zero, erf_near_zero(c, a), far), x[0]);
 }

@@ -31,7 +31,7 @@ static LLVMValueRef power_of_two(const Calc *c, LLVMValueRef n) {
 
 /* 2^x; x in -1022 .. 1023. */
 static Exponential exponential(const Calc *c, LLVMValueRef x) {
-    Nearest n = real_nearest(c, x);
+    Nearest n = real_nearest(c, x, 1);
     LLVMValueRef r = real_mul(c, real_sub(c, x, n.real), real_const(c, LN2));
     LLVMValueRef q = REAL_POLYNOMIAL(c, r, exp_polynomial);
     return (Exponential){.u = real_fma(c, real_mul(c, r, r), q, r), .power = power_of_two(c, n.bits)};
@@ -142,7 +142,7 @@ typedef struct Angle {
 /* Cody and Waite's reduction: pi/2 in two parts of 33 bits and one of 53. */
 static Angle reduce(const Calc *c, LLVMValueRef x) {
     static const double half_pi[] = {0x1.921fb544p0, 0x1.0b4611a6p-34, 0x1.3198a2e037073p-69};
-    Nearest n = real_nearest(c, real_mul(c, x, real_const(c, 0x1.45f306dc9c883p-1)));
+    Nearest n = real_nearest(c, x, 0x1.45f306dc9c883p-1);
     for (int i = 0; i < 3; i++) x = real_sub(c, x, real_mul(c, n.real, real_const(c, half_pi[i])));
     return (Angle){.rest = x, .quarter = n.bits};
 }
@@ -195,9 +195,9 @@ static Angle reduce_huge(const Calc *c, LLVMValueRef x, LLVMValueRef field) {
         LLVMValueRef at = bits_add(c, row, bits_const(c, i));
         part[i] = real_mul(c, x, emit_gather(c->e, DTYPE_F64, c->lanes, table, at, NULL));
     }
-    Nearest n = real_nearest(c, part[0]);
+    Nearest n = real_nearest(c, part[0], 1);
     LLVMValueRef turns = real_add(c, real_sub(c, part[0], n.real), part[1]);
-    Nearest more = real_nearest(c, turns);
+    Nearest more = real_nearest(c, turns, 1);
     turns = real_add(c, real_sub(c, turns, more.real), part[2]);
     return (Angle){.rest = real_mul(c, turns, real_const(c, 0x1.921fb54442d18p0)),
                    .quarter = bits_add(c, n.bits, more.bits)};
