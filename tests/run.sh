@@ -37,11 +37,14 @@ configure_and_build() {
 # tests_of FOLDER [CTEST-OPTIONS...]: runs them and turns ctest's log into ok lines, one for each test case where
 # the program tells of its cases (cmocka, or ok lines of its own), else one for the program.
 tests_of() {
-    local folder=$1 log=$1/Testing/Temporary/LastTest.log
+    local folder=$1 log=$1/Testing/Temporary/LastTest.log status cases
     shift
     rm -f "$log"
     (cd "$folder" && ctest -j "$jobs" --timeout 300 --output-on-failure "$@")
-    if [ -f "$log" ]; then awk -f "$top/tests/ctest_cases.awk" "$log"; else echo "not ok - ctest in $folder"; fi
+    status=$?
+    cases=$([ -f "$log" ] && awk -f "$top/tests/ctest_cases.awk" "$log")
+    printf '%s\n' "$cases"
+    if [ $status != 0 ] && ! grep -q '^not ok' <<<"$cases"; then echo "not ok - ctest ended with status $status"; fi
 }
 
 gcc_build() {
