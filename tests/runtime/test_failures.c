@@ -94,6 +94,7 @@ static int fail_each(Call *call, bool files) {
         Snapshot before = snapshot(m);
         int blocks = f.live_blocks;
         write_file("target.safetensors", old, sizeof old);
+        remove("target.safetensors.tmp"); /* of an earlier run that failed */
         f.calls = 0;
         f.fail_at = n;
         DlrtStatus status = call(m, c);
