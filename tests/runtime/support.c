@@ -12,6 +12,11 @@ static bool fails(Faulty *f, bool file) {
     return ++f->calls == f->fail_at;
 }
 
+static void note(Faulty *f, char letter) {
+    if (f->traced && f->trace[f->traced - 1] == letter) return; /* once for several in a row */
+    if (f->traced < (int)sizeof f->trace - 1) f->trace[f->traced++] = letter;
+}
+
 static void *faulty_allocate(void *user, size_t bytes, size_t alignment) {
     Faulty *f = user;
     assert_true(bytes > 0);
@@ -32,6 +37,7 @@ static void faulty_release(void *user, void *memory, size_t bytes) {
 
 static int faulty_open(void *user, const char *path, int write) {
     Faulty *f = user;
+    note(f, 'o');
     if (fails(f, true)) return errno = EACCES, -1;
     int handle = f->real.open(NULL, path, write);
     if (handle >= 0) f->open_files++;
@@ -51,17 +57,20 @@ static int64_t faulty_read(void *user, int handle, void *to, size_t bytes) {
 
 static int64_t faulty_write(void *user, int handle, const void *from, size_t bytes) {
     Faulty *f = user;
+    note(f, 'w');
     if (fails(f, true)) return errno = ENOSPC, -1;
     return f->real.write(NULL, handle, from, bytes > 7 ? bytes / 2 : bytes);
 }
 
 static int faulty_sync(void *user, int handle) {
     Faulty *f = user;
+    note(f, 's');
     return fails(f, true) ? -1 : f->real.sync(NULL, handle);
 }
 
 static int faulty_close(void *user, int handle) {
     Faulty *f = user;
+    note(f, 'c');
     bool bad = fails(f, true);
     f->open_files--;
     return f->real.close(NULL, handle) || bad ? -1 : 0;
@@ -69,16 +78,19 @@ static int faulty_close(void *user, int handle) {
 
 static int faulty_rename(void *user, const char *from, const char *to) {
     Faulty *f = user;
+    note(f, 'r');
     return fails(f, true) ? -1 : f->real.rename(NULL, from, to);
 }
 
 static int faulty_remove(void *user, const char *path) {
     Faulty *f = user;
+    note(f, 'd');
     return f->real.remove(NULL, path); /* cannot fail twice */
 }
 
 static int faulty_sync_folder(void *user, const char *path) {
     Faulty *f = user;
+    note(f, 'f');
     return fails(f, true) ? -1 : f->real.sync_folder(NULL, path);
 }
 

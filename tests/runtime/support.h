@@ -17,7 +17,8 @@ typedef struct Faulty {
     long live;           /* bytes allocated now */
     int live_blocks, open_files;
     bool fail_files;     /* else allocations */
-    bool short_writes;
+    char trace[256];     /* a letter for each file operation: o w s c r d f */
+    int traced;
 } Faulty;
 void faulty_init(Faulty *f);
 

@@ -160,6 +160,23 @@ static void file_operations(void **state) {
     assert_true(fail_each(call_resume, true) >= 8);
 }
 
+/* Nothing is renamed before it is on the disk, and the renaming is put there too. */
+static void order_of_operations(void **state) {
+    (void)state;
+    Faulty f;
+    faulty_init(&f);
+    DlrtOptions options = {.allocator = &f.allocator, .files = &f.files};
+    DlrtModel *m;
+    assert_int_equal(dlrt_open(&fake_module, &options, &m), DLRT_OK);
+    DlrtContext *c = new_context(m);
+    assert_int_equal(dlrt_save(m, "target.safetensors"), DLRT_OK);
+    assert_string_equal(f.trace, "owscrf");
+    assert_int_equal(dlrt_checkpoint(c, "target.safetensors", NULL), DLRT_OK);
+    assert_string_equal(f.trace, "owscrfowscrf");
+    dlrt_context_destroy(c);
+    dlrt_close(m);
+}
+
 /* A full disk, by the system itself. */
 static void full_disk(void **state) {
     (void)state;
@@ -180,6 +197,7 @@ static void full_disk(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(opening), cmocka_unit_test(allocations),
-                                       cmocka_unit_test(file_operations), cmocka_unit_test(full_disk)};
+                                       cmocka_unit_test(file_operations),
+                                       cmocka_unit_test(order_of_operations), cmocka_unit_test(full_disk)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
