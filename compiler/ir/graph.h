@@ -76,6 +76,7 @@ typedef struct Var {
     const char *name;          /* path: "fc1.weight"; a slot: "fc1.weight.exp_avg" style, unique */
     VarKind kind;
     Type type;                 /* constant extents */
+    struct Var *of;            /* SLOT: the parameter whose optimiser state it is element by element, or null */
     int order[MAX_RANK];       /* physical dim order, outermost first; identity unless a pass chose another */
     const char *doc;
     Span span;

@@ -170,11 +170,12 @@ static void print_input(const Printer *p, const Port *port, const Value *v) {
 }
 
 static void print_results(const Printer *p, const Func *f) {
+    bool tall = f->results.n > 2;
     print_indent(p, 1);
     text_add(p->to, "return");
     for (int i = 0; i < f->results.n && i < f->body->yields.n; i++) {
         const Result *r = &f->results.at[i];
-        text_add(p->to, "%s", i ? ",\n    " : " ");
+        text_add(p->to, "%s%s", i ? "," : "", tall ? "\n    " : " ");
         print_value(p, f->body->yields.at[i]);
         print_quoted(p, " as ", r->name);
         if (r->var) {
@@ -302,6 +303,10 @@ static void print_var(const Printer *p, const Var *v) {
     print_global(p, v->name);
     text_add(p->to, " : ");
     type_print(&p->module->dims, v->type, p->to);
+    if (v->of) {
+        text_add(p->to, " of ");
+        print_global(p, v->of->name);
+    }
     bool identity = true;
     for (int i = 0; i < v->type.rank; i++) identity = identity && v->order[i] == i;
     for (int i = 0; i < v->type.rank && !identity; i++) text_add(p->to, "%s%d", i ? ", " : " order [", v->order[i]);

@@ -135,7 +135,17 @@ static bool read_order(Reader *r, Var *v) {
     return true;
 }
 
-/* param @name : type [order [..]] [doc ".."] */
+/* The parameter a slot belongs to. */
+static bool read_owner(Reader *r, Var *v) {
+    Span span = reader_span(r);
+    if (!reader_take_word(r, "of")) return true;
+    if (!reader_var_name(r, &v->of)) return false;
+    if (v->of->kind == VAR_PARAM && v->kind == VAR_SLOT && type_equal(v->of->type, v->type)) return true;
+    return reader_fail(r, DL0606, span, "@%s cannot be state of @%s: a slot belongs to a parameter of its type", v->name,
+                       v->of->name);
+}
+
+/* slot @name : type [of @parameter] [order [..]] [doc ".."] */
 bool reader_var(Reader *r, VarKind kind) {
     Span span = reader_span(r);
     const char *name;
@@ -146,7 +156,7 @@ bool reader_var(Reader *r, VarKind kind) {
     Var *v = module_add_var(r->module, kind, name, type);
     v->span = span;
     map_set(&r->vars, name, v);
-    return read_order(r, v) && reader_doc(r, &v->doc);
+    return read_owner(r, v) && read_order(r, v) && reader_doc(r, &v->doc);
 }
 
 bool reader_var_name(Reader *r, Var **to) {

@@ -13,6 +13,7 @@ typedef struct Verifier {
     const Value **numbered;    /* by id: the value that has it */
     bool *visible;             /* by id: defined and in scope here */
     bool *known;               /* by symbol: of the signature, or derived from such */
+    bool types_broken;         /* a type of the function cannot be: inference is not to see it */
 } Verifier;
 
 static void fault(Verifier *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -56,8 +57,12 @@ static void check_dims(Verifier *v, const Dim *dims, int n, const char *what) {
 
 static void check_type(Verifier *v, Type type, const char *what) {
     const char *why = type_check(v->module, type);
-    if (why) fault(v, "%s: %s", what, why);
-    else check_dims(v, type.shape, type.rank, what);
+    if (!why) {
+        check_dims(v, type.shape, type.rank, what);
+        return;
+    }
+    fault(v, "%s: %s", what, why);
+    v->types_broken = true;
 }
 
 /* Derived symbols come after the symbols they are made of, so one pass in order suffices. */
@@ -116,7 +121,11 @@ const char *op_check_form(Module *m, const Op *op) {
 /* Infers the result types anew and compares; the op is left as it was. */
 static void check_results(Verifier *v, Op *op) {
     Type *declared = arena_array(v->scratch, Type, op->result_count);
-    for (int i = 0; i < op->result_count; i++) declared[i] = op->results[i].type;
+    for (int i = 0; i < op->result_count; i++) {
+        declared[i] = op->results[i].type;
+        check_type(v, declared[i], "result's type");
+    }
+    if (v->types_broken) return;
     const char *why = op_infer(v->module, op, NULL);
     if (why) fault(v, "%s", why);
     for (int i = 0; i < op->result_count; i++) {
@@ -126,7 +135,6 @@ static void check_results(Verifier *v, Op *op) {
             fault(v, "result %d has type %s, but the operator gives %s", i,
                   type_text(&v->module->dims, declared[i], v->scratch),
                   type_text(&v->module->dims, inferred, v->scratch));
-        check_type(v, declared[i], "result's type");
     }
 }
 
@@ -158,7 +166,7 @@ static void check_op(Verifier *v, Op *op, const Region *r) {
         if (op->attrs[i].kind == ATTR_DIMS) check_dims(v, op->attrs[i].dims, op->attrs[i].n, op->attrs[i].key);
     for (int i = 0; i < op->region_count; i++) check_region(v, op->regions[i], op);
     v->op = op;
-    if (v->faults->n == before) check_results(v, op);
+    if (v->faults->n == before && !v->types_broken) check_results(v, op);
     for (int i = 0; i < op->result_count; i++) {
         const Value *x = &op->results[i];
         if (x->op != op || x->index != i) fault(v, "result %d does not know its op", i);
@@ -257,6 +265,7 @@ static void check_outputs(Verifier *v, const Func *f) {
 static void check_func(Verifier *v, Func *f) {
     v->func = f;
     v->op = NULL;
+    v->types_broken = false;
     for (int i = 0; i < f->dims.n; i++) {
         const DimSymbol *s = f->dims.at[i];
         bool own = s->id >= 0 && s->id < v->module->dims.symbols.n && v->module->dims.symbols.at[s->id] == s;
@@ -292,6 +301,8 @@ static void check_var(Verifier *v, const Var *var, int i, Map *seen) {
         fault(v, "variable %s: %s", var->name, why);
         return;
     }
+    if (var->of && (var->of->kind != VAR_PARAM || !type_equal(var->of->type, var->type)))
+        fault(v, "variable %s belongs to %s, which is no parameter of its type", var->name, var->of->name);
     unsigned axes = 0;
     for (int j = 0; j < var->type.rank; j++) {
         if (!dim_is_const(var->type.shape[j])) fault(v, "variable %s: extent %d is no constant", var->name, j);

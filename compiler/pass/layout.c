@@ -50,19 +50,6 @@ static void vote(void *user, Op *op) {
     }
 }
 
-/* The parameter whose update reads a slot of the same shape: by name, "<parameter>.<...>". */
-static const Var *owner_of_slot(const Module *m, const Var *slot) {
-    const Var *best = NULL;
-    for (int i = 0; i < m->vars.n; i++) {
-        const Var *p = m->vars.at[i];
-        size_t n = strlen(p->name);
-        if (p->kind == VAR_PARAM && p->type.rank == slot->type.rank && !strncmp(p->name, slot->name, n) &&
-            slot->name[n] == '.' && shape_equal(2, p->type.shape, 2, slot->type.shape))
-            best = p;
-    }
-    return best;
-}
-
 void pass_layout(PassContext *c, Module *m) {
     Votes votes = {.swapped = arena_array(c->scratch, int, m->vars.n + 1), .kept = arena_array(c->scratch, int, m->vars.n + 1)};
     for (int i = 0; i < m->funcs.n; i++) {
@@ -77,7 +64,6 @@ void pass_layout(PassContext *c, Module *m) {
     }
     for (int i = 0; i < m->vars.n; i++) {
         Var *v = m->vars.at[i];
-        const Var *owner = v->kind == VAR_SLOT && v->type.rank == 2 ? owner_of_slot(m, v) : NULL;
-        if (owner) memcpy(v->order, owner->order, sizeof v->order);
+        if (v->of) memcpy(v->order, v->of->order, sizeof v->order);
     }
 }

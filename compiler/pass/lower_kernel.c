@@ -165,7 +165,7 @@ static int load_node(Maker *m, int plan_buf, const Dim *strides, const IndexPoin
 
 static int fail(Maker *m, const Op *op, const char *why) {
     if (!m->failed)
-        diag_report(m->l->diags, DL0701, op ? op->span : m->fusion->span, "`%s` cannot be compiled here: %s",
+        diag_report(m->l->diags, DL0706, op ? op->span : m->fusion->span, "`%s` cannot be compiled here: %s",
                     op ? op->info->name : "fusion", why);
     m->failed = true;
     return const_node(m, DTYPE_F32, 0);
