@@ -12,7 +12,9 @@ bool dlrt_context_take(Context *c) {
     return !atomic_exchange_explicit(&c->busy, 1, memory_order_acquire);
 }
 
-void dlrt_context_give(Context *c) { atomic_store_explicit(&c->busy, 0, memory_order_release); }
+void dlrt_context_give(Context *c) {
+    atomic_store_explicit(&c->busy, 0, memory_order_release);
+}
 
 /* The struct and the four lists behind it. */
 static Context *allocate_struct(Model *model, Message *m) {

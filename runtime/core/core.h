@@ -24,7 +24,9 @@
 #define DLRT_MESSAGE_BYTES 512
 #define DLRT_MAX_THREADS 1024
 
-static inline int64_t dlrt_round64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+static inline int64_t dlrt_round64(int64_t bytes) {
+    return (bytes + 63) / 64 * 64;
+}
 
 /* ---- message.c: text in a buffer of fixed size, always terminated; what does not fit is cut. */
 typedef struct Message {
@@ -39,8 +41,8 @@ void dlrt_say(Message *m, const char *format, ...) __attribute__((format(printf,
 void dlrt_say_shape(Message *m, const int64_t *shape, int32_t rank);
 
 /* ---- dtype.c */
-int64_t dlrt_dtype_bytes(int32_t dtype);        /* 0 if unknown */
-const char *dlrt_dtype_name(int32_t dtype);     /* "f32"; "?" if unknown */
+int64_t dlrt_dtype_bytes(int32_t dtype);         /* 0 if unknown */
+const char *dlrt_dtype_name(int32_t dtype);      /* "f32"; "?" if unknown */
 const char *dlrt_dtype_file_name(int32_t dtype); /* safetensors' "F32" */
 const char *dlrt_status_name(DlrtStatus status);
 
@@ -72,21 +74,21 @@ typedef struct Model {
     DlrtAllocator allocator;
     DlrtFiles files;
     unsigned char *weights, *slots;
-    void *memory;         /* the block behind both, when the runtime allocated it */
+    void *memory; /* the block behind both, when the runtime allocated it */
     size_t memory_bytes;
     Pool *pool;
     int32_t threads;
     _Atomic int32_t references; /* the owner and every context */
-    _Atomic int32_t use;  /* readers inside, or negative while a writer is */
+    _Atomic int32_t use;        /* readers inside, or negative while a writer is */
     _Atomic int32_t message_taken;
     _Atomic uint64_t seed;
     char message[DLRT_MESSAGE_BYTES];
     _Atomic int64_t counts[]; /* successful calls of each function since open, reset or resume */
 } Model;
 
-bool dlrt_model_share(Model *model);     /* enters as a reader; false if a writer is inside */
+bool dlrt_model_share(Model *model); /* enters as a reader; false if a writer is inside */
 void dlrt_model_unshare(Model *model);
-bool dlrt_model_seize(Model *model);     /* enters as the writer; false if anyone is inside */
+bool dlrt_model_seize(Model *model); /* enters as the writer; false if anyone is inside */
 void dlrt_model_unseize(Model *model);
 void dlrt_model_unreference(Model *model);
 /* Stores a failure's text in the model and passes the status through. */
@@ -104,10 +106,10 @@ typedef struct Context {
     void *memory;
     size_t memory_bytes, struct_bytes;
     _Atomic int32_t busy;
-    int64_t *dims;       /* room for the most dims of any function */
-    int64_t *sizes;      /* room for the most args and results: bytes of each */
-    void **pointers;     /* the same, for dlrt_call */
-    int32_t *origins;    /* per free dim: the tensor that fixed it, for messages */
+    int64_t *dims;    /* room for the most dims of any function */
+    int64_t *sizes;   /* room for the most args and results: bytes of each */
+    void **pointers;  /* the same, for dlrt_call */
+    int32_t *origins; /* per free dim: the tensor that fixed it, for messages */
     char message[DLRT_MESSAGE_BYTES];
 } Context;
 
@@ -150,14 +152,17 @@ typedef struct Json {
     char *begin, *at, *end;
     const char *error; /* null while all is well; then `at` is the place */
 } Json;
-typedef struct JsonText { const char *text; size_t length; } JsonText;
+typedef struct JsonText {
+    const char *text;
+    size_t length;
+} JsonText;
 
-bool dlrt_json_take(Json *j, char c);   /* skips space; takes c if it is next */
+bool dlrt_json_take(Json *j, char c); /* skips space; takes c if it is next */
 bool dlrt_json_expect(Json *j, char c, const char *error);
 bool dlrt_json_string(Json *j, JsonText *s);
 bool dlrt_json_integer(Json *j, int64_t *value); /* 0 .. INT64_MAX */
-bool dlrt_json_skip(Json *j);           /* any value */
-bool dlrt_json_end(Json *j);            /* only space is left */
+bool dlrt_json_skip(Json *j);                    /* any value */
+bool dlrt_json_end(Json *j);                     /* only space is left */
 bool dlrt_json_fail(Json *j, const char *error);
 bool dlrt_text_is(JsonText s, const char *text);
 
@@ -188,22 +193,24 @@ DlrtStatus dlrt_writer_write(Writer *w, const void *from, int64_t bytes);
 DlrtStatus dlrt_writer_close(Writer *w, DlrtStatus status);
 
 /* ---- safetensors.c: a set of a model's variables <-> a file. */
-typedef struct Entry {   /* what the file says of one variable of the model */
-    bool wanted;         /* must be in the file and is read from it */
+typedef struct Entry { /* what the file says of one variable of the model */
+    bool wanted;       /* must be in the file and is read from it */
     bool seen, has_sum;
-    int64_t begin, end;  /* in the data part of the file */
-    uint64_t sum;        /* checksum from the metadata */
+    int64_t begin, end; /* in the data part of the file */
+    uint64_t sum;       /* checksum from the metadata */
 } Entry;
 
-typedef struct State {   /* a checkpoint's values beside the tensors */
+typedef struct State { /* a checkpoint's values beside the tensors */
     uint64_t fingerprint, seed;
     DlrtPosition position;
-    int64_t *counts;     /* one per function */
+    int64_t *counts; /* one per function */
     bool is_checkpoint, has_fingerprint, has_seed, has_position, has_sum;
     uint64_t sum, sum_found; /* over the metadata: as the file says, and as it is */
 } State;
 
-typedef struct Blocks { unsigned char *of[4]; } Blocks; /* by DlrtVarKind: where each kind's block is */
+typedef struct Blocks {
+    unsigned char *of[4];
+} Blocks; /* by DlrtVarKind: where each kind's block is */
 
 /* Writes variables of the kinds in the bit set; `state` (may be null) goes into the metadata. */
 DlrtStatus dlrt_tensors_write(const Model *model, const char *path, unsigned kinds, const Blocks *blocks,

@@ -9,7 +9,10 @@
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 
-typedef struct BitRow { unsigned bit; uint64_t feature; } BitRow;
+typedef struct BitRow {
+    unsigned bit;
+    uint64_t feature;
+} BitRow;
 
 static uint64_t collect(unsigned bits, const BitRow *rows, int n) {
     uint64_t found = 0;
@@ -29,11 +32,12 @@ uint64_t dlrt_cpu_features(void) {
     static const BitRow leaf1_c[] = {{20, DLRT_CPU_SSE42}, {23, DLRT_CPU_POPCNT}};
     static const BitRow leaf1_c_ymm[] = {{28, DLRT_CPU_AVX}, {12, DLRT_CPU_FMA}, {29, DLRT_CPU_F16C}};
     static const BitRow leaf7_b_zmm[] = {
-        {16, DLRT_CPU_AVX512F},  {17, DLRT_CPU_AVX512DQ},   {21, DLRT_CPU_AVX512IFMA},
+        {16, DLRT_CPU_AVX512F},  {17, DLRT_CPU_AVX512DQ}, {21, DLRT_CPU_AVX512IFMA},
         {28, DLRT_CPU_AVX512CD}, {30, DLRT_CPU_AVX512BW}, {31, DLRT_CPU_AVX512VL},
     };
     static const BitRow leaf7_c_zmm[] = {{1, DLRT_CPU_AVX512VBMI}, {11, DLRT_CPU_AVX512VNNI}};
-    static const BitRow bmi2[] = {{8, DLRT_CPU_BMI2}}, avx2[] = {{5, DLRT_CPU_AVX2}}, bf16[] = {{5, DLRT_CPU_AVX512BF16}};
+    static const BitRow bmi2[] = {{8, DLRT_CPU_BMI2}}, avx2[] = {{5, DLRT_CPU_AVX2}},
+                        bf16[] = {{5, DLRT_CPU_AVX512BF16}};
     unsigned a, b, c, d, registers = 0;
     uint64_t found = 0;
     if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
@@ -62,14 +66,18 @@ uint64_t dlrt_cpu_features(void) {
 }
 
 #elif defined(__aarch64__)
-uint64_t dlrt_cpu_features(void) { return DLRT_CPU_NEON; } /* part of the base architecture */
+uint64_t dlrt_cpu_features(void) {
+    return DLRT_CPU_NEON;
+} /* part of the base architecture */
 #else
-uint64_t dlrt_cpu_features(void) { return 0; }
+uint64_t dlrt_cpu_features(void) {
+    return 0;
+}
 #endif
 
 static const char *const feature_names[] = {
-    "avx",      "avx2",     "fma",        "f16c",       "bmi2",   "avx512f", "avx512dq",   "avx512bw",   "avx512vl",
-    "avx512cd", "avx512vnni", "avx512bf16", "sse4.2", "popcnt", "avx512ifma", "avx512vbmi", "neon", "sve",
+    "avx",      "avx2",       "fma",        "f16c",   "bmi2",   "avx512f",    "avx512dq",   "avx512bw", "avx512vl",
+    "avx512cd", "avx512vnni", "avx512bf16", "sse4.2", "popcnt", "avx512ifma", "avx512vbmi", "neon",     "sve",
 };
 
 DlrtStatus dlrt_cpu_check(uint64_t needed, const char *cpu_name, Message *m) {
@@ -78,8 +86,10 @@ DlrtStatus dlrt_cpu_check(uint64_t needed, const char *cpu_name, Message *m) {
     dlrt_say(m, "the model was compiled for %s; this processor lacks", cpu_name);
     for (unsigned bit = 0; bit < 64; bit++) {
         if (!(missing >> bit & 1)) continue;
-        if (bit < sizeof feature_names / sizeof *feature_names) dlrt_say(m, " %s", feature_names[bit]);
-        else dlrt_say(m, " feature-%u", bit);
+        if (bit < sizeof feature_names / sizeof *feature_names)
+            dlrt_say(m, " %s", feature_names[bit]);
+        else
+            dlrt_say(m, " feature-%u", bit);
     }
     return DLRT_ERR_CPU;
 }

@@ -5,12 +5,15 @@
  */
 #include "core.h"
 
-typedef struct DtypeRow { const char *name, *file_name; int64_t bytes; } DtypeRow;
+typedef struct DtypeRow {
+    const char *name, *file_name;
+    int64_t bytes;
+} DtypeRow;
 
 static const DtypeRow dtypes[] = {
-    [DLRT_F64] = {"f64", "F64", 8}, [DLRT_F32] = {"f32", "F32", 4},  [DLRT_F16] = {"f16", "F16", 2},
+    [DLRT_F64] = {"f64", "F64", 8},    [DLRT_F32] = {"f32", "F32", 4}, [DLRT_F16] = {"f16", "F16", 2},
     [DLRT_BF16] = {"bf16", "BF16", 2}, [DLRT_I64] = {"i64", "I64", 8}, [DLRT_I32] = {"i32", "I32", 4},
-    [DLRT_I8] = {"i8", "I8", 1},    [DLRT_U8] = {"u8", "U8", 1},     [DLRT_BOOL] = {"bool", "BOOL", 1},
+    [DLRT_I8] = {"i8", "I8", 1},       [DLRT_U8] = {"u8", "U8", 1},    [DLRT_BOOL] = {"bool", "BOOL", 1},
 };
 
 static const DtypeRow *row(int32_t dtype) {
@@ -18,9 +21,15 @@ static const DtypeRow *row(int32_t dtype) {
     return dtype < 0 || dtype > DLRT_BOOL ? &unknown : &dtypes[dtype];
 }
 
-int64_t dlrt_dtype_bytes(int32_t dtype) { return row(dtype)->bytes; }
-const char *dlrt_dtype_name(int32_t dtype) { return row(dtype)->name; }
-const char *dlrt_dtype_file_name(int32_t dtype) { return row(dtype)->file_name; }
+int64_t dlrt_dtype_bytes(int32_t dtype) {
+    return row(dtype)->bytes;
+}
+const char *dlrt_dtype_name(int32_t dtype) {
+    return row(dtype)->name;
+}
+const char *dlrt_dtype_file_name(int32_t dtype) {
+    return row(dtype)->file_name;
+}
 
 const char *dlrt_status_name(DlrtStatus status) {
     static const char *const words[] = {

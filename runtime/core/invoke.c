@@ -110,13 +110,21 @@ static DlrtStatus run_entry(Context *c, int32_t function, void *const *args, voi
     int64_t count = atomic_fetch_add_explicit(&model->counts[function], 1, memory_order_relaxed);
     DlrtFault fault = {0};
     DlrtFrame frame = {
-        .args = args, .results = results, .dims = c->dims,
-        .weights = model->weights, .slots = model->slots, .cache = c->cache,
-        .arena = c->work, .scratch = c->work + dlrt_round64(f->arena_bytes),
+        .args = args,
+        .results = results,
+        .dims = c->dims,
+        .weights = model->weights,
+        .slots = model->slots,
+        .cache = c->cache,
+        .arena = c->work,
+        .scratch = c->work + dlrt_round64(f->arena_bytes),
         .scratch_stride = dlrt_round64(f->scratch_bytes),
-        .seed = (int64_t)atomic_load_explicit(&model->seed, memory_order_relaxed), .count = count,
-        .threads = alive ? model->threads : 1, .parallel = dlrt_parallel,
-        .fault = &fault, .pool = alive ? model->pool : NULL,
+        .seed = (int64_t)atomic_load_explicit(&model->seed, memory_order_relaxed),
+        .count = count,
+        .threads = alive ? model->threads : 1,
+        .parallel = dlrt_parallel,
+        .fault = &fault,
+        .pool = alive ? model->pool : NULL,
     };
     DlrtStatus status = f->entry(&frame);
     if (status == DLRT_OK) return DLRT_OK;
@@ -141,14 +149,15 @@ DlrtStatus dlrt_run(Context *c, int32_t function, void *const *args, void *const
     bool writes = f->flags & DLRT_FN_WRITES;
     DlrtStatus status = dlrt_dims_complete(f, c->dims, m);
     if (!status) status = check_pointers(f, f->args, f->arg_count, args, c->dims, c->sizes, m);
-    if (!status)
-        status = check_pointers(f, f->results, f->result_count, results, c->dims, c->sizes + f->arg_count, m);
+    if (!status) status = check_pointers(f, f->results, f->result_count, results, c->dims, c->sizes + f->arg_count, m);
     if (!status) status = check_overlap(c, f, args, results, m);
     if (status) return status;
     if (!(writes ? dlrt_model_seize(model) : dlrt_model_share(model))) return dlrt_busy(m, writes);
     status = run_entry(c, function, args, results, m);
-    if (writes) dlrt_model_unseize(model);
-    else dlrt_model_unshare(model);
+    if (writes)
+        dlrt_model_unseize(model);
+    else
+        dlrt_model_unshare(model);
     return status;
 }
 
@@ -164,7 +173,9 @@ static DlrtStatus invoke_taken(Context *c, int32_t function, void *const *args, 
     int32_t free_dims = dlrt_free_dims(f);
     if ((!args && f->arg_count) || (!results && f->result_count) || (!dims && free_dims)) {
         dlrt_say(&m, "%s: the list of %s is null", f->name,
-                 !dims && free_dims ? "dims" : !args && f->arg_count ? "arguments" : "results");
+                 !dims && free_dims      ? "dims"
+                 : !args && f->arg_count ? "arguments"
+                                         : "results");
         return DLRT_ERR_NULL;
     }
     for (int32_t d = 0; d < free_dims; d++) c->dims[d] = dims[d];

@@ -25,7 +25,9 @@ bool dlrt_json_take(Json *j, char c) {
     return true;
 }
 
-bool dlrt_json_expect(Json *j, char c, const char *error) { return dlrt_json_take(j, c) || dlrt_json_fail(j, error); }
+bool dlrt_json_expect(Json *j, char c, const char *error) {
+    return dlrt_json_take(j, c) || dlrt_json_fail(j, error);
+}
 
 static bool hex4(Json *j, uint32_t *value) {
     *value = 0;
@@ -109,8 +111,10 @@ bool dlrt_json_string(Json *j, JsonText *s) {
     while (j->at < j->end && *j->at != '"') {
         if ((unsigned char)*j->at < 0x20) return dlrt_json_fail(j, "a control character in a string");
         char c = *j->at++;
-        if (c != '\\') *to++ = c;
-        else if (!(to = unescape(j, to))) return false;
+        if (c != '\\')
+            *to++ = c;
+        else if (!(to = unescape(j, to)))
+            return false;
     }
     if (j->at >= j->end) return dlrt_json_fail(j, "a string is not closed");
     s->length = (size_t)(to - s->text);
@@ -160,7 +164,9 @@ static bool skip_value(Json *j, int depth) {
     return j->at > start || dlrt_json_fail(j, "expected a value");
 }
 
-bool dlrt_json_skip(Json *j) { return skip_value(j, 0); }
+bool dlrt_json_skip(Json *j) {
+    return skip_value(j, 0);
+}
 
 bool dlrt_json_end(Json *j) {
     skip_space(j);

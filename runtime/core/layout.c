@@ -13,7 +13,9 @@ int64_t dlrt_var_count(const DlrtVarInfo *v) {
     return n;
 }
 
-int64_t dlrt_var_bytes(const DlrtVarInfo *v) { return dlrt_var_count(v) * dlrt_dtype_bytes(v->dtype); }
+int64_t dlrt_var_bytes(const DlrtVarInfo *v) {
+    return dlrt_var_count(v) * dlrt_dtype_bytes(v->dtype);
+}
 
 /* stride[d]: bytes in the physical block from one index of logical dim d to the next. */
 static void physical_strides(const DlrtVarInfo *v, int64_t *stride) {
@@ -39,8 +41,10 @@ static void permute(const DlrtVarInfo *v, unsigned char *physical, unsigned char
     int64_t size = dlrt_dtype_bytes(v->dtype), count = dlrt_var_count(v);
     physical_strides(v, stride);
     for (int64_t i = 0; i < count; i++, logical += size) {
-        if (in) copy_element(physical, logical, size);
-        else copy_element(logical, physical, size);
+        if (in)
+            copy_element(physical, logical, size);
+        else
+            copy_element(logical, physical, size);
         for (int32_t d = v->rank - 1; d >= 0; d--) {
             physical += stride[d];
             if (++index[d] < v->shape[d]) break;
@@ -51,11 +55,15 @@ static void permute(const DlrtVarInfo *v, unsigned char *physical, unsigned char
 }
 
 void dlrt_var_read(const DlrtVarInfo *v, const unsigned char *physical, void *logical) {
-    if (!v->order) memcpy(logical, physical, (size_t)dlrt_var_bytes(v));
-    else permute(v, (unsigned char *)(uintptr_t)physical, logical, false);
+    if (!v->order)
+        memcpy(logical, physical, (size_t)dlrt_var_bytes(v));
+    else
+        permute(v, (unsigned char *)(uintptr_t)physical, logical, false);
 }
 
 void dlrt_var_write(const DlrtVarInfo *v, unsigned char *physical, const void *logical) {
-    if (!v->order) memcpy(physical, logical, (size_t)dlrt_var_bytes(v));
-    else permute(v, physical, (unsigned char *)(uintptr_t)logical, true);
+    if (!v->order)
+        memcpy(physical, logical, (size_t)dlrt_var_bytes(v));
+    else
+        permute(v, physical, (unsigned char *)(uintptr_t)logical, true);
 }

@@ -23,7 +23,9 @@ DlrtAllocator dlrt_allocator(const DlrtAllocator *given) {
 }
 
 /* Null when there is no memory. Never call it for 0 bytes. */
-void *dlrt_allocate(const DlrtAllocator *a, size_t bytes) { return a->allocate(a->user, bytes, DLRT_ALIGN); }
+void *dlrt_allocate(const DlrtAllocator *a, size_t bytes) {
+    return a->allocate(a->user, bytes, DLRT_ALIGN);
+}
 
 void dlrt_release(const DlrtAllocator *a, void *memory, size_t bytes) {
     if (memory) a->release(a->user, memory, bytes);

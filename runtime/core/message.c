@@ -55,7 +55,8 @@ void dlrt_say(Message *m, const char *format, ...) {
             f += 2;
         }
         for (; *f == 'l' || *f == 'z'; f++) wide++;
-        if (*f == 's') put_text(m, va_arg(values, const char *), limit);
+        if (*f == 's')
+            put_text(m, va_arg(values, const char *), limit);
         else if (*f == 'd')
             put_signed(m, wide > 1 ? va_arg(values, long long) : wide ? va_arg(values, long) : va_arg(values, int));
         else if (*f == 'u' || *f == 'x')
@@ -64,7 +65,8 @@ void dlrt_say(Message *m, const char *format, ...) {
                        : wide   ? va_arg(values, unsigned long)
                                 : va_arg(values, unsigned),
                        *f == 'u' ? 10 : 16);
-        else put(m, *f);
+        else
+            put(m, *f);
     }
     va_end(values);
 }

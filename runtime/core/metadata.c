@@ -18,9 +18,12 @@ static uint64_t pair_sum(const char *prefix, const char *name, size_t name_lengt
 /* JSON text of a name, without the quotes. */
 static void say_escaped(Message *m, const char *s) {
     for (; *s; s++) {
-        if (*s == '"' || *s == '\\') dlrt_say(m, "\\%.*s", 1, s);
-        else if ((unsigned char)*s < 0x20) dlrt_say(m, "\\u00%lx%lx", (unsigned long)*s >> 4, (unsigned long)*s & 15);
-        else dlrt_say(m, "%.*s", 1, s);
+        if (*s == '"' || *s == '\\')
+            dlrt_say(m, "\\%.*s", 1, s);
+        else if ((unsigned char)*s < 0x20)
+            dlrt_say(m, "\\u00%lx%lx", (unsigned long)*s >> 4, (unsigned long)*s & 15);
+        else
+            dlrt_say(m, "%.*s", 1, s);
     }
 }
 
@@ -48,8 +51,7 @@ void dlrt_state_print(Message *m, const DlrtModelInfo *info, const State *state,
     char text[8 * 24];
     Message value = dlrt_message_in(text, sizeof text);
     uint64_t sum = 0, ignored = 0;
-    for (int i = 0; i < 8; i++)
-        dlrt_say(&value, i ? " %llu" : "%llu", (unsigned long long)state->position.value[i]);
+    for (int i = 0; i < 8; i++) dlrt_say(&value, i ? " %llu" : "%llu", (unsigned long long)state->position.value[i]);
     say_number(m, &sum, "dlcc.checkpoint", "", 1, false);
     say_number(m, &sum, "dlcc.fingerprint", "", state->fingerprint, true);
     say_number(m, &sum, "dlcc.seed", "", state->seed, false);
@@ -67,7 +69,9 @@ static bool read_number(JsonText s, size_t *at, unsigned base, uint64_t *number)
     *number = 0;
     for (; *at < s.length; ++*at) {
         char c = s.text[*at];
-        unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0') : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 99;
+        unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+                         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
+                                                : 99;
         if (digit >= base) break;
         if (__builtin_mul_overflow(*number, (uint64_t)base, number)) return false;
         if (__builtin_add_overflow(*number, (uint64_t)digit, number)) return false;
@@ -125,12 +129,16 @@ static bool read_pair(JsonText key, JsonText value, const DlrtModelInfo *info, S
         good = state->is_checkpoint = only_number(value, 10, &version) && version == 1;
     else if (dlrt_text_is(key, prefix = "dlcc.fingerprint"))
         good = state->has_fingerprint = only_number(value, 16, &state->fingerprint);
-    else if (dlrt_text_is(key, prefix = "dlcc.seed")) good = state->has_seed = only_number(value, 10, &state->seed);
+    else if (dlrt_text_is(key, prefix = "dlcc.seed"))
+        good = state->has_seed = only_number(value, 10, &state->seed);
     else if (dlrt_text_is(key, prefix = "dlcc.position"))
         good = state->has_position = read_position(value, &state->position);
-    else if (after(key, prefix = "dlcc.count.", &name)) good = read_count(name, value, info, state);
-    else if (after(key, prefix = "dlcc.checksum.", &name)) good = read_sum(name, value, info, entries);
-    else return true;
+    else if (after(key, prefix = "dlcc.count.", &name))
+        good = read_count(name, value, info, state);
+    else if (after(key, prefix = "dlcc.checksum.", &name))
+        good = read_sum(name, value, info, entries);
+    else
+        return true;
     state->sum_found ^= pair_sum(prefix, name.text, name.length, value.text, value.length);
     return good;
 }

@@ -19,7 +19,9 @@ bool dlrt_model_share(Model *model) {
     return false;
 }
 
-void dlrt_model_unshare(Model *model) { atomic_fetch_sub_explicit(&model->use, 1, memory_order_release); }
+void dlrt_model_unshare(Model *model) {
+    atomic_fetch_sub_explicit(&model->use, 1, memory_order_release);
+}
 
 bool dlrt_model_seize(Model *model) {
     int32_t nobody = 0;
@@ -44,8 +46,14 @@ DlrtStatus dlrt_model_fail(Model *model, DlrtStatus status, const Message *m) {
 DlrtStatus dlrt_run_initializer(const DlrtModelInfo *info, uint64_t seed, unsigned char *weights, unsigned char *slots,
                                 unsigned char *cache, unsigned char *arena) {
     DlrtFault fault = {0};
-    DlrtFrame frame = {.weights = weights, .slots = slots, .cache = cache, .arena = arena, .seed = (int64_t)seed,
-                       .threads = 1, .parallel = dlrt_parallel, .fault = &fault};
+    DlrtFrame frame = {.weights = weights,
+                       .slots = slots,
+                       .cache = cache,
+                       .arena = arena,
+                       .seed = (int64_t)seed,
+                       .threads = 1,
+                       .parallel = dlrt_parallel,
+                       .fault = &fault};
     return info->initialize ? info->initialize(&frame) : DLRT_OK;
 }
 
@@ -139,12 +147,16 @@ DlrtStatus dlrt_model_open(const DlrtModelInfo *info, const DlrtOptions *given, 
     model->head.info = info;
     model->allocator = allocator;
     status = fill_model(model, info, &options, &m);
-    if (status) free_model(model);
-    else *handle = &model->head;
+    if (status)
+        free_model(model);
+    else
+        *handle = &model->head;
     return status;
 }
 
-static void close_model(DlrtModel *model) { dlrt_model_unreference((Model *)model); }
+static void close_model(DlrtModel *model) {
+    dlrt_model_unreference((Model *)model);
+}
 
 static DlrtStatus reset(DlrtModel *handle, uint64_t seed) {
     Model *model = (Model *)handle;
@@ -212,8 +224,12 @@ static DlrtStatus set(DlrtModel *handle, const char *name, const void *from, siz
     return DLRT_OK;
 }
 
-static const char *context_message(const DlrtContext *c) { return ((const Context *)c)->message; }
-static const char *model_message(const DlrtModel *m) { return ((const Model *)m)->message; }
+static const char *context_message(const DlrtContext *c) {
+    return ((const Context *)c)->message;
+}
+static const char *model_message(const DlrtModel *m) {
+    return ((const Model *)m)->message;
+}
 
 const DlrtApi *dlrt_api(void) {
     static const DlrtApi api = {

@@ -8,7 +8,9 @@
 
 #ifdef DLRT_NO_FILES
 
-DlrtFiles dlrt_files(const DlrtFiles *given) { return given ? *given : (DlrtFiles){0}; }
+DlrtFiles dlrt_files(const DlrtFiles *given) {
+    return given ? *given : (DlrtFiles){0};
+}
 
 #else
 
@@ -97,8 +99,8 @@ static int sync_folder(void *user, const char *path) {
 
 DlrtFiles dlrt_files(const DlrtFiles *given) {
     if (given && given->open) return *given;
-    return (DlrtFiles){NULL,       open_file,   file_size,   read_file,  write_file,
-                       sync_file,  close_file,  rename_file, remove_file, sync_folder};
+    return (DlrtFiles){NULL,      open_file,  file_size,   read_file,   write_file,
+                       sync_file, close_file, rename_file, remove_file, sync_folder};
 }
 
 #endif

@@ -15,9 +15,13 @@
 
 #define MAX_HEADER 100000000 /* as the reference implementation */
 
-unsigned char *dlrt_var_place(const DlrtVarInfo *v, const Blocks *blocks) { return blocks->of[v->kind] + v->offset; }
+unsigned char *dlrt_var_place(const DlrtVarInfo *v, const Blocks *blocks) {
+    return blocks->of[v->kind] + v->offset;
+}
 
-static bool is_meant(const DlrtVarInfo *v, unsigned kinds) { return kinds >> v->kind & 1; }
+static bool is_meant(const DlrtVarInfo *v, unsigned kinds) {
+    return kinds >> v->kind & 1;
+}
 
 /* ------------------------------------------------------------------ writing */
 
@@ -142,11 +146,11 @@ typedef struct Load {
     int64_t header_bytes, data_bytes;
     char *header;
     Entry *entries;
-    int32_t *order;          /* variables in the file, by place */
+    int32_t *order; /* variables in the file, by place */
     int32_t found;
     Blocks copy;
     int64_t copy_bytes[4];
-    unsigned char *logical;  /* room for the largest variable that must be reordered */
+    unsigned char *logical; /* room for the largest variable that must be reordered */
     int64_t logical_bytes;
 } Load;
 

@@ -32,7 +32,10 @@ int64_t dlrt_extent(const DlrtExtent *e, const int64_t *dims) {
 
 /* An extent as rest + slope * dims[unknown]. unknown is -1 if every dim in it is known, and -2 if it
  * cannot be solved (two unknowns, or one squared). */
-typedef struct Affine { int64_t rest, slope; int32_t unknown; } Affine;
+typedef struct Affine {
+    int64_t rest, slope;
+    int32_t unknown;
+} Affine;
 
 static Affine affine_of(const DlrtExtent *e, const int64_t *dims) {
     Affine a = {e->constant, 0, -1};
@@ -41,12 +44,17 @@ static Affine affine_of(const DlrtExtent *e, const int64_t *dims) {
         int64_t product = *t++;
         int32_t unknown = -1;
         for (int64_t n = *t++; n > 0; n--, t++) {
-            if (dims[*t] >= 0) product *= dims[*t];
-            else unknown = unknown == -1 ? (int32_t)*t : -2;
+            if (dims[*t] >= 0)
+                product *= dims[*t];
+            else
+                unknown = unknown == -1 ? (int32_t)*t : -2;
         }
-        if (unknown == -1) a.rest += product;
-        else if (unknown == -2 || (a.unknown != -1 && a.unknown != unknown)) return (Affine){0, 0, -2};
-        else a.unknown = unknown, a.slope += product;
+        if (unknown == -1)
+            a.rest += product;
+        else if (unknown == -2 || (a.unknown != -1 && a.unknown != unknown))
+            return (Affine){0, 0, -2};
+        else
+            a.unknown = unknown, a.slope += product;
     }
     return a;
 }
@@ -99,8 +107,10 @@ static DlrtStatus wrong_extent(const DlrtFunctionInfo *f, const DlrtTensorInfo *
     dlrt_say_shape(m, given->shape, given->rank);
     dlrt_say(m, "; dim %d is %lld, expected ", axis, (long long)given->shape[axis]);
     Affine a = affine_of(&info->shape[axis], dims);
-    if (a.unknown >= 0) dlrt_say(m, "a value that gives %s a whole number", f->dims[a.unknown].name);
-    else dlrt_say(m, "%lld", (long long)dlrt_extent(&info->shape[axis], dims));
+    if (a.unknown >= 0)
+        dlrt_say(m, "a value that gives %s a whole number", f->dims[a.unknown].name);
+    else
+        dlrt_say(m, "%lld", (long long)dlrt_extent(&info->shape[axis], dims));
     say_origin(f, &info->shape[axis], dims, origins, m);
     return DLRT_ERR_SHAPE;
 }
@@ -113,8 +123,7 @@ DlrtStatus dlrt_dims_solve(const DlrtFunctionInfo *f, const DlrtTensorInfo *info
         if (a.unknown == -2) continue; /* checked once all dims are known */
         if (given->shape[axis] < 0) return wrong_extent(f, info, given, axis, dims, origins, m);
         if (a.unknown == -1) {
-            if (dlrt_extent(e, dims) != given->shape[axis])
-                return wrong_extent(f, info, given, axis, dims, origins, m);
+            if (dlrt_extent(e, dims) != given->shape[axis]) return wrong_extent(f, info, given, axis, dims, origins, m);
             continue;
         }
         int64_t value = solve(&a, e->divisor, given->shape[axis]);

@@ -30,7 +30,9 @@ DlrtStatus dlrt_pool_create(const DlrtAllocator *a, int32_t threads, Pool **pool
     return DLRT_OK;
 }
 
-void dlrt_pool_destroy(const DlrtAllocator *a, Pool *pool) { (void)a, (void)pool; }
+void dlrt_pool_destroy(const DlrtAllocator *a, Pool *pool) {
+    (void)a, (void)pool;
+}
 
 bool dlrt_pool_alive(const Pool *pool) {
     (void)pool;
@@ -131,8 +133,10 @@ static bool spin_while(_Atomic uint32_t *word, uint32_t value) {
         relax();
         if (i % 64) continue;
         int64_t t = now();
-        if (!until) until = t + SPIN_NANOSECONDS;
-        else if (t > until) return false;
+        if (!until)
+            until = t + SPIN_NANOSECONDS;
+        else if (t > until)
+            return false;
     }
 }
 
@@ -197,7 +201,9 @@ void dlrt_parallel(const DlrtFrame *frame, DlrtTask *task, const void *kernel_ar
     atomic_store_explicit(&pool->taken, 0, memory_order_release);
 }
 
-bool dlrt_pool_alive(const Pool *pool) { return pool && pool->process == getpid(); }
+bool dlrt_pool_alive(const Pool *pool) {
+    return pool && pool->process == getpid();
+}
 
 static int start_worker(Pool *pool, int32_t index) {
     Worker *w = &pool->workers[index - 1];

@@ -13,7 +13,9 @@ void array_free(Array *a) {
     a->data = NULL;
 }
 
-bool dtype_is_float(int32_t dtype) { return dtype >= DLRT_F64 && dtype <= DLRT_BF16; }
+bool dtype_is_float(int32_t dtype) {
+    return dtype >= DLRT_F64 && dtype <= DLRT_BF16;
+}
 
 float half_to_float(uint16_t h) {
     float sign = h >> 15 ? -1.0f : 1.0f;

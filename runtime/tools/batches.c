@@ -58,9 +58,12 @@ int batches_prepare(Batches *b, const Session *s, const Roles *r, const Options 
         return fail(EXIT_USER, "%s has more than 32 arguments or results", b->f->name);
     int code = 0;
     for (int32_t a = 0; a < b->f->arg_count && !code; a++) {
-        if (a == r->data) code = prepare_samples(b, a, &d->x);
-        else if (a == r->label) code = prepare_samples(b, a, &d->y);
-        else code = prepare_scalar(b, a, o, rate);
+        if (a == r->data)
+            code = prepare_samples(b, a, &d->x);
+        else if (a == r->label)
+            code = prepare_samples(b, a, &d->y);
+        else
+            code = prepare_scalar(b, a, o, rate);
     }
     return code ? code : results_fit(s, r->function, b->args, b->results);
 }

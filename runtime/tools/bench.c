@@ -14,8 +14,10 @@ static void fill_random(const DlrtTensorInfo *info, DlrtTensor *t) {
     uint64_t state = 1;
     for (int64_t i = 0, n = tensor_count(t); i < n; i++) {
         state = state * 6364136223846793005u + 1442695040888963407u;
-        if (dtype_is_float(info->dtype)) store_real(info->dtype, t->data, i, info->rank ? (double)(state >> 40) / 16777216.0 : 1e-3);
-        else store_integer(info->dtype, t->data, i, 0);
+        if (dtype_is_float(info->dtype))
+            store_real(info->dtype, t->data, i, info->rank ? (double)(state >> 40) / 16777216.0 : 1e-3);
+        else
+            store_integer(info->dtype, t->data, i, 0);
     }
 }
 

@@ -134,14 +134,20 @@ static int write_results(const DlrtFunctionInfo *f, const Options *o, const Dlrt
     for (int32_t r = 0; r < f->result_count && !code; r++) {
         const char *path = pair_value(&o->out, f->results[r].name, used);
         int64_t at = 0;
-        if (path && !write_npy(path, &results[r], &error)) code = fail(EXIT_ENVIRONMENT, "%s", error.text);
-        else if (o->json) json_object_set_new(object, f->results[r].name, path ? json_string(path) : values_json(&results[r], &at, 0));
-        else if (!path) print_result(&f->results[r], &results[r]);
+        if (path && !write_npy(path, &results[r], &error))
+            code = fail(EXIT_ENVIRONMENT, "%s", error.text);
+        else if (o->json)
+            json_object_set_new(object, f->results[r].name,
+                                path ? json_string(path) : values_json(&results[r], &at, 0));
+        else if (!path)
+            print_result(&f->results[r], &results[r]);
     }
     for (int i = 0; i < o->out.count && !code; i++)
         if (!used[i]) code = fail(EXIT_USER, "--out %s: %s has no such result", o->out.text[i], f->name);
-    if (o->json && !code) print_json(stdout, object);
-    else json_decref(object);
+    if (o->json && !code)
+        print_json(stdout, object);
+    else
+        json_decref(object);
     return code;
 }
 

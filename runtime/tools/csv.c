@@ -67,8 +67,10 @@ static bool parse_line(Table *t, char *stop) {
         if (!parse_cell(&t->at, &value)) return bad_cell(t, cell, "is no number");
         if (!push(t, value)) return false;
         cells++;
-        if (t->separator == '\t') while (*t->at == ' ') t->at++;
-        else skip_blanks(&t->at);
+        if (t->separator == '\t')
+            while (*t->at == ' ') t->at++;
+        else
+            skip_blanks(&t->at);
         if (*t->at == '\r') t->at++;
         if (t->at >= stop) break;
         if (t->separator == ' ') continue;
@@ -105,8 +107,10 @@ static bool parse_table(Table *t) {
         while (start < stop && isspace((unsigned char)*start)) start++;
         bool blank = start == stop || *start == '#';
         if (!blank && first) t->separator = find_separator(t->at, (size_t)(stop - t->at));
-        if (blank || (first && is_heading(t, stop))) t->at = stop;
-        else if (!parse_line(t, stop)) return false;
+        if (blank || (first && is_heading(t, stop)))
+            t->at = stop;
+        else if (!parse_line(t, stop))
+            return false;
         if (!blank) first = false;
     }
     return t->rows || source_fail(t->s, 0, "there are no numbers in the file");
@@ -125,8 +129,11 @@ bool read_csv(Source *s, Array *a) {
         free(t.values);
         return false;
     }
-    *a = (Array){.dtype = DLRT_F64, .rank = t.columns > 1 ? 2 : 1, .shape = {t.rows, t.columns},
-                 .count = t.rows * t.columns, .data = t.values};
+    *a = (Array){.dtype = DLRT_F64,
+                 .rank = t.columns > 1 ? 2 : 1,
+                 .shape = {t.rows, t.columns},
+                 .count = t.rows * t.columns,
+                 .data = t.values};
     return true;
 }
 
@@ -140,11 +147,11 @@ bool read_array(const char *path, Array *a, Error *error) {
     error->text[0] = 0;
     *a = (Array){0};
     if (!source_open(&s, path, error)) return false;
-    bool good = ends_with(path, ".npy") || ends_with(path, ".npy.gz")   ? read_npy(&s, a)
-                : ends_with(path, ".csv") || ends_with(path, ".csv.gz") || ends_with(path, ".tsv") ||
-                          ends_with(path, ".txt")
-                    ? read_csv(&s, a)
-                    : read_idx(&s, a);
+    bool good =
+        ends_with(path, ".npy") || ends_with(path, ".npy.gz") ? read_npy(&s, a)
+        : ends_with(path, ".csv") || ends_with(path, ".csv.gz") || ends_with(path, ".tsv") || ends_with(path, ".txt")
+            ? read_csv(&s, a)
+            : read_idx(&s, a);
     source_close(&s);
     if (!good) array_free(a);
     return good;

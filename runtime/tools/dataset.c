@@ -122,8 +122,10 @@ static int gather_reals(const Array *a, const Scaling *scaling, int64_t from, in
     }
     for (int64_t i = 0; i < size; i++) {
         double v = array_real(a, from + i);
-        if (scaling && a->dtype == DLRT_U8) v = scaling->of_byte[(int)v];
-        else if (scaling) v = ((scaling->given ? v * scaling->scale : v) - scaling->mean) / scaling->std;
+        if (scaling && a->dtype == DLRT_U8)
+            v = scaling->of_byte[(int)v];
+        else if (scaling)
+            v = ((scaling->given ? v * scaling->scale : v) - scaling->mean) / scaling->std;
         store_real(t->dtype, t->data, to + i, v);
     }
     return 0;

@@ -12,13 +12,13 @@ static int evaluate(const Session *s, const Options *o, const Dataset *test) {
     int code = measure(s, o, test, &scaling, &accuracy, &loss);
     if (code) return code;
     if (accuracy < 0 && isnan(loss))
-        return fail(EXIT_USER, "%s exports neither a function that predicts nor one that gives a loss without "
-                               "training; say which with --predict",
+        return fail(EXIT_USER,
+                    "%s exports neither a function that predicts nor one that gives a loss without "
+                    "training; say which with --predict",
                     s->info->name);
     if (o->json) {
-        print_json(stdout, json_pack("{s:s, s:I, s:o, s:o, s:f}", "event", "eval", "samples",
-                                     (json_int_t)test->samples, "test_accuracy",
-                                     json_number_or_null(accuracy < 0 ? NAN : accuracy), "loss",
+        print_json(stdout, json_pack("{s:s, s:I, s:o, s:o, s:f}", "event", "eval", "samples", (json_int_t)test->samples,
+                                     "test_accuracy", json_number_or_null(accuracy < 0 ? NAN : accuracy), "loss",
                                      json_number_or_null(loss), "seconds", seconds_now() - started));
         return 0;
     }

@@ -96,8 +96,8 @@ static json_t *tensors_json(const DlrtFunctionInfo *f, const DlrtTensorInfo *t, 
                                                              : json_integer(dlrt_extent(&t[i].shape[d], NULL)));
         }
         json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:s, s:s*}", "name", t[i].name, "dtype",
-                                              dlrt_dtype_name(t[i].dtype), "shape", shape, "role",
-                                              role_name(t[i].role), "doc", t[i].doc));
+                                              dlrt_dtype_name(t[i].dtype), "shape", shape, "role", role_name(t[i].role),
+                                              "doc", t[i].doc));
     }
     return list;
 }
@@ -111,9 +111,8 @@ static json_t *function_json(const DlrtFunctionInfo *f) {
     return json_pack("{s:s, s:s*, s:b, s:b, s:b, s:o, s:o, s:o, s:I, s:I, s:I}", "name", f->name, "doc", f->doc,
                      "trains", (f->flags & DLRT_FN_TRAINS) != 0, "writes", (f->flags & DLRT_FN_WRITES) != 0, "random",
                      (f->flags & DLRT_FN_RANDOM) != 0, "dims", dims, "args", tensors_json(f, f->args, f->arg_count),
-                     "results", tensors_json(f, f->results, f->result_count), "arena_bytes",
-                     (json_int_t)f->arena_bytes, "scratch_bytes", (json_int_t)f->scratch_bytes, "flops",
-                     (json_int_t)f->flops);
+                     "results", tensors_json(f, f->results, f->result_count), "arena_bytes", (json_int_t)f->arena_bytes,
+                     "scratch_bytes", (json_int_t)f->scratch_bytes, "flops", (json_int_t)f->flops);
 }
 
 static json_t *model_json(const DlrtModelInfo *info, int32_t threads) {
@@ -139,8 +138,10 @@ int run_info(const Options *o) {
     Session s;
     int code = session_open(&s, o);
     if (code) return code;
-    if (o->json) print_json(stdout, model_json(s.info, (int32_t)o->threads));
-    else print_table(s.info, (int32_t)o->threads);
+    if (o->json)
+        print_json(stdout, model_json(s.info, (int32_t)o->threads));
+    else
+        print_table(s.info, (int32_t)o->threads);
     session_close(&s);
     return 0;
 }

@@ -6,7 +6,10 @@
 #include "tool.h"
 #include <string.h>
 
-typedef struct Command { const char *name; int (*run)(const Options *); } Command;
+typedef struct Command {
+    const char *name;
+    int (*run)(const Options *);
+} Command;
 
 int main(int argc, char **argv) {
     static const Command commands[] = {

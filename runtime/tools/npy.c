@@ -10,8 +10,8 @@
 #include <string.h>
 
 typedef struct Header {
-    char kind;     /* f i u b */
-    int size;      /* bytes of an element in the file */
+    char kind; /* f i u b */
+    int size;  /* bytes of an element in the file */
     bool big, columns;
 } Header;
 
@@ -51,8 +51,7 @@ static bool parse_shape(Source *s, const char *at, int64_t start, const char *te
         errno = 0;
         long long extent = strtoll(at, &end, 10);
         if (end == at || errno || extent < 0) return source_fail(s, start + (at - text), "a bad extent in the shape");
-        if (a->rank == DLRT_MAX_RANK)
-            return source_fail(s, start + (at - text), "more than %d dims", DLRT_MAX_RANK);
+        if (a->rank == DLRT_MAX_RANK) return source_fail(s, start + (at - text), "more than %d dims", DLRT_MAX_RANK);
         if (__builtin_mul_overflow(*bytes, (int64_t)extent, bytes))
             return source_fail(s, start + (at - text), "the shape overflows");
         a->shape[a->rank++] = extent;
@@ -86,10 +85,14 @@ static int32_t target_dtype(const Header *h) {
 static bool put_element(Array *a, int64_t i, uint64_t bits, const Header *h) {
     if (h->kind != 'i' && h->kind != 'u') {
         unsigned char *to = (unsigned char *)a->data + i * h->size;
-        if (h->kind == 'b') *to = bits != 0;
-        else if (h->size == 2) memcpy(to, &(uint16_t){(uint16_t)bits}, 2);
-        else if (h->size == 4) memcpy(to, &(uint32_t){(uint32_t)bits}, 4);
-        else memcpy(to, &bits, 8);
+        if (h->kind == 'b')
+            *to = bits != 0;
+        else if (h->size == 2)
+            memcpy(to, &(uint16_t){(uint16_t)bits}, 2);
+        else if (h->size == 4)
+            memcpy(to, &(uint32_t){(uint32_t)bits}, 4);
+        else
+            memcpy(to, &bits, 8);
         return true;
     }
     if (h->kind == 'i' && h->size < 8) { /* extend the sign */
@@ -157,7 +160,8 @@ bool read_npy(Source *s, Array *a) {
 bool write_npy(const char *path, const DlrtTensor *t, Error *error) {
     static const char *const descr[] = {"<f8", "<f4", "<f2", "<f4", "<i8", "<i4", "|i1", "|u1", "|b1"};
     char head[256] = "\x93NUMPY\x01";
-    int at = snprintf(head + 10, sizeof head - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr[t->dtype]);
+    int at =
+        snprintf(head + 10, sizeof head - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr[t->dtype]);
     for (int32_t d = 0; d < t->rank; d++)
         at += snprintf(head + 10 + at, sizeof head - 10 - (size_t)at, "%lld,", (long long)t->shape[d]);
     at += snprintf(head + 10 + at, sizeof head - 10 - (size_t)at, "), }");

@@ -19,7 +19,9 @@ static int32_t by_name(const DlrtTensorInfo *t, int32_t count, const char *name)
     return -1;
 }
 
-static bool has_batch_dim(const DlrtTensorInfo *t) { return t->rank > 0 && t->shape[0].terms; }
+static bool has_batch_dim(const DlrtTensorInfo *t) {
+    return t->rank > 0 && t->shape[0].terms;
+}
 
 /* A scalar, float or integer. */
 static int32_t find_scalar(const DlrtFunctionInfo *f, bool real) {
@@ -99,7 +101,8 @@ int find_predictor(const Session *s, const Options *o, Roles *r) {
     if (r->function < 0) return 0;
     const DlrtFunctionInfo *f = &s->info->functions[r->function];
     find_results(f, r);
-    r->data = o->data_arg ? by_name(f->args, f->arg_count, o->data_arg) : by_role(f->args, f->arg_count, DLRT_ROLE_DATA);
+    r->data =
+        o->data_arg ? by_name(f->args, f->arg_count, o->data_arg) : by_role(f->args, f->arg_count, DLRT_ROLE_DATA);
     if (r->data < 0 && f->arg_count == 1) r->data = 0;
     r->label = r->rate = -1;
     if (r->data < 0) return fail(EXIT_USER, "%s has no argument that looks like data", f->name);

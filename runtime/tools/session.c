@@ -62,8 +62,7 @@ int results_fit(const Session *s, int32_t function, const DlrtTensor *args, Dlrt
     if (!code) dlrt_dims_clear(f, dims, origins);
     DlrtStatus status = DLRT_OK;
     for (int32_t a = 0; a < f->arg_count && !code && !status; a++)
-        if (args[a].rank == f->args[a].rank)
-            status = dlrt_dims_solve(f, &f->args[a], &args[a], a, dims, origins, &m);
+        if (args[a].rank == f->args[a].rank) status = dlrt_dims_solve(f, &f->args[a], &args[a], a, dims, origins, &m);
     for (int32_t r = 0; r < f->result_count && !code && !status; r++)
         if (results[r].rank && results[r].rank == f->results[r].rank && !results[r].data)
             status = dlrt_dims_solve(f, &f->results[r], &results[r], f->arg_count + r, dims, origins, &m);

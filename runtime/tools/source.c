@@ -88,8 +88,8 @@ bool source_read_rest(Source *s, int64_t bytes, void **data) {
     int64_t room = bytes < 1 << 20 ? bytes : 1 << 20, have = 0;
     *data = NULL;
     if (s->size >= 0 && s->size - s->offset != bytes)
-        return source_fail(s, s->offset, "the header declares %lld bytes of data, the file has %lld",
-                           (long long)bytes, (long long)(s->size - s->offset));
+        return source_fail(s, s->offset, "the header declares %lld bytes of data, the file has %lld", (long long)bytes,
+                           (long long)(s->size - s->offset));
     if (s->size >= 0) room = bytes;
     char *block = malloc(room > 0 ? (size_t)room : 1);
     while (block) {

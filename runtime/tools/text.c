@@ -26,9 +26,13 @@ int fail(int code, const char *format, ...) {
     return code;
 }
 
-int out_of_memory(void) { return fail(EXIT_ENVIRONMENT, "out of memory"); }
+int out_of_memory(void) {
+    return fail(EXIT_ENVIRONMENT, "out of memory");
+}
 
-int status_code(DlrtStatus status) { return status == DLRT_ERR_MEMORY ? EXIT_ENVIRONMENT : EXIT_USER; }
+int status_code(DlrtStatus status) {
+    return status == DLRT_ERR_MEMORY ? EXIT_ENVIRONMENT : EXIT_USER;
+}
 
 double seconds_now(void) {
     struct timespec t;
@@ -45,4 +49,6 @@ void print_json(FILE *to, json_t *object) {
     json_decref(object);
 }
 
-json_t *json_number_or_null(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+json_t *json_number_or_null(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}

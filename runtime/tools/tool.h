@@ -15,7 +15,9 @@
 enum { EXIT_ENVIRONMENT = 1, EXIT_USER = 2, EXIT_INTERRUPTED = 130 };
 
 /* ---- text.c */
-typedef struct Error { char text[600]; } Error;
+typedef struct Error {
+    char text[600];
+} Error;
 /* Writes the reason; returns false, for `return error_set(...)`. */
 bool error_set(Error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Prints "dlrun: ..." and returns the code. */
@@ -67,7 +69,10 @@ bool read_csv(Source *s, Array *a);
 bool write_npy(const char *path, const DlrtTensor *t, Error *error);
 
 /* ---- arguments.c: the command line. */
-typedef struct Pairs { const char *text[64]; int count; } Pairs; /* of a repeated option name=value */
+typedef struct Pairs {
+    const char *text[64];
+    int count;
+} Pairs; /* of a repeated option name=value */
 
 typedef struct Options {
     const char *command, *model, *function; /* the function may be named without an option in call and bench */
@@ -98,18 +103,25 @@ int session_call(const Session *s, int32_t function, const DlrtTensor *args, Dlr
 
 /* ---- roles.c: which function and which argument is for what. -1: there is none. */
 typedef struct Roles {
-    int32_t function, data, label, rate; /* arguments */
+    int32_t function, data, label, rate;       /* arguments */
     int32_t loss, correct, prediction, scores; /* results */
 } Roles;
 int find_trainer(const Session *s, const Options *o, Roles *r);
-int find_predictor(const Session *s, const Options *o, Roles *r);  /* r->function -1 if there is none */
-int find_evaluator(const Session *s, const Options *o, Roles *r);  /* the same; gives loss without training */
+int find_predictor(const Session *s, const Options *o, Roles *r); /* r->function -1 if there is none */
+int find_evaluator(const Session *s, const Options *o, Roles *r); /* the same; gives loss without training */
 /* The largest batch of an argument: its outermost extent at the dim's bound; *fixed if it is a constant. */
 int64_t batch_limit(const DlrtFunctionInfo *f, int32_t arg, bool *fixed);
 
 /* ---- dataset.c */
-typedef struct Dataset { Array x, y; int64_t samples; } Dataset;
-typedef struct Scaling { double scale, mean, std; bool given; float of_byte[256]; } Scaling;
+typedef struct Dataset {
+    Array x, y;
+    int64_t samples;
+} Dataset;
+typedef struct Scaling {
+    double scale, mean, std;
+    bool given;
+    float of_byte[256];
+} Scaling;
 int load_training_set(const Options *o, bool labels, Dataset *d);
 int load_test_set(const Options *o, bool labels, Dataset *d, bool required); /* samples 0 if there is none */
 void dataset_free(Dataset *d);
@@ -127,8 +139,8 @@ typedef struct Batches {
     const DlrtFunctionInfo *f;
     Roles roles;
     DlrtTensor args[32], results[32];
-    int64_t size;    /* samples a call */
-    bool fixed;      /* the function takes no fewer */
+    int64_t size; /* samples a call */
+    bool fixed;   /* the function takes no fewer */
 } Batches;
 int batches_prepare(Batches *b, const Session *s, const Roles *r, const Options *o, const Dataset *d, int64_t size,
                     double rate);

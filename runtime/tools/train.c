@@ -24,12 +24,12 @@ typedef struct Training {
     Scaling scaling;
     Batches batches;
     FILE *log;
-    int64_t *order;                    /* of the samples in this epoch */
-    int64_t epoch, batch, per_epoch;   /* position; batches an epoch */
-    int64_t size, steps, first_step;   /* samples a batch; steps in all, before this run */
+    int64_t *order;                  /* of the samples in this epoch */
+    int64_t epoch, batch, per_epoch; /* position; batches an epoch */
+    int64_t size, steps, first_step; /* samples a batch; steps in all, before this run */
     uint64_t seed;
-    double rate, loss_sum, last_loss;  /* loss_sum over the samples of this epoch */
-    int64_t correct, seen;             /* in this epoch */
+    double rate, loss_sum, last_loss;                            /* loss_sum over the samples of this epoch */
+    int64_t correct, seen;                                       /* in this epoch */
     double epoch_loss, train_accuracy, test_accuracy, test_loss; /* of the last whole epoch */
     double started, shown, training_seconds;
     const char *checkpoint;
@@ -245,7 +245,9 @@ static int finish_epoch(Training *t, double began) {
     return t->checkpoint ? write_checkpoint(t) : 0;
 }
 
-static bool at_limit(const Training *t) { return t->o->max_steps && t->steps >= t->o->max_steps; }
+static bool at_limit(const Training *t) {
+    return t->o->max_steps && t->steps >= t->o->max_steps;
+}
 
 static int run_epoch(Training *t) {
     double began = seconds_now();
@@ -268,9 +270,12 @@ static int run_epoch(Training *t) {
 static void report_stop(const Training *t) {
     if (t->terminal) fputc('\n', stderr);
     fprintf(stderr, "dlrun: stopped after step %lld: ", (long long)t->steps);
-    if (t->checkpoint) fprintf(stderr, "checkpoint in %s; go on with --resume %s\n", t->checkpoint, t->checkpoint);
-    else if (t->o->save) fprintf(stderr, "weights in %s\n", t->o->save);
-    else fputs("nothing is saved, since neither --checkpoint nor --save was given\n", stderr);
+    if (t->checkpoint)
+        fprintf(stderr, "checkpoint in %s; go on with --resume %s\n", t->checkpoint, t->checkpoint);
+    else if (t->o->save)
+        fprintf(stderr, "weights in %s\n", t->o->save);
+    else
+        fputs("nothing is saved, since neither --checkpoint nor --save was given\n", stderr);
 }
 
 static int finish(Training *t) {
@@ -354,8 +359,14 @@ static int train(Training *t) {
 }
 
 int run_train(const Options *o) {
-    Training t = {.o = o, .seed = (uint64_t)o->seed, .rate = o->rate, .epoch_loss = NAN, .train_accuracy = NAN,
-                  .test_accuracy = NAN, .test_loss = NAN, .checkpoint = o->checkpoint ? o->checkpoint : o->resume};
+    Training t = {.o = o,
+                  .seed = (uint64_t)o->seed,
+                  .rate = o->rate,
+                  .epoch_loss = NAN,
+                  .train_accuracy = NAN,
+                  .test_accuracy = NAN,
+                  .test_loss = NAN,
+                  .checkpoint = o->checkpoint ? o->checkpoint : o->resume};
     t.scaling = make_scaling(o);
     t.terminal = isatty(STDERR_FILENO) && !o->json && !o->quiet;
     if (o->resume && o->load) return fail(EXIT_USER, "--resume and --load exclude each other");

@@ -11,12 +11,16 @@
 #define IN 4
 #define OUT 3
 
-#define CONSTANT(n) {(n), 1, NULL}
-static const int64_t term_0[] = {1, 1, 1, 0}, term_1[] = {1, 1, 1, 1}, term_2[] = {1, 1, 1, 2}, twice_0[] = {1, 2, 1, 0},
-                     product[] = {1, 1, 2, 0, 1};
-#define DIM_0 {0, 1, term_0}
-#define DIM_1 {0, 1, term_1}
-#define DIM_2 {0, 1, term_2}
+#define CONSTANT(n)                                                                                                    \
+    { (n), 1, NULL }
+static const int64_t term_0[] = {1, 1, 1, 0}, term_1[] = {1, 1, 1, 1}, term_2[] = {1, 1, 1, 2},
+                     twice_0[] = {1, 2, 1, 0}, product[] = {1, 1, 2, 0, 1};
+#define DIM_0                                                                                                          \
+    { 0, 1, term_0 }
+#define DIM_1                                                                                                          \
+    { 0, 1, term_1 }
+#define DIM_2                                                                                                          \
+    { 0, 1, term_2 }
 
 static const DlrtDim batch[] = {{"B", 1, 64, NULL}};
 static const DlrtExtent x_shape[] = {DIM_0, CONSTANT(IN)}, b_shape[] = {DIM_0}, prob_shape[] = {DIM_0, CONSTANT(OUT)},
@@ -56,8 +60,12 @@ static float uniform(uint64_t seed, uint64_t count, uint64_t element) {
     return (float)(scramble(scramble(scramble(seed) ^ count) ^ element) >> 40) / 16777216.0f;
 }
 
-static float *floats(unsigned char *block, int64_t offset) { return (float *)(void *)(block + offset); }
-static int64_t *integers(unsigned char *block, int64_t offset) { return (int64_t *)(void *)(block + offset); }
+static float *floats(unsigned char *block, int64_t offset) {
+    return (float *)(void *)(block + offset);
+}
+static int64_t *integers(unsigned char *block, int64_t offset) {
+    return (int64_t *)(void *)(block + offset);
+}
 
 static DlrtStatus initialize(const DlrtFrame *f) {
     if (f->arena) memset(f->arena, 0xab, 256); /* the workspace is ours to write */
@@ -90,7 +98,9 @@ static void softmax(const float *z, float *p) {
     for (int o = 0; o < OUT; o++) p[o] /= sum;
 }
 
-static int best(const float *p) { return p[0] >= p[1] && p[0] >= p[2] ? 0 : p[1] >= p[2] ? 1 : 2; }
+static int best(const float *p) {
+    return p[0] >= p[1] && p[0] >= p[2] ? 0 : p[1] >= p[2] ? 1 : 2;
+}
 
 static void predict_rows(const DlrtFrame *f, const void *kernel_args, int64_t begin, int64_t end, int32_t worker) {
     const float *x = f->args[0];
@@ -262,20 +272,48 @@ static const DlrtFunctionInfo functions[FAKE_FUNCTIONS] = {
     {"evaluate", NULL, 0, 1, 2, 2, batch, train_args, evaluate_results, ARENA, SCRATCH, 1536, evaluate},
 };
 
-static const DlrtModelInfo info = {
-    DLRT_ABI_VERSION, 7, FAKE_FUNCTIONS, 0, "Fake", "A perceptron for tests.", "any", "generic", 0, 0x123456789abcdef0,
-    vars, functions, WEIGHT_BYTES, SLOT_BYTES, 16, initialize, 256};
+static const DlrtModelInfo info = {DLRT_ABI_VERSION,
+                                   7,
+                                   FAKE_FUNCTIONS,
+                                   0,
+                                   "Fake",
+                                   "A perceptron for tests.",
+                                   "any",
+                                   "generic",
+                                   0,
+                                   0x123456789abcdef0,
+                                   vars,
+                                   functions,
+                                   WEIGHT_BYTES,
+                                   SLOT_BYTES,
+                                   16,
+                                   initialize,
+                                   256};
 const DlrtModule fake_module = {DLRT_ABI_VERSION, 0, &info, dlrt_model_open};
 #ifdef FAKE_SHARED
 extern __attribute__((visibility("default"))) const DlrtModule dlrt_module;
 const DlrtModule dlrt_module = {DLRT_ABI_VERSION, 0, &info, dlrt_model_open};
 #endif
 
-static const DlrtModelInfo foreign_info = {
-    DLRT_ABI_VERSION, 7, FAKE_FUNCTIONS, 0, "Fake", NULL, "any", "later", (uint64_t)1 << 40 | DLRT_CPU_NEWER, 1, vars,
-    functions, WEIGHT_BYTES, SLOT_BYTES, 16, initialize, 256};
+static const DlrtModelInfo foreign_info = {DLRT_ABI_VERSION,
+                                           7,
+                                           FAKE_FUNCTIONS,
+                                           0,
+                                           "Fake",
+                                           NULL,
+                                           "any",
+                                           "later",
+                                           (uint64_t)1 << 40 | DLRT_CPU_NEWER,
+                                           1,
+                                           vars,
+                                           functions,
+                                           WEIGHT_BYTES,
+                                           SLOT_BYTES,
+                                           16,
+                                           initialize,
+                                           256};
 const DlrtModule fake_foreign_module = {DLRT_ABI_VERSION, 0, &foreign_info, dlrt_model_open};
 
-static const DlrtModelInfo other_info = {DLRT_ABI_VERSION, 3, 0, 0, "Other", NULL, "any", "generic", 0, 2, other_vars,
-                                         NULL, 136, 0, 0, initialize_other, 0};
+static const DlrtModelInfo other_info = {
+    DLRT_ABI_VERSION, 3, 0, 0, "Other", NULL, "any", "generic", 0, 2, other_vars, NULL, 136, 0, 0, initialize_other, 0};
 const DlrtModule fake_other_module = {DLRT_ABI_VERSION, 0, &other_info, dlrt_model_open};

@@ -3,11 +3,25 @@
 #define FAKE_MODEL_H
 #include "dlrt.h"
 
-enum { FAKE_PREDICT, FAKE_TRAIN, FAKE_NOISE, FAKE_REMEMBER, FAKE_PAIR, FAKE_HOOK, FAKE_HOOK_WRITES, FAKE_NEED,
-       FAKE_TOTAL, FAKE_EVALUATE, FAKE_FUNCTIONS };
+enum {
+    FAKE_PREDICT,
+    FAKE_TRAIN,
+    FAKE_NOISE,
+    FAKE_REMEMBER,
+    FAKE_PAIR,
+    FAKE_HOOK,
+    FAKE_HOOK_WRITES,
+    FAKE_NEED,
+    FAKE_TOTAL,
+    FAKE_EVALUATE,
+    FAKE_FUNCTIONS
+};
 
 /* What FAKE_HOOK's argument points to: run inside the call. */
-typedef struct FakeHook { void (*run)(void *user); void *user; } FakeHook;
+typedef struct FakeHook {
+    void (*run)(void *user);
+    void *user;
+} FakeHook;
 
 extern const DlrtModule fake_module;
 extern const DlrtModule fake_foreign_module; /* needs a processor that does not exist */

@@ -26,8 +26,8 @@ static int run(int threads, const char *path, float *weight) {
     int bad = dlrt_open(&fake_module, &options, &m) || dlrt_context_create(m, NULL, &c) || train(c, 0, 20) ||
               dlrt_checkpoint(c, path, NULL);
     options.seed = 4;
-    bad = bad || dlrt_open(&fake_module, &options, &n) || dlrt_context_create(n, NULL, &d) || dlrt_resume(d, path, NULL) ||
-          train(d, 20, 30) || dlrt_get(n, "fc.weight", weight, 48);
+    bad = bad || dlrt_open(&fake_module, &options, &n) || dlrt_context_create(n, NULL, &d) ||
+          dlrt_resume(d, path, NULL) || train(d, 20, 30) || dlrt_get(n, "fc.weight", weight, 48);
     if (bad) fprintf(stderr, "%s | %s\n", dlrt_message(c), dlrt_message(d));
     dlrt_context_destroy(c);
     dlrt_context_destroy(d);

@@ -97,8 +97,8 @@ static int faulty_sync_folder(void *user, const char *path) {
 void faulty_init(Faulty *f) {
     *f = (Faulty){.real = dlrt_files(NULL)};
     f->allocator = (DlrtAllocator){f, faulty_allocate, faulty_release};
-    f->files = (DlrtFiles){f, faulty_open, faulty_size, faulty_read, faulty_write, faulty_sync, faulty_close,
-                           faulty_rename, faulty_remove, faulty_sync_folder};
+    f->files = (DlrtFiles){f,           faulty_open,  faulty_size,   faulty_read,   faulty_write,
+                           faulty_sync, faulty_close, faulty_rename, faulty_remove, faulty_sync_folder};
 }
 
 DlrtTensor tensor(int32_t dtype, void *data, int rank, const int64_t *shape) {
@@ -128,7 +128,8 @@ DlrtStatus train_step(DlrtContext *c, int n) {
         y[b] = (b + n) % 3;
         for (int i = 0; i < 4; i++) x[b][i] = (float)((b * 7 + i * 3 + n * 5) % 11) / 11 + (float)(i == y[b]);
     }
-    DlrtTensor args[] = {tensor(DLRT_F32, x, SHAPE(8, 4)), tensor(DLRT_I32, y, SHAPE(8)), tensor(DLRT_F32, &rate, SCALAR)};
+    DlrtTensor args[] = {tensor(DLRT_F32, x, SHAPE(8, 4)), tensor(DLRT_I32, y, SHAPE(8)),
+                         tensor(DLRT_F32, &rate, SCALAR)};
     DlrtTensor results[] = {tensor(DLRT_F32, &loss, SCALAR), tensor(DLRT_I32, &correct, SCALAR)};
     return dlrt_call(c, FAKE_TRAIN, args, 3, results, 2);
 }
@@ -160,4 +161,6 @@ void write_file(const char *path, const void *from, size_t bytes) {
     fclose(f);
 }
 
-bool file_exists(const char *path) { return access(path, F_OK) == 0; }
+bool file_exists(const char *path) {
+    return access(path, F_OK) == 0;
+}

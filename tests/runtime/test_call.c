@@ -6,11 +6,11 @@
 #include <string.h>
 #include <time.h>
 
-#define EXPECT(c, status, expected, text)                                        \
-    do {                                                                         \
-        assert_int_equal(status, expected);                                      \
-        if (!strstr(dlrt_message(c), text)) print_error("%s\n", dlrt_message(c)); \
-        assert_non_null(strstr(dlrt_message(c), text));                          \
+#define EXPECT(c, status, expected, text)                                                                              \
+    do {                                                                                                               \
+        assert_int_equal(status, expected);                                                                            \
+        if (!strstr(dlrt_message(c), text)) print_error("%s\n", dlrt_message(c));                                      \
+        assert_non_null(strstr(dlrt_message(c), text));                                                                \
     } while (0)
 
 static void opens(void **state) {
@@ -142,7 +142,8 @@ static void checks_tensors(void **state) {
     arg = good, arg.rank = 1;
     EXPECT(c, dlrt_call(c, FAKE_PREDICT, &arg, 1, results, 2), DLRT_ERR_RANK, "x has rank 1, expected 2");
     arg = good, arg.shape[1] = 5;
-    EXPECT(c, dlrt_call(c, FAKE_PREDICT, &arg, 1, results, 2), DLRT_ERR_SHAPE, "x has shape [2, 5]; dim 1 is 5, expected 4");
+    EXPECT(c, dlrt_call(c, FAKE_PREDICT, &arg, 1, results, 2), DLRT_ERR_SHAPE,
+           "x has shape [2, 5]; dim 1 is 5, expected 4");
     arg = good, arg.shape[0] = 65, arg.bytes = 0;
     EXPECT(c, dlrt_call(c, FAKE_PREDICT, &arg, 1, results, 2), DLRT_ERR_BOUND, "dim B is 65, allowed are 1..64");
     arg = good, arg.shape[0] = 0;
@@ -173,7 +174,8 @@ static void solves_dims(void **state) {
     DlrtContext *c = new_context(m);
     float a[9] = {10}, b[40], d[8], s[40], z[4], again[4];
     for (int i = 0; i < 40; i++) b[i] = (float)i;
-    DlrtTensor args[] = {tensor(DLRT_F32, a, SHAPE(5)), tensor(DLRT_F32, b, SHAPE(2, 3)), tensor(DLRT_F32, d, SHAPE(3))};
+    DlrtTensor args[] = {tensor(DLRT_F32, a, SHAPE(5)), tensor(DLRT_F32, b, SHAPE(2, 3)),
+                         tensor(DLRT_F32, d, SHAPE(3))};
     DlrtTensor result = tensor(DLRT_F32, s, SHAPE(40));
     assert_int_equal(dlrt_call(c, FAKE_PAIR, args, 3, &result, 1), DLRT_OK);
     assert_int_equal(result.shape[0], 6);
@@ -184,10 +186,12 @@ static void solves_dims(void **state) {
     args[0].bytes = 0;
     EXPECT(c, dlrt_call(c, FAKE_PAIR, args, 3, &result, 1), DLRT_ERR_BOUND, "dim N");
     args[0].shape[0] = 7;
-    EXPECT(c, dlrt_call(c, FAKE_PAIR, args, 3, &result, 1), DLRT_ERR_SHAPE, "b has shape [2, 3]; dim 0 is 2, expected 3 (N = 3 from a)");
+    EXPECT(c, dlrt_call(c, FAKE_PAIR, args, 3, &result, 1), DLRT_ERR_SHAPE,
+           "b has shape [2, 3]; dim 0 is 2, expected 3 (N = 3 from a)");
     args[0].shape[0] = 5;
     args[2].shape[0] = 4;
-    EXPECT(c, dlrt_call(c, FAKE_PAIR, args, 3, &result, 1), DLRT_ERR_SHAPE, "c has shape [4]; dim 0 is 4, expected 3 (M = 3 from b)");
+    EXPECT(c, dlrt_call(c, FAKE_PAIR, args, 3, &result, 1), DLRT_ERR_SHAPE,
+           "c has shape [4]; dim 0 is 4, expected 3 (M = 3 from b)");
     args[0] = tensor(DLRT_F32, a, SHAPE(17));
     args[1] = tensor(DLRT_F32, b, SHAPE(8, 6));
     args[2] = tensor(DLRT_F32, d, SHAPE(6));
@@ -222,7 +226,8 @@ static void reports_faults(void **state) {
     y[17] = 12;
     Snapshot before = snapshot(m), after;
     void *args[] = {x, y, &rate}, *results[] = {&loss, &correct};
-    EXPECT(c, dlrt_invoke(c, FAKE_TRAIN, args, results, (int64_t[]){20}), DLRT_ERR_INDEX, "y[17] is 12, allowed are 0..2");
+    EXPECT(c, dlrt_invoke(c, FAKE_TRAIN, args, results, (int64_t[]){20}), DLRT_ERR_INDEX,
+           "y[17] is 12, allowed are 0..2");
     after = snapshot(m);
     assert_memory_equal(&before, &after, sizeof before);
     assert_int_equal(((Model *)m)->counts[FAKE_TRAIN], 0);
@@ -357,10 +362,17 @@ static void speaks(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(opens), cmocka_unit_test(opens_a_shared_object), cmocka_unit_test(uses_callers_memory),
-        cmocka_unit_test(allocates_what_it_states), cmocka_unit_test(checks_tensors), cmocka_unit_test(solves_dims),
-        cmocka_unit_test(reports_faults), cmocka_unit_test(refuses_overlap), cmocka_unit_test(keeps_variables),
-        cmocka_unit_test(caches_belong_to_contexts), cmocka_unit_test(checks_fast), cmocka_unit_test(speaks)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(opens),
+                                       cmocka_unit_test(opens_a_shared_object),
+                                       cmocka_unit_test(uses_callers_memory),
+                                       cmocka_unit_test(allocates_what_it_states),
+                                       cmocka_unit_test(checks_tensors),
+                                       cmocka_unit_test(solves_dims),
+                                       cmocka_unit_test(reports_faults),
+                                       cmocka_unit_test(refuses_overlap),
+                                       cmocka_unit_test(keeps_variables),
+                                       cmocka_unit_test(caches_belong_to_contexts),
+                                       cmocka_unit_test(checks_fast),
+                                       cmocka_unit_test(speaks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

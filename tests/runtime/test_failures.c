@@ -104,7 +104,8 @@ static int fail_each(Call *call, bool files) {
         assert_false(file_exists("target.safetensors.tmp"));
         if (reached && status == DLRT_OK) assert_true(files); /* closing what was only read */
         if (status != DLRT_OK) {
-            const char *message = call == call_checkpoint || call == call_resume ? dlrt_message(c) : dlrt_model_message(m);
+            const char *message =
+                call == call_checkpoint || call == call_resume ? dlrt_message(c) : dlrt_model_message(m);
             assert_true(reached);
             assert_int_equal(status, files ? DLRT_ERR_IO : DLRT_ERR_MEMORY);
             assert_true(message[0]);
@@ -186,7 +187,11 @@ static void full_disk(void **state) {
         int handle = model->files.open(NULL, "/dev/full", 1);
         assert_true(handle >= 0);
         Message text = dlrt_message_in(model->message, sizeof model->message);
-        Writer w = {.files = &model->files, .allocator = &model->allocator, .path = "x", .m = &text, .handle = handle,
+        Writer w = {.files = &model->files,
+                    .allocator = &model->allocator,
+                    .path = "x",
+                    .m = &text,
+                    .handle = handle,
                     .temporary = (char[]){"x.tmp"}};
         assert_int_equal(dlrt_writer_write(&w, "abc", 3), DLRT_ERR_IO);
         assert_non_null(strstr(model->message, "No space left"));
@@ -197,7 +202,7 @@ static void full_disk(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(opening), cmocka_unit_test(allocations),
-                                       cmocka_unit_test(file_operations),
-                                       cmocka_unit_test(order_of_operations), cmocka_unit_test(full_disk)};
+                                       cmocka_unit_test(file_operations), cmocka_unit_test(order_of_operations),
+                                       cmocka_unit_test(full_disk)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

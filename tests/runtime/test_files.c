@@ -57,8 +57,10 @@ static void accepts_foreign_forms(void **state) {
     (void)state;
     static const char *const headers[] = {
         "{" BIAS "," WEIGHT "," SEEN "}",
-        "{\n  \"__metadata__\" : {\"format\":\"pt\", \"other\" : \"a\\\"b\\u00e9\\ud83d\\ude00\"},\r\n\t" SEEN " , " WEIGHT "," BIAS " }     ",
-        "{\"\\u0066c.weight\":{\"data_offsets\":[8,56],\"shape\":[3,4],\"dtype\":\"F32\",\"more\":[1.5e3,{\"a\":null}]}," BIAS "," SEEN ",\"__metadata__\":{}}",
+        "{\n  \"__metadata__\" : {\"format\":\"pt\", \"other\" : \"a\\\"b\\u00e9\\ud83d\\ude00\"},\r\n\t" SEEN
+        " , " WEIGHT "," BIAS " }     ",
+        "{\"\\u0066c.weight\":{\"data_offsets\":[8,56],\"shape\":[3,4],\"dtype\":\"F32\",\"more\":[1.5e3,{\"a\":null}]}"
+        "," BIAS "," SEEN ",\"__metadata__\":{}}",
     };
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
         DlrtModel *m = open_fake(1, 1);
@@ -70,7 +72,12 @@ static void accepts_foreign_forms(void **state) {
     }
 }
 
-typedef struct Bad { const char *header; size_t data; DlrtStatus status; const char *text; } Bad;
+typedef struct Bad {
+    const char *header;
+    size_t data;
+    DlrtStatus status;
+    const char *text;
+} Bad;
 
 static const Bad bad_files[] = {
     {"", 0, DLRT_ERR_FORMAT, "offset 0: the header is said to have 0 bytes"},
@@ -105,7 +112,8 @@ static const Bad bad_files[] = {
     {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[3]}}", 12, DLRT_ERR_FORMAT, "a field is given twice"},
     {"{\"a\":{\"dtype\":3}}", 12, DLRT_ERR_FORMAT, "expected a string"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[3.5]}}", 12, DLRT_ERR_FORMAT, "expected a whole number"},
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 4, DLRT_ERR_MISMATCH, "no tensor a"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 4, DLRT_ERR_MISMATCH,
+     "no tensor a"},
     {"{\"a", 0, DLRT_ERR_FORMAT, "a string is not closed"},
     {"{\"a\\x\":1}", 0, DLRT_ERR_FORMAT, "an unknown escape"},
     {"{\"a\\u12\":1}", 0, DLRT_ERR_FORMAT, "four hexadecimal"},
@@ -113,7 +121,8 @@ static const Bad bad_files[] = {
     {"{\"a\x01\":1}", 0, DLRT_ERR_FORMAT, "a control character"},
     {"{\"__metadata__\":{\"a\":1}}", 0, DLRT_ERR_FORMAT, "expected a string"},
     {"{\"__metadata__\":{\"dlcc.seed\":\"x\"}}", 0, DLRT_ERR_FORMAT, "a bad value in the metadata"},
-    {"{\"a\":{\"m\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}}", 0, DLRT_ERR_FORMAT, "nested too deeply"},
+    {"{\"a\":{\"m\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}}", 0,
+     DLRT_ERR_FORMAT, "nested too deeply"},
 };
 
 static void refuses_bad_files(void **state) {
@@ -293,9 +302,9 @@ static void reorders(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(saves_and_loads), cmocka_unit_test(accepts_foreign_forms), cmocka_unit_test(refuses_bad_files),
-        cmocka_unit_test(finds_all_damage), cmocka_unit_test(resumes_bit_for_bit),
-        cmocka_unit_test(survives_being_killed), cmocka_unit_test(sums_every_bit), cmocka_unit_test(reorders)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(saves_and_loads),     cmocka_unit_test(accepts_foreign_forms),
+                                       cmocka_unit_test(refuses_bad_files),   cmocka_unit_test(finds_all_damage),
+                                       cmocka_unit_test(resumes_bit_for_bit), cmocka_unit_test(survives_being_killed),
+                                       cmocka_unit_test(sums_every_bit),      cmocka_unit_test(reorders)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,7 +28,8 @@ static void refused(const char *path, const char *text) {
     Array a;
     Error error;
     bool read = read_array(path, &a, &error);
-    if (read || !strstr(error.text, text)) print_error("expected: %s\n     got: %s\n", text, read ? "success" : error.text);
+    if (read || !strstr(error.text, text))
+        print_error("expected: %s\n     got: %s\n", text, read ? "success" : error.text);
     assert_false(read);
     assert_null(a.data);
     assert_non_null(strstr(error.text, text));
@@ -107,7 +108,8 @@ static void believes_no_sizes(void **state) {
     memset(file + 4, 0xff, 12);
     write_file("over.idx", file, 40);
     refused("over.idx", "product overflows");
-    static const char header[] = "\x93NUMPY\1\0v\0{'descr': '<f8', 'fortran_order': False, 'shape': (1099511627776,), }";
+    static const char header[] =
+        "\x93NUMPY\1\0v\0{'descr': '<f8', 'fortran_order': False, 'shape': (1099511627776,), }";
     char npy[200];
     memset(npy, ' ', sizeof npy);
     memcpy(npy, header, sizeof header - 1);
@@ -136,7 +138,8 @@ static void refuses_bad_gzip(void **state) {
     refused("sum.gz", "cannot be read");
 }
 
-static void put_npy(const char *path, const char *descr, const char *order, const char *shape, const void *data, size_t bytes) {
+static void put_npy(const char *path, const char *descr, const char *order, const char *shape, const void *data,
+                    size_t bytes) {
     char file[512];
     int n = snprintf(file + 10, 400, "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }\n", descr, order, shape);
     memcpy(file, "\x93NUMPY\1", 8);
@@ -208,10 +211,14 @@ static void writes_npy(void **state) {
 
 static void reads_csv(void **state) {
     (void)state;
-    static const struct { const char *text; int rank, rows, columns; double last; } files[] = {
-        {"1,2\n3,4\n", 2, 2, 2, 4},         {"1,2\r\n3,4", 2, 2, 2, 4},    {"a,b\n1,2\n", 2, 1, 2, 2},
-        {"1\n2\n-3e2\n", 1, 3, 1, -300},   {"# note\n\n1;2;3\n", 2, 1, 3, 3}, {"1 2  3\n4 5 6 \n", 2, 2, 3, 6},
-        {"1\t2\n3\t4\n", 2, 2, 2, 4},      {"\"1\", \"2\"\n", 2, 1, 2, 2},
+    static const struct {
+        const char *text;
+        int rank, rows, columns;
+        double last;
+    } files[] = {
+        {"1,2\n3,4\n", 2, 2, 2, 4},      {"1,2\r\n3,4", 2, 2, 2, 4},        {"a,b\n1,2\n", 2, 1, 2, 2},
+        {"1\n2\n-3e2\n", 1, 3, 1, -300}, {"# note\n\n1;2;3\n", 2, 1, 3, 3}, {"1 2  3\n4 5 6 \n", 2, 2, 3, 6},
+        {"1\t2\n3\t4\n", 2, 2, 2, 4},    {"\"1\", \"2\"\n", 2, 1, 2, 2},
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         write_file("a.csv", files[i].text, strlen(files[i].text));
@@ -241,8 +248,10 @@ static void converts_numbers(void **state) {
     (void)state;
     for (uint32_t h = 0; h < 65536; h++) {
         float f = half_to_float((uint16_t)h);
-        if (!isnan(f)) assert_int_equal(float_to_half(f), h);
-        else assert_true(isnan(half_to_float(float_to_half(f))));
+        if (!isnan(f))
+            assert_int_equal(float_to_half(f), h);
+        else
+            assert_true(isnan(half_to_float(float_to_half(f))));
     }
     assert_int_equal(float_to_half(65519.0f), 0x7bff);
     assert_int_equal(float_to_half(65520.0f), 0x7c00);
@@ -256,9 +265,9 @@ static void converts_numbers(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_idx), cmocka_unit_test(refuses_idx), cmocka_unit_test(believes_no_sizes),
-        cmocka_unit_test(refuses_bad_gzip), cmocka_unit_test(reads_npy), cmocka_unit_test(writes_npy),
-        cmocka_unit_test(reads_csv), cmocka_unit_test(converts_numbers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(reads_idx),         cmocka_unit_test(refuses_idx),
+                                       cmocka_unit_test(believes_no_sizes), cmocka_unit_test(refuses_bad_gzip),
+                                       cmocka_unit_test(reads_npy),         cmocka_unit_test(writes_npy),
+                                       cmocka_unit_test(reads_csv),         cmocka_unit_test(converts_numbers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

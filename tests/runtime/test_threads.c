@@ -35,7 +35,11 @@ static void same_bits_for_all_thread_counts(void **state) {
 }
 
 /* Every item is done once, by a worker in range, whatever the number of items. */
-typedef struct Marks { _Atomic int done[1000]; _Atomic int bad; int threads; } Marks;
+typedef struct Marks {
+    _Atomic int done[1000];
+    _Atomic int bad;
+    int threads;
+} Marks;
 
 static void mark(const DlrtFrame *frame, const void *kernel_args, int64_t begin, int64_t end, int32_t worker) {
     Marks *marks = *(Marks *const *)kernel_args;
@@ -59,7 +63,11 @@ static void does_every_item_once(void **state) {
     }
 }
 
-typedef struct Job { DlrtModel *m; int failed; int seed; } Job;
+typedef struct Job {
+    DlrtModel *m;
+    int failed;
+    int seed;
+} Job;
 
 static void *predict_often(void *argument) {
     Job *job = argument;
@@ -100,8 +108,10 @@ static void *write_often(void *argument) {
     int done = 0;
     while (done < 300) {
         DlrtStatus status = train_step(c, done);
-        if (status == DLRT_OK) done++;
-        else if (status != DLRT_ERR_BUSY) job->failed = 1, done = 300;
+        if (status == DLRT_OK)
+            done++;
+        else if (status != DLRT_ERR_BUSY)
+            job->failed = 1, done = 300;
     }
     dlrt_context_destroy(c);
     return NULL;
@@ -239,9 +249,11 @@ static void works_after_fork(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_bits_for_all_thread_counts), cmocka_unit_test(does_every_item_once),
-        cmocka_unit_test(contexts_run_at_once), cmocka_unit_test(writers_exclude), cmocka_unit_test(answers_busy),
-        cmocka_unit_test(works_after_fork)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(same_bits_for_all_thread_counts),
+                                       cmocka_unit_test(does_every_item_once),
+                                       cmocka_unit_test(contexts_run_at_once),
+                                       cmocka_unit_test(writers_exclude),
+                                       cmocka_unit_test(answers_busy),
+                                       cmocka_unit_test(works_after_fork)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
