@@ -46,9 +46,9 @@ bool index_is_axis(const IndexExpr *e, int axes, int *axis) {
     return found >= 0;
 }
 
-static bool add_guard(IndexPoint *p, const IndexExpr *e, Dim low, Dim high) {
+static bool add_guard(IndexPoint *p, const IndexExpr *e, Dim low, Dim high, int64_t multiple) {
     if (p->guard_count == MAX_GUARDS) return false;
-    p->guards[p->guard_count++] = (IndexGuard){*e, low, high};
+    p->guards[p->guard_count++] = (IndexGuard){*e, low, high, multiple};
     return true;
 }
 
@@ -123,7 +123,18 @@ bool index_of_reverse(const Op *op, int operand, IndexPoint *p) {
     return true;
 }
 
-/* Interior padding would need a remainder, which is not affine: such a pad is not read in place. */
+/* The operand's dim lies spread by `step`: its index is a quotient, where that is exact. */
+static bool spread_dim(IndexPoint *p, int d, Dim extent, int64_t step) {
+    Dim one = dim_const(p->dims, 1);
+    Dim high = dim_add(p->dims, dim_mul(p->dims, dim_sub(p->dims, extent, one), dim_const(p->dims, step)), one);
+    if (!add_guard(p, &p->at[d], dim_const(p->dims, 0), high, step)) return false;
+    IndexExpr place = p->at[d];
+    p->at[d] = index_constant(p->dims, p->axes, dim_const(p->dims, 0));
+    p->at[d].node = p->quotient ? p->quotient(p->user, &place, step) : -1;
+    p->at[d].node_coeff = one;
+    return true;
+}
+
 bool index_of_pad(const Op *op, int operand, IndexPoint *p) {
     int n;
     const Dim *low = op_dims(op, "low", &n), *high = op_dims(op, "high", &n);
@@ -134,11 +145,13 @@ bool index_of_pad(const Op *op, int operand, IndexPoint *p) {
     }
     Dim zero = dim_const(p->dims, 0), one = dim_const(p->dims, 1);
     for (int i = 0; i < n; i++) {
-        if (interior[i]) return false;
+        Dim extent = op->operands[0]->type.shape[i];
         IndexExpr shift = index_constant(p->dims, p->axes, dim_sub(p->dims, zero, low[i]));
         p->at[i] = index_add_scaled(p->dims, p->axes, &shift, &p->at[i], one);
-        bool guarded = low[i]->upper > 0 || high[i]->upper > 0;
-        if (guarded && !add_guard(p, &p->at[i], zero, op->operands[0]->type.shape[i])) return false;
+        bool inside = low[i]->upper <= 0 && high[i]->upper <= 0;
+        if (interior[i] ? !spread_dim(p, i, extent, interior[i] + 1)
+                        : !inside && !add_guard(p, &p->at[i], zero, extent, 1))
+            return false;
     }
     return true;
 }
@@ -149,5 +162,5 @@ bool index_of_concatenate(const Op *op, int operand, IndexPoint *p) {
     for (int i = 0; i < operand; i++) before = dim_add(p->dims, before, op->operands[i]->type.shape[axis]);
     IndexExpr shift = index_constant(p->dims, p->axes, dim_sub(p->dims, dim_const(p->dims, 0), before));
     p->at[axis] = index_add_scaled(p->dims, p->axes, &shift, &p->at[axis], dim_const(p->dims, 1));
-    return add_guard(p, &p->at[axis], dim_const(p->dims, 0), op->operands[operand]->type.shape[axis]);
+    return add_guard(p, &p->at[axis], dim_const(p->dims, 0), op->operands[operand]->type.shape[axis], 1);
 }

@@ -18,10 +18,11 @@ typedef struct IndexExpr {
     Dim node_coeff;
 } IndexExpr;
 
-/* low <= expr < high must hold, else nothing lies there. */
+/* low <= expr < high must hold and expr be a multiple of `multiple`, else nothing lies there. */
 typedef struct IndexGuard {
     IndexExpr expr;
     Dim low, high;
+    int64_t multiple;          /* 1: any */
 } IndexGuard;
 
 enum { MAX_GUARDS = 2 * MAX_RANK };
@@ -29,6 +30,9 @@ enum { MAX_GUARDS = 2 * MAX_RANK };
 typedef struct IndexPoint {
     DimTable *dims;
     int axes;
+    /* Makes the run-time integer expr / divisor and returns its number; null: no number is needed (-1 is used). */
+    int (*quotient)(void *user, const IndexExpr *expr, int64_t divisor);
+    void *user;
     int rank;
     IndexExpr at[MAX_RANK];
     int guard_count;

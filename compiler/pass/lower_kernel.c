@@ -84,6 +84,13 @@ static int axis_node(Maker *m, int axis) {
     return add_node(m, n);
 }
 
+/* The run-time part of an index expression as an i64. */
+static int run_time_part(Maker *m, const IndexExpr *e) {
+    int x = m->k->nodes.at[e->node].dtype == DTYPE_I64 ? e->node : map_node(m, MAP_convert, DTYPE_I64, e->node, -1, -1);
+    if (dim_is(e->node_coeff, 1)) return x;
+    return map_node(m, MAP_multiply, DTYPE_I64, x, dim_node(m, e->node_coeff, DTYPE_I64), -1);
+}
+
 /* The value of an index expression as an i64. */
 static int index_node(Maker *m, const IndexExpr *e) {
     int sum = -1;
@@ -94,8 +101,7 @@ static int index_node(Maker *m, const IndexExpr *e) {
         sum = sum < 0 ? term : map_node(m, MAP_add, DTYPE_I64, sum, term, -1);
     }
     if (e->node >= 0) {
-        int term = m->k->nodes.at[e->node].dtype == DTYPE_I64 ? e->node : map_node(m, MAP_convert, DTYPE_I64, e->node, -1, -1);
-        if (!dim_is(e->node_coeff, 1)) term = map_node(m, MAP_multiply, DTYPE_I64, term, dim_node(m, e->node_coeff, DTYPE_I64), -1);
+        int term = run_time_part(m, e);
         sum = sum < 0 ? term : map_node(m, MAP_add, DTYPE_I64, sum, term, -1);
     }
     if (sum < 0) return dim_node(m, e->constant, DTYPE_I64);
@@ -116,6 +122,9 @@ static int guard_node(Maker *m, const IndexPoint *p, int first) {
         int x = index_node(m, &g->expr);
         all = and_nodes(m, all, map_node(m, MAP_less_equal, DTYPE_BOOL, dim_node(m, g->low, DTYPE_I64), x, -1));
         all = and_nodes(m, all, map_node(m, MAP_less, DTYPE_BOOL, x, dim_node(m, g->high, DTYPE_I64), -1));
+        if (g->multiple == 1) continue;
+        int rest = map_node(m, MAP_remainder, DTYPE_I64, x, const_node(m, DTYPE_I64, (double)g->multiple), -1);
+        all = and_nodes(m, all, map_node(m, MAP_equal, DTYPE_BOOL, rest, const_node(m, DTYPE_I64, 0), -1));
     }
     return all;
 }
@@ -141,7 +150,19 @@ static bool access_equal(const Maker *m, const KAccess *a, const KAccess *b) {
 
 static int add_access(Maker *m, int plan_buf, bool written, const Dim *strides, const IndexPoint *p) {
     IndexExpr sum = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
-    for (int d = 0; d < p->rank; d++) sum = index_add_scaled(m->dims, m->axes, &sum, &p->at[d], strides[d]);
+    for (int d = 0; d < p->rank; d++) {
+        if (sum.node >= 0 && p->at[d].node >= 0) {
+            sum.node = run_time_part(m, &sum);
+            sum.node_coeff = dim_const(m->dims, 1);
+            IndexExpr term = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
+            term = index_add_scaled(m->dims, m->axes, &term, &p->at[d], strides[d]);
+            sum.node = map_node(m, MAP_add, DTYPE_I64, sum.node, run_time_part(m, &term), -1);
+            term.node = -1;
+            sum = index_add_scaled(m->dims, m->axes, &sum, &term, dim_const(m->dims, 1));
+            continue;
+        }
+        sum = index_add_scaled(m->dims, m->axes, &sum, &p->at[d], strides[d]);
+    }
     KAccess a = {.buf = kernel_buf(m, plan_buf, written), .offset = sum.constant, .index = sum.node,
                  .index_stride = sum.node_coeff};
     a.strides = arena_copy(m->l->arena, sum.coeff, sizeof *sum.coeff * (size_t)m->axes);
@@ -203,11 +224,18 @@ static int relabel_node(Maker *m, const Op *op, const IndexPoint *p, int guard) 
     return load_node(m, buf, strides, p, guard);
 }
 
+static int quotient_node(void *maker, const IndexExpr *e, int64_t divisor) {
+    Maker *m = maker;
+    return map_node(m, MAP_divide, DTYPE_I64, index_node(m, e), const_node(m, DTYPE_I64, (double)divisor), -1);
+}
+
 /* Operands are alternatives tried in order: each where its guards hold, the last one elsewhere. */
 static int move_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
     int result = -1;
     for (int i = op->operand_count - 1; i >= 0; i--) {
         IndexPoint q = *p;
+        q.quotient = quotient_node;
+        q.user = m;
         if (!op->info->index_map(op, i, &q))
             return op->info->flags & OP_RELABELS ? relabel_node(m, op, p, guard) : fail(m, op, "its index map is not affine");
         int own = guard_node(m, &q, p->guard_count);

@@ -125,6 +125,10 @@ static void index_maps(void **state) {
         "%c = concatenate %x, %y, %s {axis = 1} : f32[B,30]\n"
         "%k = concatenate %y, %s {axis = 0} : f32[2*B,5]\n"
         "return %p as \"p\", %c as \"c\", %k as \"k\"\n}\n"
+        "func @spread(%x: f32[B,5] = arg \"x\", %f: f32 = arg \"f\") dims(B) {\n"
+        "%p = pad %x, %f {low = [2,1], high = [0,-2], interior = [1,2]} : f32[2*B+1,12]\n"
+        "%q = exp %p : f32[2*B+1,12]\n"
+        "return %q as \"q\"\n}\n"
         "func @matmul_of_views(%x: f32[B,20] = arg \"x\", %w: f32[10,30] = arg \"w\") dims(B) {\n"
         "%zero = constant {dtype = f32, shape = [], value = 0.0} : f32\n"
         "%s = slice %x {start = [0,4], limit = [B,14], strides = [1,1]} : f32[B,10]\n"
@@ -145,9 +149,9 @@ static void index_maps(void **state) {
         "%b = less %t, %x : bool[B,7]\n"
         "%f = convert %b {dtype = f32} : f32[B,7]\n"
         "return %t as \"t\", %b as \"b\", %f as \"f\"\n}\n";
-    static const char *const names[] = {"transpose", "reshape", "cut", "matmul_of_views", "gather_rows", "iotas"};
+    static const char *const names[] = {"transpose", "reshape", "cut", "spread", "matmul_of_views", "gather_rows", "iotas"};
     static const int64_t dims[] = {1, 2, 16, 17, 40};
-    check(text, names, 6, dims, 5, 1e-5);
+    check(text, names, 7, dims, 5, 1e-5);
 }
 
 /* A variable read by others, written from itself, swapped with another, given back as it was. */
