@@ -78,6 +78,7 @@ static void run_time_variable(Parts *p) {
 static void order_no_permutation(Parts *p) { p->m->vars.at[0]->order[0] = 1; }
 static void variable_name_twice(Parts *p) { p->m->vars.at[1]->name = "w"; }
 static void function_name_twice(Parts *p) { p->g->name = "f"; }
+static void slot_of_another_type(Parts *p) { p->m->vars.at[1]->of = p->m->vars.at[0]; }
 static void unbound_dim(Parts *p) { p->f->dims.n = 0; }
 static void foreign_dim(Parts *p) {
     static DimSymbol other = {.name = "other"};
@@ -89,6 +90,7 @@ static void overflowed_dim(Parts *p) {
 static void missing_dim(Parts *p) { ((Dim *)p->f->body->params.at[0]->type.shape)[0] = NULL; }
 static void rank_too_high(Parts *p) { p->f->body->params.at[0]->type.rank = MAX_RANK + 1; }
 static void unknown_dtype(Parts *p) { p->f->body->params.at[0]->type.dtype = DTYPE_COUNT; }
+static void result_rank_too_high(Parts *p) { p->exp->results[0].type.rank = MAX_RANK + 1; }
 static void init_reads_argument(Parts *p) { p->m->init->inputs.at[0].kind = PORT_COUNT; }
 static void init_forgets_variable(Parts *p) { p->m->init->results.n = p->m->init->body->yields.n = 1; }
 
@@ -134,12 +136,14 @@ static const BreakCase cases[] = {
     CASE(order_no_permutation, "variable w: its physical order is no permutation"),
     CASE(variable_name_twice, "two variables are called w"),
     CASE(function_name_twice, "two functions are called f"),
+    CASE(slot_of_another_type, "variable s belongs to w, which is no parameter of its type"),
     CASE(unbound_dim, "parameter's type mentions dim B"),
     CASE(foreign_dim, "dim 0 of the signature is no free dim of the module"),
     CASE(overflowed_dim, "parameter's type: extent 0 is too large"),
     CASE(missing_dim, "parameter's type: extent 0 is missing"),
     CASE(rank_too_high, "parameter's type: rank 9 is not in 0 .. 8"),
     CASE(unknown_dtype, "parameter's type: no such element type"),
+    CASE(result_rank_too_high, "result's type: rank 9 is not in 0 .. 8"),
     CASE(init_reads_argument, "init reads something else than the seed"),
     CASE(init_forgets_variable, "init does not write variable s"),
 };
