@@ -64,6 +64,10 @@ void text_add_double(Text *t, double x) {
     char s[40];
     if (isnan(x)) { text_append(t, "nan", 3); return; }
     if (isinf(x)) { text_add(t, x < 0 ? "-inf" : "inf"); return; }
+    if (fabs(x) < 1e15 && x == floor(x)) {
+        text_add(t, "%.1f", x);
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(s, sizeof s, "%.*g", digits, x);
         if (strtod(s, NULL) == x) break;
