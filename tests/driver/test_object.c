@@ -1,8 +1,7 @@
 /* Objects end to end: kernel IR written by hand, compiled, linked with the real runtime, opened and called. */
 #include "model_text.h"
+#include "session.h"
 
-#include "../driver/session.h"
-#include "codegen/codegen.h"
 #include "dlrt.h"
 
 #include <setjmp.h>
@@ -190,8 +189,8 @@ static void test_variables(void **state) {
         assert_int_equal(m->vars[i].bytes, bytes[i]);
         assert_int_equal(m->vars[i].offset % 64, 0);
         assert_true(m->vars[i].offset + bytes[i] <= blocks[i]);
-        for (int k = 0; k < i; k++)
-            assert_true(kinds[k] / 2 != kinds[i] / 2 || kinds[i] > 1 || m->vars[k].offset + bytes[k] <= m->vars[i].offset);
+        for (int k = 0; k < i && kinds[i] <= DLRT_VAR_STATE; k++)
+            assert_true(m->vars[k].offset + bytes[k] <= m->vars[i].offset);
     }
     assert_int_equal(m->vars[0].rank, 2);
     assert_int_equal(m->vars[0].shape[1], 4);
@@ -279,8 +278,8 @@ static void test_symbols(void **state) {
     session_open(&s);
     compile(&s, "", "rows.so");
     compile(&s, "", "rows.o");
-    assert_true(session_shell(&s, "test \"$(nm -D --defined-only @rows.so | awk '{ print $3 }' | sort | tr '\\n' ' ')\" = "
-                                  "'dlrt_module rows_embed rows_halves rows_module '"));
+    assert_true(session_shell(&s, "nm -D --defined-only @rows.so | awk '{ print $3 }' | sort | tr '\\n' ' ' >@names"));
+    assert_string_equal(session_read(&s, "names", NULL), "dlrt_module rows_embed rows_halves rows_module ");
     assert_true(session_shell(&s, "! nm -u @rows.o | grep -vE ' (dlrt_invoke|dlrt_model_open|memcpy)$'"));
     assert_true(session_shell(&s, "! objdump -h @rows.o | grep -E ' \\.(data|bss|tdata|tbss) +0*[1-9a-f]'"));
     assert_true(session_shell(&s, "! readelf -S @rows.so | grep -E 'build-id|debug'"));
