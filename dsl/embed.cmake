@@ -1,7 +1,7 @@
 # Writes a C file holding the library's sources: cmake -DOUT=std.c -DFOLDER=std -DFILES=a.dl,b.dl -P embed.cmake
 # Bytes are written as numbers, so that no length limit of string literals applies.
 string(REPLACE "," ";" FILES "${FILES}")
-set(text "/* Made from ${FOLDER}/*.dl by embed.cmake. */\n#include \"std.h\"\n\n")
+set(text "/* Made by embed.cmake. */\n#include \"std.h\"\n\n")
 set(rows "")
 set(number 0)
 foreach(file IN LISTS FILES)

@@ -1,4 +1,4 @@
-/* The standard library's sources, embedded (made by embed.cmake from std/*.dl). */
+/* The standard library's sources, embedded (made by embed.cmake from the folder std). */
 #ifndef DLCC_DSL_STD_H
 #define DLCC_DSL_STD_H
 

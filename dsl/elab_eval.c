@@ -1,0 +1,345 @@
+/* Evaluation of expressions and statements: the interpreter's dispatch. */
+#include "elab.h"
+
+/* -------------------------------------------------------------- small ones */
+
+static Val eval_name(Elab *e, const Node *n) {
+    Binding *b = scope_find(e->scope, n->text);
+    if (b) return b->val;
+    if (e->frame && !strcmp(n->text, "training")) return val_bool(e->frame->training);
+    if (e->frame && e->frame->self && !strcmp(n->text, "self")) return (Val){.kind = VAL_LAYER, .layer = e->frame->self};
+    if (scope_tainted(e->scope)) return POISON;
+    int d = elab_error(e, DL0201, n->span, "unknown name `%s`", n->text);
+    const char *near = scope_nearest(e, e->scope, n->text);
+    if (near) diag_hint(e->diags, d, "did you mean `%s`?", near);
+    return POISON;
+}
+
+static const char *text_of(Elab *e, Val v) {
+    if (v.kind == VAL_STR) return v.s;
+    if (v.kind == VAL_INT) return arena_printf(e->arena, "%lld", (long long)v.i);
+    if (v.kind == VAL_BOOL) return v.i ? "true" : "false";
+    return NULL;
+}
+
+static Val eval_format(Elab *e, const Node *n) {
+    Text t = text_new(e->arena);
+    for (int i = 0; i < n->n; i++) {
+        Val v = elab_eval(e, n->kids[i]);
+        if (is_poison(v)) return v;
+        const char *s = text_of(e, v);
+        if (!s) return elab_fail(e, DL0302, n->kids[i]->span, "%s has no text form", val_text(e, v));
+        text_append(&t, s, strlen(s));
+    }
+    return val_str(intern(e->names, text_get(&t)));
+}
+
+/* Layers made in element i of a list get the list's path and i. */
+static Val eval_element(Elab *e, const Node *n, int i) {
+    const char *path = e->layer_path;
+    if (path && !e->layer_flat) e->layer_path = elab_join_path(e, path, arena_printf(e->arena, "%d", i));
+    Val v = elab_eval(e, n);
+    e->layer_path = path;
+    return v;
+}
+
+static Val eval_list(Elab *e, const Node *n) {
+    Val *all = arena_array(e->arena, Val, n->n);
+    bool poison = false;
+    for (int i = 0; i < n->n; i++) {
+        all[i] = eval_element(e, n->kids[i], i);
+        poison = poison || is_poison(all[i]);
+    }
+    return poison ? POISON : val_list(e, VAL_LIST, all, n->n);
+}
+
+static Val eval_tuple(Elab *e, const Node *n) {
+    Val *all = arena_array(e->arena, Val, n->n);
+    for (int i = 0; i < n->n; i++) all[i] = elab_eval(e, n->kids[i]);
+    return val_list(e, VAL_TUPLE, all, n->n);
+}
+
+bool elab_truth(Elab *e, Span at, Val v, bool *is_true) {
+    if (v.kind == VAL_BOOL) *is_true = v.i != 0;
+    else if (is_runtime(v)) {
+        int d = elab_error(e, DL0308, at, "this is known at run time only (%s); `if` and `for` run at compile time", val_text(e, v));
+        diag_hint(e->diags, d, "choose elementwise with where(condition, a, b)");
+    } else if (!is_poison(v)) elab_fail(e, DL0302, at, "a condition is true or false, not %s", val_text(e, v));
+    return v.kind == VAL_BOOL;
+}
+
+bool elab_sequence(Elab *e, Span at, Val v, Vals *to) {
+    if (v.kind == VAL_LIST || v.kind == VAL_TUPLE) *to = *v.list;
+    else if (v.kind == VAL_MAP) *to = (Vals){v.map->n, v.map->values};
+    else {
+        if (!is_poison(v)) elab_fail(e, DL0302, at, "%s is no list to go through", val_text(e, v));
+        return false;
+    }
+    return true;
+}
+
+static Scope *enter_scope(Elab *e) {
+    Scope *outer = e->scope;
+    e->scope = scope_new(e, outer);
+    return outer;
+}
+
+static Val eval_comprehension(Elab *e, const Node *n) {
+    Vals over;
+    VEC(Val) all = {0};
+    bool poison = false;
+    if (!elab_sequence(e, n->kids[COMP_ITER]->span, elab_eval(e, n->kids[COMP_ITER]), &over)) return POISON;
+    for (int i = 0; i < over.n && !e->out_of_steps; i++) {
+        Scope *outer = enter_scope(e);
+        bool keep = true;
+        elab_bind_names(e, n->kids[COMP_NAMES], over.at[i], n->kids[COMP_ITER]->span, false);
+        const Node *test = n->kids[COMP_IF];
+        if (test && !elab_truth(e, test->span, elab_eval(e, test), &keep)) poison = true;
+        else if (keep) {
+            Val v = eval_element(e, n->kids[COMP_VALUE], i);
+            poison = poison || is_poison(v);
+            vec_push(e->arena, &all, v);
+        }
+        e->scope = outer;
+    }
+    return poison ? POISON : val_list(e, VAL_LIST, all.at, all.n);
+}
+
+static Val eval_if(Elab *e, const Node *n) {
+    bool yes;
+    if (!elab_truth(e, n->kids[IF_TEST]->span, elab_eval(e, n->kids[IF_TEST]), &yes)) return POISON;
+    if (yes) return elab_block(e, n->kids[IF_THEN]);
+    const Node *other = n->kids[IF_ELSE];
+    return !other ? NONE_VAL : other->kind == NODE_IF ? elab_eval(e, other) : elab_block(e, other);
+}
+
+Val elab_member(Elab *e, const Node *n) {
+    Val base = elab_eval(e, n->kids[0]);
+    Scope *in = NULL;
+    bool silent = false;
+    if (is_poison(base)) return base;
+    if (base.kind == VAL_LAYER) {
+        in = base.layer->scope;
+        silent = base.layer->broken || in->tainted;
+    } else if (base.kind == VAL_FILE) {
+        in = base.file->scope;
+        silent = in->tainted;
+    } else if (base.kind == VAL_OPTIMIZER) {
+        return elab_optimizer_member(e, n->name_span, base.optimizer, n->text);
+    } else if (is_runtime(base) && !strcmp(n->text, "T")) {
+        Value *x = elab_tensor(e, n->span, base, DTYPE_COUNT);
+        return x ? elab_transpose_last(e, n->span, x) : POISON;
+    }
+    Binding *b = in ? scope_find_local(in, n->text) : NULL;
+    if (b || silent) return b ? b->val : POISON;
+    int d = elab_error(e, DL0207, n->name_span, "%s has no `%s`", val_text(e, base), n->text);
+    Scope alone = in ? *in : (Scope){0};
+    alone.parent = NULL;
+    const char *near = scope_nearest(e, &alone, n->text);
+    if (near) diag_hint(e->diags, d, "did you mean `%s`?", near);
+    return POISON;
+}
+
+/* -------------------------------------------------------------- statements */
+
+/* A variable bound to a name in a function is its version of now. */
+static Val decay(Elab *e, Span at, Val v) {
+    if (v.kind == VAL_VAR && e->build) return val_tensor(elab_read(e, at, v.var));
+    if (v.kind != VAL_TUPLE || !e->build) return v;
+    Val *all = arena_array(e->arena, Val, v.list->n);
+    for (int i = 0; i < v.list->n; i++) all[i] = decay(e, at, v.list->at[i]);
+    return val_list(e, VAL_TUPLE, all, v.list->n);
+}
+
+static void bind_name(Elab *e, const Node *name, Val v, bool mutable) {
+    scope_bind(e, e->scope, name->text, v, name->span);
+    e->scope->all.at[e->scope->all.n - 1].mutable = mutable;
+}
+
+void elab_bind_names(Elab *e, const Node *names, Val v, Span at, bool mutable) {
+    if (names->n == 1) {
+        bind_name(e, names->kids[0], v, mutable);
+        return;
+    }
+    Vals parts = {0};
+    bool good = !is_poison(v) && elab_sequence(e, at, v, &parts);
+    if (good && parts.n != names->n) {
+        elab_fail(e, DL0307, at, "%d names for %d value%s", names->n, parts.n, parts.n == 1 ? "" : "s");
+        good = false;
+    }
+    for (int i = 0; i < names->n; i++) bind_name(e, names->kids[i], good ? parts.at[i] : POISON, mutable);
+}
+
+static void run_let(Elab *e, const Node *n) {
+    Val v = elab_eval(e, n->kids[LET_VALUE]);
+    elab_bind_names(e, n->kids[LET_NAMES], decay(e, n->kids[LET_VALUE]->span, v), n->kids[LET_VALUE]->span, n->kind == NODE_VAR);
+}
+
+/* The values for several targets, or null after a report. */
+static const Val *target_values(Elab *e, const Node *n, Val *v, int count) {
+    *v = decay(e, n->kids[1]->span, *v);
+    if (is_poison(*v)) return NULL;
+    if (count == 1) return v;
+    if ((v->kind == VAL_TUPLE || v->kind == VAL_LIST) && v->list->n == count) return v->list->at;
+    elab_fail(e, DL0307, n->kids[1]->span, "%d targets for %s", count, val_text(e, *v));
+    return NULL;
+}
+
+static void run_assign(Elab *e, const Node *n) {
+    const Node *targets = n->kids[0];
+    Val v = elab_eval(e, n->kids[1]);
+    const Val *values = target_values(e, n, &v, targets->n);
+    for (int i = 0; i < targets->n; i++) {
+        Binding *b = targets->kids[i]->kind == NODE_NAME ? scope_find(e->scope, targets->kids[i]->text) : NULL;
+        if (b && b->mutable) b->val = values ? values[i] : POISON;   /* others: reported by the checker */
+    }
+}
+
+static void write_target(Elab *e, const Node *target, Val to, Val v) {
+    to = elab_as_map(e, to);
+    v = elab_as_map(e, v);
+    if (is_poison(to) || is_poison(v)) return;
+    if (e->frame->pure) {
+        elab_fail(e, DL0405, target->span, "a function outside layers and models is pure: it cannot write");
+    } else if (to.kind == VAL_VAR) {
+        elab_write(e, target->span, to.var, v);
+    } else if (to.kind == VAL_MAP && v.kind == VAL_MAP && v.map->n == to.map->n) {
+        for (int i = 0; i < to.map->n; i++)
+            if (to.map->values[i].kind == VAL_VAR) elab_write(e, target->span, to.map->values[i].var, v.map->values[i]);
+    } else {
+        int d = elab_error(e, DL0405, target->span, "`<-` writes a param, state or cache, not %s", val_text(e, to));
+        if (target->kind == NODE_NAME) diag_hint(e->diags, d, "a local that changes is declared with `var` and assigned with `=`");
+    }
+}
+
+static void run_write(Elab *e, const Node *n) {
+    const Node *targets = n->kids[0];
+    Val v = elab_eval(e, n->kids[1]);
+    const Val *values = target_values(e, n, &v, targets->n);
+    for (int i = 0; values && i < targets->n; i++) write_target(e, targets->kids[i], elab_eval(e, targets->kids[i]), values[i]);
+}
+
+static void run_for(Elab *e, const Node *n) {
+    Vals over;
+    if (!elab_sequence(e, n->kids[FOR_ITER]->span, elab_eval(e, n->kids[FOR_ITER]), &over)) return;
+    for (int i = 0; i < over.n && !e->frame->returned && !e->out_of_steps; i++) {
+        Scope *outer = enter_scope(e);
+        elab_bind_names(e, n->kids[FOR_NAMES], over.at[i], n->kids[FOR_ITER]->span, false);
+        elab_block(e, n->kids[FOR_BODY]);
+        e->scope = outer;
+    }
+}
+
+static void run_require(Elab *e, const Node *n) {
+    bool holds;
+    Val v = elab_eval(e, n->kids[0]);
+    if (is_runtime(v)) {
+        elab_fail(e, DL0704, n->kids[0]->span, "a `require` on values known at run time is not supported yet");
+        return;
+    }
+    if (!elab_truth(e, n->kids[0]->span, v, &holds) || holds) return;
+    Val text = n->kids[1] ? elab_eval(e, n->kids[1]) : NONE_VAL;
+    int d = elab_error(e, DL0305, n->span, "this requirement does not hold%s%s", text.kind == VAL_STR ? ": " : "",
+                       text.kind == VAL_STR ? text.s : "");
+    const Node *t = n->kids[0];
+    for (int i = 0; t->kind == NODE_BINARY && i < 2; i++)
+        if (t->kids[i]->kind != NODE_INT) diag_label(e->diags, d, t->kids[i]->span, "%s", val_text(e, elab_eval(e, t->kids[i])));
+}
+
+static void run_dim(Elab *e, const Node *n) {
+    Val v = n->kids[DIM_VALUE] ? elab_eval(e, n->kids[DIM_VALUE]) : POISON;
+    Val limit = elab_eval(e, n->kids[DIM_UPPER]);
+    if (is_runtime(v)) {
+        v = elab_fail(e, DL0704, n->span, "a dim from a value known at run time is not supported yet");
+    } else if (is_size(v) && limit.kind == VAL_INT && elab_dim(e, n->span, v)->upper > limit.i) {
+        v = elab_fail(e, DL0304, n->span, "`%s` is %s, which can outgrow its bound %lld", n->text, val_text(e, v), (long long)limit.i);
+    } else if (!is_poison(v) && !is_size(v)) {
+        v = elab_fail(e, DL0302, n->kids[DIM_VALUE]->span, "a dim is an integer, not %s", val_text(e, v));
+    }
+    scope_bind(e, e->scope, n->text, v, n->name_span);
+}
+
+static void run_return(Elab *e, const Node *n) {
+    Val v = n->kids[0] ? elab_eval(e, n->kids[0]) : NONE_VAL;
+    e->frame->result = n->kids[0] ? decay(e, n->kids[0]->span, v) : v;
+    e->frame->result_span = n->span;
+    e->frame->returned = true;
+}
+
+Val elab_statements(Elab *e, const Node *block) {
+    Val last = NONE_VAL;
+    for (int i = 0; i < block->n && !(e->frame && e->frame->returned); i++) {
+        last = elab_eval(e, block->kids[i]);
+        if (block->kids[i]->kind == NODE_ERROR) e->scope->tainted = true;
+    }
+    return last;
+}
+
+Val elab_block(Elab *e, const Node *block) {
+    Scope *outer = enter_scope(e);
+    Val v = elab_statements(e, block);
+    e->scope = outer;
+    return v;
+}
+
+/* ---------------------------------------------------------------- dispatch */
+
+static Val unsupported(Elab *e, const Node *n, const char *what) {
+    return elab_fail(e, DL0704, n->span, "%s is not supported yet", what);
+}
+
+static Val run(Elab *e, const Node *n) {
+    switch (n->kind) {
+    case NODE_LET: case NODE_VAR: run_let(e, n); break;
+    case NODE_ASSIGN: run_assign(e, n); break;
+    case NODE_WRITE: run_write(e, n); break;
+    case NODE_RETURN: run_return(e, n); break;
+    case NODE_MINIMIZE: elab_minimize(e, n); break;
+    case NODE_APPLY: elab_apply(e, n); break;
+    case NODE_REQUIRE: run_require(e, n); break;
+    case NODE_FOR: run_for(e, n); break;
+    case NODE_DIM: run_dim(e, n); break;
+    default: return POISON;                    /* ERROR, and what the checker has reported */
+    }
+    return NONE_VAL;
+}
+
+static Val dispatch(Elab *e, const Node *n) {
+    switch (n->kind) {
+    case NODE_INT: return val_int(n->i);
+    case NODE_FLOAT: return val_float(n->f);
+    case NODE_BOOL: return val_bool(n->i != 0);
+    case NODE_STRING: return val_str(n->text);
+    case NODE_FORMAT: return eval_format(e, n);
+    case NODE_NONE: return NONE_VAL;
+    case NODE_NAME: return eval_name(e, n);
+    case NODE_LIST: return eval_list(e, n);
+    case NODE_TUPLE: return eval_tuple(e, n);
+    case NODE_COMPREHENSION: return eval_comprehension(e, n);
+    case NODE_UNARY: return elab_unary(e, n);
+    case NODE_BINARY: return elab_binary(e, n);
+    case NODE_CALL: return elab_call(e, n);
+    case NODE_INDEX: return elab_index(e, n);
+    case NODE_MEMBER: return elab_member(e, n);
+    case NODE_IF: return eval_if(e, n);
+    case NODE_BLOCK: return elab_block(e, n);
+    case NODE_SCAN: return unsupported(e, n, "`scan`");
+    case NODE_LOOP: return unsupported(e, n, "`loop`");
+    case NODE_COND: return unsupported(e, n, "`cond`");
+    case NODE_RECOMPUTE: return unsupported(e, n, "`recompute`");
+    default: return run(e, n);
+    }
+}
+
+Val elab_eval(Elab *e, const Node *n) {
+    if (e->out_of_steps) return POISON;
+    if (++e->steps > MAX_EVAL_STEPS) {
+        e->out_of_steps = true;
+        return elab_fail(e, DL0705, n->span, "putting this model together takes more than %d million steps", MAX_EVAL_STEPS / 1000000);
+    }
+    if (e->depth >= MAX_EVAL_DEPTH) return elab_fail(e, DL0701, n->span, "evaluation is nested too deeply here");
+    e->depth++;
+    Val v = dispatch(e, n);
+    e->depth--;
+    return v;
+}
