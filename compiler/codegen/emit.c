@@ -107,7 +107,8 @@ LLVMValueRef emit_min(Emit *e, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildSelect(e->at, LLVMBuildICmp(e->at, LLVMIntSLT, a, b, ""), a, b, "");
 }
 
-LLVMValueRef emit_intrinsic(Emit *e, const char *name, LLVMTypeRef *overload, int overloads, LLVMValueRef *args, int n) {
+LLVMValueRef emit_intrinsic(Emit *e, const char *name, LLVMTypeRef *overload, int overloads, LLVMValueRef *args,
+                            int n) {
     unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
     LLVMValueRef callee = LLVMGetIntrinsicDeclaration(e->module, id, overload, (size_t)overloads);
     LLVMTypeRef type = LLVMIntrinsicGetType(e->context, id, overload, (size_t)overloads);

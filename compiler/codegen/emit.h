@@ -64,7 +64,9 @@ LLVMValueRef emit_variable(Emit *e, LLVMTypeRef type, const char *name);
 static inline LLVMValueRef emit_get(Emit *e, LLVMTypeRef type, LLVMValueRef variable) {
     return LLVMBuildLoad2(e->at, type, variable, "");
 }
-static inline void emit_set(Emit *e, LLVMValueRef variable, LLVMValueRef value) { LLVMBuildStore(e->at, value, variable); }
+static inline void emit_set(Emit *e, LLVMValueRef variable, LLVMValueRef value) {
+    LLVMBuildStore(e->at, value, variable);
+}
 
 /* for (i64 i = from; i < until; i += step) */
 typedef struct EmitLoop {

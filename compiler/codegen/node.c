@@ -60,7 +60,8 @@ static LLVMValueRef affine_base(Emit *e, const NodePoint *p, const KAccess *a, D
     int last = -1;
     for (int x = 0; x < k->axes.n; x++) {
         AxisRole role = k->axes.at[x].role;
-        if (role == AXIS_OUTER || role == AXIS_BATCH || role == AXIS_M) outer = emit_add(e, outer, access_term(e, p, a, x));
+        if (role == AXIS_OUTER || role == AXIS_BATCH || role == AXIS_M)
+            outer = emit_add(e, outer, access_term(e, p, a, x));
         else if (x == p->vector_axis) last = x;
         else inner = emit_add(e, inner, access_term(e, p, a, x));
     }
@@ -199,7 +200,7 @@ static LLVMValueRef map_value(Emit *e, NodePoint *p, const KNode *n, int lanes) 
 static LLVMValueRef make_value(Emit *e, NodePoint *p, int node) {
     const KNode *n = &p->scope->kernel->nodes.at[node];
     int lanes = lanes_of(p, node);
-    if (p->cached_row[node]) return emit_load(e, n->dtype, p->lanes, p->cached_row[node], p->mask);
+    if (p->cached_row[node]) return emit_load(e, n->dtype, lanes, p->cached_row[node], lanes > 1 ? p->mask : NULL);
     switch (n->kind) {
     case NODE_LOAD: return load_value(e, p, n, lanes);
     case NODE_CONST: return emit_const(e, n->dtype, 1, n->value);

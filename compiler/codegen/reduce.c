@@ -6,13 +6,17 @@
  * elements are the neutral value and the first is the right answer. */
 #include "codegen/reduce.h"
 
-static LLVMTypeRef value_type(Emit *e, const Accumulator *a) { return emit_vector(e, emit_type(e, a->dtype), a->lanes); }
+static LLVMTypeRef value_type(Emit *e, const Accumulator *a) {
+    return emit_vector(e, emit_type(e, a->dtype), a->lanes);
+}
 static LLVMTypeRef position_type(Emit *e, const Accumulator *a) {
     return emit_vector(e, emit_type(e, a->position_dtype), a->lanes);
 }
 
 static LLVMValueRef get_value(Emit *e, const Accumulator *a) { return emit_get(e, value_type(e, a), a->value); }
-static LLVMValueRef get_position(Emit *e, const Accumulator *a) { return emit_get(e, position_type(e, a), a->position); }
+static LLVMValueRef get_position(Emit *e, const Accumulator *a) {
+    return emit_get(e, position_type(e, a), a->position);
+}
 
 /* An accumulator whose variables hold nothing yet. */
 static Accumulator blank_like(Emit *e, Accumulator a, int lanes) {
@@ -145,7 +149,8 @@ LLVMValueRef accumulator_result(Emit *e, const Accumulator *a) {
     if (!a->reduction->arg) return get_value(e, a);
     LLVMValueRef position = get_position(e, a);
     LLVMTypeRef to = emit_vector(e, emit_type(e, a->reduction->dtype), a->lanes);
-    if (dtype_bytes(a->reduction->dtype) > dtype_bytes(a->position_dtype)) return LLVMBuildSExt(e->at, position, to, "");
+    if (dtype_bytes(a->reduction->dtype) > dtype_bytes(a->position_dtype))
+        return LLVMBuildSExt(e->at, position, to, "");
     if (to == LLVMTypeOf(position)) return position;
     return LLVMBuildTrunc(e->at, position, to, "");
 }

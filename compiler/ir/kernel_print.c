@@ -50,13 +50,16 @@ static const char **name_axes(const Kernel *k, Arena *arena) {
     int letter_count = (int)sizeof letters - 1, next = 0;
     for (int a = 0; a < k->axes.n; next++) {
         char c = letters[next % letter_count];
-        names[a] = next < letter_count ? arena_printf(arena, "%c", c) : arena_printf(arena, "%c%d", c, next / letter_count);
+        names[a] =
+            next < letter_count ? arena_printf(arena, "%c", c) : arena_printf(arena, "%c%d", c, next / letter_count);
         if (!is_size(k, names[a])) a++;
     }
     return names;
 }
 
-static void print_buf_name(const Printer *p, int buf) { text_add(p->to, "%c%d", p->k->bufs.at[buf].written ? 'y' : 'x', buf); }
+static void print_buf_name(const Printer *p, int buf) {
+    text_add(p->to, "%c%d", p->k->bufs.at[buf].written ? 'y' : 'x', buf);
+}
 
 /* -------------------------------------------------------------------------- addresses */
 
@@ -336,8 +339,8 @@ static void print_plan(const Module *m, const Plan *p, Text *to) {
     for (int i = 0; i < p->bufs.n; i++) print_plan_buf(&m->dims, p, i, to);
     for (int i = 0; i < p->steps.n; i++) print_step(&m->dims, &p->steps.at[i], to);
     if (p->arena_bytes || p->live_bytes || p->scratch_bytes)
-        text_add(to, "  memory arena=%lld live=%lld scratch=%lld\n", (long long)p->arena_bytes, (long long)p->live_bytes,
-                 (long long)p->scratch_bytes);
+        text_add(to, "  memory arena=%lld live=%lld scratch=%lld\n", (long long)p->arena_bytes,
+                 (long long)p->live_bytes, (long long)p->scratch_bytes);
     text_append(to, "}\n", 2);
 }
 

@@ -37,7 +37,8 @@ static bool read_small(PlanReader *p, int64_t most, int *to) {
 static bool read_elements(PlanReader *p, PlanBuf *b) {
     Reader *r = p->r;
     if (!reader_expect(r, ':')) return false;
-    if (r->token.kind != TOKEN_WORD || !dtype_parse(r->token.text, &b->dtype)) return reader_expected(r, "an element type");
+    if (r->token.kind != TOKEN_WORD || !dtype_parse(r->token.text, &b->dtype))
+        return reader_expected(r, "an element type");
     reader_advance(r);
     Span span = reader_span(r);
     if (!reader_expect(r, '[') || !reader_dim(r, &b->elements) || !reader_expect(r, ']')) return false;
@@ -223,7 +224,8 @@ static bool read_declaration(KernelReader *kr) {
     for (int kind = VAR_PARAM; kind <= VAR_CACHE; kind++)
         if (reader_take_word(r, var_kind_name((VarKind)kind))) return reader_var(r, (VarKind)kind);
     if (reader_take_word(r, "plan")) return read_plan(kr, false);
-    if (reader_take_word(r, "init")) return reader_take_word(r, "plan") ? read_plan(kr, true) : reader_expected(r, "plan");
+    if (reader_take_word(r, "init"))
+        return reader_take_word(r, "plan") ? read_plan(kr, true) : reader_expected(r, "plan");
     return reader_expected(r, "dim, size, kernel, plan, init plan, param, state, slot or cache");
 }
 

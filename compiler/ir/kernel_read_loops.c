@@ -305,7 +305,8 @@ static bool set_schedule(KernelReader *kr, const char *key, int64_t value, Span 
     for (size_t i = 0; i < sizeof schedule_keys / sizeof *schedule_keys; i++) {
         const ScheduleKey *k = &schedule_keys[i];
         if (strcmp(k->name, key)) continue;
-        if (value < 0 || (!k->wide && value > INT32_MAX)) return reader_fail(kr->r, DL0608, span, "%s is out of range", key);
+        if (value < 0 || (!k->wide && value > INT32_MAX))
+            return reader_fail(kr->r, DL0608, span, "%s is out of range", key);
         if (k->wide) memcpy((char *)s + k->offset, &value, sizeof value);
         else memcpy((char *)s + k->offset, &(int){(int)value}, sizeof(int));
         return true;
@@ -371,7 +372,8 @@ static bool read_axis_line(KernelReader *kr, AxisRole role) {
 /* product %0, %1 : dtype */
 static bool read_product(KernelReader *kr) {
     Kernel *k = kr->k;
-    return read_node_number(kr, &k->a) && reader_expect(kr->r, ',') && read_node_number(kr, &k->b) && read_dtype(kr, &k->acc);
+    return read_node_number(kr, &k->a) && reader_expect(kr->r, ',') && read_node_number(kr, &k->b) &&
+           read_dtype(kr, &k->acc);
 }
 
 static bool read_statement(KernelReader *kr) {

@@ -30,7 +30,8 @@ static bool check_dim(KernelVerifier *v, const Kernel *k, Dim d, const char *wha
     for (int i = 0; i < d->term_count; i++)
         for (int j = 0; j < d->terms[i].n; j++) {
             const DimSymbol *s = v->module->dims.symbols.at[d->terms[i].symbols[j]];
-            if (!is_own_symbol(k, s->id)) return kernel_fault(v, "%s mentions %s, which is no size of the kernel", what, s->name);
+            if (!is_own_symbol(k, s->id))
+                return kernel_fault(v, "%s mentions %s, which is no size of the kernel", what, s->name);
         }
     return true;
 }
@@ -64,7 +65,9 @@ static bool check_access(KernelVerifier *v, const Kernel *k, int i) {
 
 /* ------------------------------------------------------------------------------ nodes */
 
-static TypeClass class_of(DType t) { return dtype_is_float(t) ? CLASS_FLOAT : t == DTYPE_BOOL ? CLASS_BOOL : CLASS_INT; }
+static TypeClass class_of(DType t) {
+    return dtype_is_float(t) ? CLASS_FLOAT : t == DTYPE_BOOL ? CLASS_BOOL : CLASS_INT;
+}
 
 static bool check_map_types(KernelVerifier *v, const Kernel *k, int node, int count) {
     const KNode *n = &k->nodes.at[node];
@@ -77,7 +80,8 @@ static bool check_map_types(KernelVerifier *v, const Kernel *k, int node, int co
     if (first && t[0] != DTYPE_BOOL) return kernel_fault(v, "the condition of %%%d is not bool", node);
     for (int i = first + 1; i < count; i++)
         if (t[i] != t[first]) return kernel_fault(v, "operands of %%%d (%s) differ in type", node, info->name);
-    if (!(info->types & class_of(t[first]))) return kernel_fault(v, "%%%d: %s does not take %s", node, info->name, dtype_name(t[first]));
+    if (!(info->types & class_of(t[first])))
+        return kernel_fault(v, "%%%d: %s does not take %s", node, info->name, dtype_name(t[first]));
     DType expected = info->flags & OP_PREDICATE ? DTYPE_BOOL : t[first];
     return n->dtype == expected || kernel_fault(v, "%%%d (%s) must be %s", node, info->name, dtype_name(expected));
 }
@@ -88,7 +92,8 @@ static bool check_map(KernelVerifier *v, const Kernel *k, int node) {
     if ((int)n->map < 0 || n->map >= MAP_COUNT) return kernel_fault(v, "%%%d has no element function", node);
     while (count < 3 && n->args[count] >= 0) count++;
     const OpInfo *info = op_of_map(n->map);
-    if (!count || count != info->max_operands) return kernel_fault(v, "%%%d: %s does not take %d operands", node, info->name, count);
+    if (!count || count != info->max_operands)
+        return kernel_fault(v, "%%%d: %s does not take %d operands", node, info->name, count);
     for (int i = 0; i < count; i++)
         if (n->args[i] >= node) return kernel_fault(v, "%%%d uses %%%d, which is not before it", node, n->args[i]);
     return check_map_types(v, k, node, count);
@@ -100,7 +105,8 @@ static bool check_load(KernelVerifier *v, const Kernel *k, int node) {
     const KAccess *a = &k->accesses.at[n->access];
     if (n->dtype != k->bufs.at[a->buf].dtype) return kernel_fault(v, "%%%d has another type than its buffer", node);
     if (a->index >= node || n->guard >= node) return kernel_fault(v, "%%%d uses a node that is not before it", node);
-    if (n->guard >= 0 && k->nodes.at[n->guard].dtype != DTYPE_BOOL) return kernel_fault(v, "the guard of %%%d is not bool", node);
+    if (n->guard >= 0 && k->nodes.at[n->guard].dtype != DTYPE_BOOL)
+        return kernel_fault(v, "the guard of %%%d is not bool", node);
     return true;
 }
 
@@ -118,7 +124,8 @@ static bool check_node(KernelVerifier *v, const Kernel *k, int i) {
     case NODE_REDUCED:
         if (k->form != KERNEL_LOOPS || n->reduction < 0 || n->reduction >= k->reductions.n)
             return kernel_fault(v, "%%%d is of no reduction", i);
-        return n->dtype == k->reductions.at[n->reduction].dtype || kernel_fault(v, "%%%d has another type than r%d", i, n->reduction);
+        return n->dtype == k->reductions.at[n->reduction].dtype ||
+               kernel_fault(v, "%%%d has another type than r%d", i, n->reduction);
     case NODE_SUM:
         if (k->form != KERNEL_CONTRACT) return kernel_fault(v, "%%%d: there is no sum", i);
         return n->dtype == k->acc || kernel_fault(v, "%%%d has another type than the sum", i);
@@ -140,16 +147,21 @@ static bool check_reduction(KernelVerifier *v, const Kernel *k, int i) {
     if (!extreme && r->map != MAP_add && r->map != MAP_multiply && r->map != MAP_and && r->map != MAP_or)
         return kernel_fault(v, "r%d: %s is no reducing function", i, op_of_map(r->map)->name);
     DType t = k->nodes.at[r->node].dtype;
-    if (!(op_of_map(r->map)->types & class_of(t))) return kernel_fault(v, "r%d: %s does not take %s", i, op_of_map(r->map)->name, dtype_name(t));
+    if (!(op_of_map(r->map)->types & class_of(t)))
+        return kernel_fault(v, "r%d: %s does not take %s", i, op_of_map(r->map)->name, dtype_name(t));
     if (!r->arg) return r->dtype == t || kernel_fault(v, "r%d has another type than its values", i);
-    if (!extreme || !dtype_is_int(r->dtype)) return kernel_fault(v, "r%d: a position is an integer, of a maximum or minimum", i);
-    return kernel_axes(k, AXIS_INNER) == (uint64_t)1 << r->arg_axis || kernel_fault(v, "r%d: its axis is not the only inner one", i);
+    if (!extreme || !dtype_is_int(r->dtype))
+        return kernel_fault(v, "r%d: a position is an integer, of a maximum or minimum", i);
+    return kernel_axes(k, AXIS_INNER) == (uint64_t)1 << r->arg_axis ||
+           kernel_fault(v, "r%d: its axis is not the only inner one", i);
 }
 
 /* ----------------------------------------------------------------------------- stages */
 
-/* A store must move along every axis of `over`, but those of extent 1. */
+/* A store must move along every axis of `over`, but those of extent 1; without points it does not matter. */
 static bool moves_along(const Kernel *k, const KAccess *a, const uint64_t *axes, uint64_t over) {
+    for (int x = 0; x < k->axes.n; x++)
+        if (k->axes.at[x].extent->upper == 0) return true;
     for (int x = 0; x < k->axes.n; x++) {
         bool moves = !dim_is(a->strides[x], 0) || (a->index >= 0 && axes[a->index] >> x & 1);
         if (over >> x & 1 && !moves && k->axes.at[x].extent->upper > 1) return false;
@@ -157,17 +169,21 @@ static bool moves_along(const Kernel *k, const KAccess *a, const uint64_t *axes,
     return true;
 }
 
-static bool check_store(KernelVerifier *v, const Kernel *k, const KStage *stage, const KStore *s, const uint64_t *axes) {
+static bool check_store(KernelVerifier *v, const Kernel *k, const KStage *stage, const KStore *s,
+                        const uint64_t *axes) {
     if (!check_access(v, k, s->access)) return false;
     if (s->node < 0 || s->node >= k->nodes.n) return kernel_fault(v, "a store has no node");
     const KAccess *a = &k->accesses.at[s->access];
     if (!k->bufs.at[a->buf].written) return kernel_fault(v, "buffer %d is stored to, but not marked", a->buf);
-    if (k->nodes.at[s->node].dtype != k->bufs.at[a->buf].dtype) return kernel_fault(v, "%%%d has another type than where it is stored", s->node);
+    if (k->nodes.at[s->node].dtype != k->bufs.at[a->buf].dtype)
+        return kernel_fault(v, "%%%d has another type than where it is stored", s->node);
     uint64_t hidden = kernel_axes(k, AXIS_K), over = (((uint64_t)1 << k->axes.n) - 1) & ~hidden;
     if (k->form == KERNEL_LOOPS && !stage->inner) hidden = kernel_axes(k, AXIS_INNER), over &= ~hidden;
     for (int x = 0; x < k->axes.n; x++)
-        if (hidden >> x & 1 && !dim_is(a->strides[x], 0)) return kernel_fault(v, "a store moves along an axis it does not see");
-    return moves_along(k, a, axes, over) || kernel_fault(v, "%%%d is stored to one element from several points", s->node);
+        if (hidden >> x & 1 && !dim_is(a->strides[x], 0))
+            return kernel_fault(v, "a store moves along an axis it does not see");
+    return moves_along(k, a, axes, over) ||
+           kernel_fault(v, "%%%d is stored to one element from several points", s->node);
 }
 
 static bool reduced_before(const Kernel *k, int reduction, int stage) {
@@ -181,14 +197,16 @@ static bool check_stage(KernelVerifier *v, const Kernel *k, int stage, const uin
     const KStage *s = &k->stages.at[stage];
     bool good = true, *marked = arena_array(v->scratch, bool, k->nodes.n + 1);
     for (int i = 0; i < s->reductions.n; i++)
-        if (s->reductions.at[i] < 0 || s->reductions.at[i] >= k->reductions.n) return kernel_fault(v, "no reduction r%d", s->reductions.at[i]);
+        if (s->reductions.at[i] < 0 || s->reductions.at[i] >= k->reductions.n)
+            return kernel_fault(v, "no reduction r%d", s->reductions.at[i]);
     for (int i = 0; i < s->stores.n; i++) good &= check_store(v, k, s, &s->stores.at[i], axes);
     if (!good) return false;
     kernel_stage_nodes(k, stage, NULL, marked);
     uint64_t hidden = k->form == KERNEL_CONTRACT ? kernel_axes(k, AXIS_K) : s->inner ? 0 : kernel_axes(k, AXIS_INNER);
     for (int i = 0; i < k->nodes.n; i++) {
         const KNode *n = &k->nodes.at[i];
-        if (marked[i] && axes[i] & hidden) good = kernel_fault(v, "%%%d depends on an axis that stage %d does not see", i, stage);
+        if (marked[i] && axes[i] & hidden)
+            good = kernel_fault(v, "%%%d depends on an axis that stage %d does not see", i, stage);
         if (marked[i] && n->kind == NODE_REDUCED && !reduced_before(k, n->reduction, stage))
             good = kernel_fault(v, "stage %d uses r%d before it is computed", stage, n->reduction);
     }
@@ -210,7 +228,8 @@ static void check_in_place(KernelVerifier *v, const Kernel *k, int stage, const 
         for (int i = 0; i < k->nodes.n; i++) {
             const KNode *n = &k->nodes.at[i];
             if (!marked[i] || n->kind != NODE_LOAD || k->accesses.at[n->access].buf != buf) continue;
-            if (!same_place(k, n->access, store->access)) kernel_fault(v, "%%%d reads a written buffer elsewhere than it is written", i);
+            if (!same_place(k, n->access, store->access))
+                kernel_fault(v, "%%%d reads a written buffer elsewhere than it is written", i);
             else if (s > stage) kernel_fault(v, "%%%d reads what an earlier stage has written", i);
         }
     }
@@ -245,7 +264,8 @@ static void check_schedule(KernelVerifier *v, const Kernel *k) {
     if (s->chunk < 0 || s->scratch < 0 || s->serial_below < 0) kernel_fault(v, "the schedule has a negative number");
     if (s->vector_axis < 0 || k->form != KERNEL_LOOPS) return;
     bool last = s->vector_axis + 1 == k->axes.n || k->axes.at[s->vector_axis + 1].role != AXIS_OUTER;
-    if (k->axes.at[s->vector_axis].role == AXIS_OUTER && !last) kernel_fault(v, "the vector axis is an outer one, but not the last");
+    if (k->axes.at[s->vector_axis].role == AXIS_OUTER && !last)
+        kernel_fault(v, "the vector axis is an outer one, but not the last");
 }
 
 void verify_kernel(KernelVerifier *v, const Kernel *k) {

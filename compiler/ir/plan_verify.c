@@ -19,14 +19,16 @@ static const Value *port_value(const Func *f, const PlanBuf *b) {
 
 static bool check_type(KernelVerifier *v, const PlanBuf *b, Type t) {
     if (b->dtype != t.dtype) return kernel_fault(v, "it has another type than what it holds");
-    return type_elements(&v->module->graph->dims, t) == b->elements || kernel_fault(v, "it has another size than what it holds");
+    return type_elements(&v->module->graph->dims, t) == b->elements ||
+           kernel_fault(v, "it has another size than what it holds");
 }
 
 static bool check_place(KernelVerifier *v, const Plan *p, const PlanBuf *b) {
     const Value *value = port_value(p->func, b);
     switch (b->place) {
     case PLACE_ARG:
-    case PLACE_RESULT: return value ? check_type(v, b, value->type) : kernel_fault(v, "the function has no such argument or result");
+    case PLACE_RESULT:
+        return value ? check_type(v, b, value->type) : kernel_fault(v, "the function has no such argument or result");
     case PLACE_VAR: return b->var ? check_type(v, b, b->var->type) : kernel_fault(v, "it has no variable");
     case PLACE_CONST: return (b->data && dim_is_const(b->elements)) || kernel_fault(v, "it has no values");
     case PLACE_SEED:
@@ -34,7 +36,8 @@ static bool check_place(KernelVerifier *v, const Plan *p, const PlanBuf *b) {
     case PLACE_ARENA: break;
     }
     if (b->offset < 0 || b->offset % 64) return kernel_fault(v, "its offset is no multiple of 64");
-    return !p->arena_bytes || b->first < 0 || b->offset + b->bytes <= p->arena_bytes || kernel_fault(v, "it reaches beyond the workspace");
+    return !p->arena_bytes || b->first < 0 || b->offset + b->bytes <= p->arena_bytes ||
+           kernel_fault(v, "it reaches beyond the workspace");
 }
 
 static void check_buf(KernelVerifier *v, const Plan *p, int i) {
@@ -45,14 +48,16 @@ static void check_buf(KernelVerifier *v, const Plan *p, int i) {
         return;
     }
     if (!check_place(v, p, b)) return;
-    if (b->bytes < b->elements->upper * dtype_bytes(b->dtype)) kernel_fault(v, "%lld bytes are too few", (long long)b->bytes);
+    if (b->bytes < b->elements->upper * dtype_bytes(b->dtype))
+        kernel_fault(v, "%lld bytes are too few", (long long)b->bytes);
     if (b->alias < 0) return;
     if (b->alias >= p->bufs.n || b->place != PLACE_ARENA || p->bufs.at[b->alias].place != PLACE_ARENA)
         kernel_fault(v, "it shares memory with no buffer of the workspace");
 }
 
 static bool shares_memory(const Plan *p, int i, int j) {
-    return p->bufs.at[i].alias == j || p->bufs.at[j].alias == i || (p->bufs.at[i].alias >= 0 && p->bufs.at[i].alias == p->bufs.at[j].alias);
+    return p->bufs.at[i].alias == j || p->bufs.at[j].alias == i ||
+           (p->bufs.at[i].alias >= 0 && p->bufs.at[i].alias == p->bufs.at[j].alias);
 }
 
 static void check_overlaps(KernelVerifier *v, const Plan *p) {
@@ -60,7 +65,9 @@ static void check_overlaps(KernelVerifier *v, const Plan *p) {
     for (int i = 0; i < p->bufs.n; i++)
         for (int j = 0; j < i; j++) {
             const PlanBuf *a = &p->bufs.at[i], *b = &p->bufs.at[j];
-            if (a->place != PLACE_ARENA || b->place != PLACE_ARENA || a->first < 0 || b->first < 0 || shares_memory(p, i, j)) continue;
+            if (a->place != PLACE_ARENA || b->place != PLACE_ARENA || a->first < 0 || b->first < 0 ||
+                shares_memory(p, i, j))
+                continue;
             bool meet = a->first <= b->last && b->first <= a->last;
             if (meet && a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes) {
                 v->where = arena_printf(v->scratch, "buffer b%d", i);
@@ -131,8 +138,10 @@ static bool is_read_only(const PlanBuf *b) {
 static void check_use(KernelVerifier *v, const Plan *p, int step, int buf, bool reads, bool writes, bool *written) {
     const PlanBuf *b = &p->bufs.at[buf];
     if (writes && is_read_only(b)) kernel_fault(v, "b%d cannot be written", buf);
-    if (reads && b->place == PLACE_ARENA && !written[buf] && b->alias < 0) kernel_fault(v, "b%d is read before it is written", buf);
-    if (p->arena_bytes && b->place == PLACE_ARENA && (step < b->first || step > b->last)) kernel_fault(v, "b%d is used outside of its life", buf);
+    if (reads && b->place == PLACE_ARENA && !written[buf] && b->alias < 0)
+        kernel_fault(v, "b%d is read before it is written", buf);
+    if (p->arena_bytes && b->place == PLACE_ARENA && (step < b->first || step > b->last))
+        kernel_fault(v, "b%d is used outside of its life", buf);
     if (writes) written[buf] = true;
 }
 
@@ -141,7 +150,8 @@ static bool check_run(KernelVerifier *v, const Plan *p, const PlanStep *s) {
     if (!is_kernel_of(v->module, k)) return kernel_fault(v, "its kernel is not in the module");
     for (int i = 0; i < k->bufs.n; i++) {
         if (s->bufs[i] < 0 || s->bufs[i] >= p->bufs.n) return kernel_fault(v, "it has no buffer %d", i);
-        if (p->bufs.at[s->bufs[i]].dtype != k->bufs.at[i].dtype) return kernel_fault(v, "b%d has another type than kernel %s takes", s->bufs[i], k->name);
+        if (p->bufs.at[s->bufs[i]].dtype != k->bufs.at[i].dtype)
+            return kernel_fault(v, "b%d has another type than kernel %s takes", s->bufs[i], k->name);
     }
     for (int i = 0; i < k->dims.n; i++) {
         if (!s->dims[i] || dim_overflowed(s->dims[i])) return kernel_fault(v, "a size is out of range");
@@ -177,7 +187,8 @@ static void check_step(KernelVerifier *v, const Plan *p, int i, bool *written) {
         check_use(v, p, i, s->bufs[0], true, false, written);
     } else if (s->kind == STEP_COPY && known_bufs(v, p, s, 2)) {
         const PlanBuf *to = &p->bufs.at[s->bufs[0]], *from = &p->bufs.at[s->bufs[1]];
-        if (to->dtype != from->dtype || to->elements != from->elements) kernel_fault(v, "it copies between buffers that differ");
+        if (to->dtype != from->dtype || to->elements != from->elements)
+            kernel_fault(v, "it copies between buffers that differ");
         check_use(v, p, i, s->bufs[1], true, false, written);
         check_use(v, p, i, s->bufs[0], false, true, written);
     }

@@ -45,7 +45,8 @@ static Number convert(Number x, DType from, DType to) {
 static int64_t random_word(const KNode *n, const int64_t *x) {
     uint64_t key64 = (uint64_t)x[0] ^ n->site;
     uint32_t key[2] = {(uint32_t)key64, (uint32_t)(key64 >> 32)}, out[4];
-    uint32_t counter[4] = {(uint32_t)x[2], (uint32_t)((uint64_t)x[2] >> 32), (uint32_t)x[1], (uint32_t)((uint64_t)x[1] >> 32)};
+    uint32_t counter[4] = {(uint32_t)x[2], (uint32_t)((uint64_t)x[2] >> 32), (uint32_t)x[1],
+                           (uint32_t)((uint64_t)x[1] >> 32)};
     philox4x32(key, counter, out);
     return (int32_t)out[n->word];
 }
@@ -83,7 +84,9 @@ static Number compute(Eval *e, int i) {
     const KNode *n = &e->k->nodes.at[i];
     switch (n->kind) {
     case NODE_LOAD: return load(e, n);
-    case NODE_CONST: return dtype_is_float(n->dtype) ? (Number){.f = number_round(n->dtype, n->value)} : (Number){.i = (int64_t)n->value};
+    case NODE_CONST:
+        return dtype_is_float(n->dtype) ? (Number){.f = number_round(n->dtype, n->value)}
+                                        : (Number){.i = (int64_t)n->value};
     case NODE_AXIS: return whole(n->dtype, e->index[n->axis] * (n->dim ? dim(e, n->dim) : 1));
     case NODE_DIM: return whole(n->dtype, dim(e, n->dim));
     case NODE_MAP: return map(e, n);

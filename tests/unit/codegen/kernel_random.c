@@ -92,7 +92,8 @@ static Layout random_layout(Maker *m, uint64_t set, bool tidy) {
         int a = order[i];
         l.stride[a] = stride;
         l.stride_value[a] = step;
-        if (!tidy && chance(m, 12)) text_add(&t, " - %s*a%d + %s*%s - %s", stride, a, stride, m->extent_text[a], stride);
+        if (!tidy && chance(m, 12))
+            text_add(&t, " - %s*a%d + %s*%s - %s", stride, a, stride, m->extent_text[a], stride);
         else text_add(&t, " + %s*a%d", stride, a);
         span += step * (m->extent[a] - 1);
         step *= m->extent[a];
@@ -146,13 +147,16 @@ static void add_guarded(Maker *m, DType t, uint64_t set) {
     }
     KEEP(m, truths, guard);
     text_add(&m->bufs, "buf x%d : %s\n", buf, dtype_name(t));
-    KEEP(m, reals, line(m, "load x%d[%s %s %s] if %%%d : %s", buf, l.text, back ? "-" : "+", l.stride[axis], guard, dtype_name(t)));
+    KEEP(m, reals,
+         line(m, "load x%d[%s %s %s] if %%%d : %s", buf, l.text, back ? "-" : "+", l.stride[axis], guard,
+              dtype_name(t)));
 }
 
 /* A row of a table, found through an index. */
 static void add_indexed(Maker *m, DType t, uint64_t set) {
     enum { ROWS = 5 };
-    Layout where = random_layout(m, (uint64_t)below(m, (int64_t)all_axes(m) + 1), true), row = random_layout(m, set, true);
+    Layout where = random_layout(m, (uint64_t)below(m, (int64_t)all_axes(m) + 1), true),
+           row = random_layout(m, set, true);
     DType index_type = chance(m, 50) ? DTYPE_I32 : DTYPE_I64;
     int index_buf = add_buf(m, index_type, where.count, ROWS), table = add_buf(m, t, ROWS * 7 + row.count, 0);
     text_add(&m->bufs, "buf x%d : %s\nbuf x%d : %s\n", index_buf, dtype_name(index_type), table, dtype_name(t));
@@ -229,7 +233,8 @@ static void add_real_op(Maker *m) {
         break;
     }
     default: {
-        int condition = m->truths.n && chance(m, 50) ? PICK(m, truths) : line(m, "less %%%d, %%%d : bool", PICK(m, pure), PICK(m, pure));
+        int condition = m->truths.n && chance(m, 50) ? PICK(m, truths)
+                                                     : line(m, "less %%%d, %%%d : bool", PICK(m, pure), PICK(m, pure));
         KEEP(m, truths, condition);
         t = line(m, "select %%%d, %%%d, %%%d : %s", condition, x, y, real(m));
     }
@@ -246,7 +251,8 @@ static void add_whole_op(Maker *m) {
 static void add_random_bits(Maker *m) {
     if (!m->c.axes) return;
     int seed = line(m, "const 77 : i64"), index = line(m, "axis a%d : i64", (int)below(m, m->c.axes));
-    KEEP(m, wholes, line(m, "random_bits %%%d, %%%d, %%%d site 12345678901 word %d : i32", seed, seed, index, (int)below(m, 4)));
+    KEEP(m, wholes,
+         line(m, "random_bits %%%d, %%%d, %%%d site 12345678901 word %d : i32", seed, seed, index, (int)below(m, 4)));
 }
 
 /* ----------------------------------------------------------------------------- stages */
@@ -282,7 +288,8 @@ static int add_reductions(Maker *m, int value) {
     if (m->wholes.n && chance(m, 50)) reduce(m, whole[below(m, 4)], PICK(m, wholes), "", "i32");
     if (m->truths.n && chance(m, 50)) reduce(m, chance(m, 50) ? "and" : "or", PICK(m, truths), "", "bool");
     if (m->c.axes - m->c.outer == 1 && chance(m, 50))
-        reduce(m, extreme[below(m, 2)], PICK(m, pure), arena_printf(arena(m), " along a%d", m->c.outer), chance(m, 50) ? "i64" : "i32");
+        reduce(m, extreme[below(m, 2)], PICK(m, pure), arena_printf(arena(m), " along a%d", m->c.outer),
+               chance(m, 50) ? "i64" : "i32");
     return first;
 }
 

@@ -198,7 +198,8 @@ static void complain(World *w, const char *target, int number, int buf, int64_t 
     const KernelCase *c = &w->cases[number];
     DType t = c->bufs[buf].dtype;
     Text text = text_new(&w->arena);
-    text_add(&text, "%s, k%d: buffer %d[%lld] of %lld is ", target, number, buf, (long long)at, (long long)c->bufs[buf].count);
+    text_add(&text, "%s, k%d: buffer %d[%lld] of %lld is ", target, number, buf, (long long)at,
+             (long long)c->bufs[buf].count);
     if (dtype_is_float(t)) text_add(&text, "%.9g\nsizes", got.f);
     else text_add(&text, "%lld\nsizes", (long long)got.i);
     for (int i = 0; i < c->size_count; i++) text_add(&text, " %lld", (long long)c->sizes[i]);
@@ -220,7 +221,8 @@ static void finish_run(World *w, const char *target, int number, Run *run) {
             else fprintf(stderr, "expected %lld: ", (long long)run->want[i].at[j].i);
             complain(w, target, number, i, j, got);
         }
-        if (memcmp(run->whole[i].at, run->cut[i].at, bytes)) fail_msg("%s: k%d depends on how items are cut", target, number);
+        if (memcmp(run->whole[i].at, run->cut[i].at, bytes))
+            fail_msg("%s: k%d depends on how items are cut", target, number);
         munmap(run->whole[i].pages, run->whole[i].mapped);
         munmap(run->cut[i].pages, run->cut[i].mapped);
     }
@@ -246,7 +248,8 @@ static void check_on(const char *name, uint64_t seed, int count) {
 enum { KERNELS = 60 };
 
 static void check_seeds(const char *target, uint64_t seed) {
-    check_on(target, (uint64_t)from_environment("KERNEL_SEED", (long)seed), (int)from_environment("KERNEL_COUNT", KERNELS));
+    check_on(target, (uint64_t)from_environment("KERNEL_SEED", (long)seed),
+             (int)from_environment("KERNEL_COUNT", KERNELS));
 }
 
 static void on_this_processor(void **state) {

@@ -121,7 +121,8 @@ static void link_here(Machine *m, const char *object, size_t n) {
     LLVMOrcDefinitionGeneratorRef generator;
     check(LLVMOrcCreateLLJIT(&m->jit, NULL));
     LLVMOrcJITDylibRef main = LLVMOrcLLJITGetMainJITDylib(m->jit);
-    check(LLVMOrcCreateDynamicLibrarySearchGeneratorForProcess(&generator, LLVMOrcLLJITGetGlobalPrefix(m->jit), NULL, NULL));
+    check(LLVMOrcCreateDynamicLibrarySearchGeneratorForProcess(&generator, LLVMOrcLLJITGetGlobalPrefix(m->jit), NULL,
+                                                               NULL));
     LLVMOrcJITDylibAddGenerator(main, generator);
     check(LLVMOrcLLJITAddObjectFile(m->jit, main, LLVMCreateMemoryBufferWithMemoryRangeCopy(object, n, "kernels")));
     LLVMOrcExecutorAddress at;
@@ -191,11 +192,13 @@ void machine_finish(Machine *m) {
     if (!m->requests) return;
     fclose(m->requests);
     m->requests = NULL;
-    shell(arena_printf(m->arena, "%s %s/remote < %s/requests > %s/answers", m->target->qemu, m->folder, m->folder, m->folder));
+    shell(arena_printf(m->arena, "%s %s/remote < %s/requests > %s/answers", m->target->qemu, m->folder, m->folder,
+                       m->folder));
     FILE *f = fopen(arena_printf(m->arena, "%s/answers", m->folder), "rb");
     for (int i = 0; f && i < m->pending.n; i++)
         for (int b = 0; b < m->pending.at[i].buf_count; b++)
-            if (fread(m->pending.at[i].bufs[b].at, 1, m->pending.at[i].bufs[b].bytes, f) != m->pending.at[i].bufs[b].bytes)
+            if (fread(m->pending.at[i].bufs[b].at, 1, m->pending.at[i].bufs[b].bytes, f) !=
+                m->pending.at[i].bufs[b].bytes)
                 fail_msg("the answers are too short");
     if (!f) fail_msg("no answers");
     fclose(f);
