@@ -40,6 +40,7 @@ typedef struct Fuser {
     int *group_of;             /* by id of an op's first result: its group or -1 */
     int words;                 /* of a bit set of groups */
     VEC(int) *readers;         /* by value id: groups that read it from memory */
+    int *position;             /* by id of an op's first result: its place in the body */
 } Fuser;
 
 static bool has(const uint64_t *set, int i) { return set[i / 64] >> (i % 64) & 1; }
@@ -255,24 +256,42 @@ static int open_group(Fuser *f, const Op *op) {
     return f->groups.n - 1;
 }
 
-/* The group to join, or -1: the contraction op reads from if it fits, else the last that fits. */
+static bool may_join(Fuser *f, int group, const Op *op, const Reads *from) {
+    return op_fits(f, group, op, from) && joins_without_cycle(f, group, from);
+}
+
+/* Which of two groups that may be joined is better: a contraction's saves most, then one with reductions; of
+ * like ones the later. */
+static bool better_group(const Fuser *f, int a, int b) {
+    static const int rank[] = {[GROUP_ALONE] = 0, [GROUP_MAP] = 1, [GROUP_ROWS] = 2, [GROUP_CONTRACT] = 3};
+    if (b < 0) return true;
+    int x = rank[f->groups.at[a]->form], y = rank[f->groups.at[b]->form];
+    return x != y ? x > y : a > b;
+}
+
+/* The group to join, or -1: one that makes what op reads, else one that reads the same. */
 static int choose_group(Fuser *f, const Op *op, const Reads *from) {
     int best = -1;
     for (int i = 0; i < from->n; i++) {
-        const Value *v = from->at[i].value;
-        int producer = group_of_value(f, v);
-        if (producer >= 0 && op_fits(f, producer, op, from) && joins_without_cycle(f, producer, from)) {
-            if (f->groups.at[producer]->form == GROUP_CONTRACT) return producer;
-            if (producer > best) best = producer;
-        }
-        for (int r = 0; r < f->readers[v->id].n; r++) {
-            int g = f->readers[v->id].at[r];
-            if (g > best && f->groups.at[g]->form != GROUP_CONTRACT && op_fits(f, g, op, from) &&
-                joins_without_cycle(f, g, from))
-                best = g;
+        int maker = group_of_value(f, from->at[i].value);
+        if (maker >= 0 && better_group(f, maker, best) && may_join(f, maker, op, from)) best = maker;
+    }
+    if (best >= 0) return best;
+    for (int i = 0; i < from->n; i++) {
+        int id = from->at[i].value->id;
+        for (int r = 0; r < f->readers[id].n; r++) {
+            int g = f->readers[id].at[r];
+            bool sibling = f->groups.at[g]->form != GROUP_CONTRACT && better_group(f, g, best);
+            if (sibling && may_join(f, g, op, from)) best = g;
         }
     }
     return best;
+}
+
+static void note_reader(Fuser *f, const Value *v, int group) {
+    for (int i = 0; i < f->readers[v->id].n; i++)
+        if (f->readers[v->id].at[i] == group) return;
+    vec_push(f->scratch, &f->readers[v->id], group);
 }
 
 static void join(Fuser *f, int number, Op *op, const Reads *from) {
@@ -283,12 +302,8 @@ static void join(Fuser *f, int number, Op *op, const Reads *from) {
     }
     vec_push(f->scratch, &g->ops, op);
     f->group_of[op->results[0].id] = number;
-    for (int i = 0; i < from->n; i++) {
-        int id = from->at[i].value->id;
-        if (group_of_value(f, from->at[i].value) != number &&
-            (!f->readers[id].n || f->readers[id].at[f->readers[id].n - 1] != number))
-            vec_push(f->scratch, &f->readers[id], number);
-    }
+    for (int i = 0; i < from->n; i++)
+        if (group_of_value(f, from->at[i].value) != number) note_reader(f, from->at[i].value, number);
     add_needs(f, number, from);
 }
 
@@ -423,6 +438,71 @@ static int *order_groups(Fuser *f) {
     return order;
 }
 
+/* ------------------------------------------------------------------------------- sinking */
+
+static int position_of(const Fuser *f, const Op *op) { return f->position[op->results[0].id]; }
+
+/* The only group that reads members of group `number`; -1 if there is none, -2 if there are several. */
+static int only_reader(Fuser *f, int number) {
+    int only = -1;
+    for (int i = 0; i < f->groups.at[number]->ops.n; i++) {
+        const Op *op = f->groups.at[number]->ops.at[i];
+        for (int j = 0; j < f->readers[op->results[0].id].n; j++) {
+            int g = f->readers[op->results[0].id].at[j];
+            if (g == number || g == only) continue;
+            if (only >= 0) return -2;
+            only = g;
+        }
+    }
+    return only;
+}
+
+static bool group_reads_well(Fuser *f, int reader, int source) {
+    const Group *g = f->groups.at[reader];
+    for (int i = 0; i < g->ops.n; i++) {
+        Reads from = sources_of(f, g->ops.at[i]);
+        for (int j = 0; j < from.n; j++)
+            if (group_of_value(f, from.at[j].value) == source && !reads_own_point(g, &from.at[j], g->ops.at[i]->results[0].type))
+                return false;
+    }
+    return true;
+}
+
+/* Moves the members of `from` before those of `to`, in program order. */
+static void merge_groups(Fuser *f, int from, int to) {
+    Group *a = f->groups.at[from], *b = f->groups.at[to];
+    VEC(Op *) all = {0};
+    for (int i = 0, j = 0; i < a->ops.n || j < b->ops.n;) {
+        bool first = j == b->ops.n || (i < a->ops.n && position_of(f, a->ops.at[i]) < position_of(f, b->ops.at[j]));
+        vec_push(f->scratch, &all, first ? a->ops.at[i++] : b->ops.at[j++]);
+    }
+    for (int i = 0; i < a->ops.n; i++) {
+        Reads from_reads = sources_of(f, a->ops.at[i]);
+        for (int j = 0; j < from_reads.n; j++) note_reader(f, from_reads.at[j].value, to);
+        f->group_of[a->ops.at[i]->results[0].id] = to;
+    }
+    b->ops.at = all.at;
+    b->ops.n = all.n;
+    b->ops.room = all.room;
+    a->ops.n = 0;
+}
+
+/* Elementwise work on inputs alone is taken before its reader exists, as the decay of a moving average before
+ * the gradient is known. It moves into its reader where that is one, of the same domain: no path leads from one
+ * to the other but the direct one, so no cycle arises. */
+static void sink_groups(Fuser *f) {
+    for (int p = f->groups.n - 1; p >= 0; p--) {
+        Group *g = f->groups.at[p];
+        int reader = g->form == GROUP_MAP ? only_reader(f, p) : -1;
+        if (reader < 0 || f->groups.at[reader]->form == GROUP_ALONE) continue;
+        Type domain = {.rank = g->rank, .shape = g->shape};
+        const Group *to = f->groups.at[reader];
+        bool plain = is_full_shape(to, domain) || is_row_shape(to, domain);
+        for (int i = 0; i < g->ops.n; i++) plain &= g->ops.at[i]->info->kind == KIND_MAP;
+        if (plain && group_reads_well(f, reader, p)) merge_groups(f, p, reader);
+    }
+}
+
 /* Whether a kernel can read `v` with an affine address: index maps without conditions, down to memory. */
 static bool reads_affinely(Fuser *f, const Value *v) {
     for (; v->op && op_is_free(v->op); v = v->op->operands[0]) {
@@ -466,12 +546,15 @@ static void fuse_func(PassContext *c, Func *func) {
     bool *stored = find_stored(&f);
     f.words = ops / 64 + 1;
     f.group_of = arena_array(c->scratch, int, values + 1);
+    f.position = arena_array(c->scratch, int, values + 1);
     f.readers = arena_alloc(c->scratch, sizeof *f.readers * (size_t)(values + 1));
     for (int i = 0; i < values; i++) f.group_of[i] = -1;
     for (int i = 0; i < ops; i++) {
         Op *op = func->body->ops.at[i];
+        f.position[op->results[0].id] = i;
         if (!op_is_free(op) || stored[op->results[0].id]) group_op(&f, op);
     }
+    sink_groups(&f);
     bool *escapes = find_escapes(&f);
     int *order = order_groups(&f);
     Writer w = {.f = &f, .to = region_new(func->module, func, NULL)};
@@ -484,7 +567,8 @@ static void fuse_func(PassContext *c, Func *func) {
     }
     w.to->params.at = func->body->params.at;
     w.to->params.n = w.to->params.room = func->body->params.n;
-    for (int i = 0; i < f.groups.n; i++) write_group(&w, order[i], escapes);
+    for (int i = 0; i < f.groups.n; i++)
+        if (f.groups.at[order[i]]->ops.n) write_group(&w, order[i], escapes);
     for (int i = 0; i < func->body->yields.n; i++)
         vec_push(func->module->arena, &w.to->yields, w.now[func->body->yields.at[i]->id]);
     func->body = w.to;
