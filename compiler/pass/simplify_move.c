@@ -167,7 +167,7 @@ Value *rule_slice_concatenate(Builder *b, Op *op) {
         Dim after = dim_add(t, before, part->type.shape[axis]);
         from[axis] = dim_sub(t, start[axis], before);
         to[axis] = dim_sub(t, limit[axis], before);
-        if (from[axis]->lower >= 0 && dim_sub(t, after, limit[axis])->lower >= 0)
+        if (dim_sub(t, after, limit[axis])->lower >= 0)
             return slice_again(b, op, part, from, to, op_ints(op, "strides", &n));
         before = after;
     }
