@@ -1,7 +1,7 @@
-/* Calc: expressions over the lanes of one operand type, as element functions are written with.
+/* Calc: short names for the instructions that element functions are written with.
  *
  * In: values of c->lanes lanes. Out: LLVM instructions at c->e->at. real_ works on floats of type c->t,
- * bits_ on integers of the same width as they, which is how floats are taken apart. No instruction carries a fast-math
+ * bits_ on integers as wide as they, which is how floats are taken apart. No instruction carries a fast-math
  * flag: what is written here is what is rounded. */
 #ifndef DLCC_CODEGEN_CALC_H
 #define DLCC_CODEGEN_CALC_H
@@ -32,11 +32,12 @@ static inline LLVMValueRef real_div(const Calc *c, LLVMValueRef a, LLVMValueRef 
     return LLVMBuildFDiv(c->e->at, a, b, "");
 }
 static inline LLVMValueRef real_neg(const Calc *c, LLVMValueRef a) { return LLVMBuildFNeg(c->e->at, a, ""); }
-/* a * b + c, rounded once where the target can (emit_fma). */
+/* x * y + z, rounded once where the target can (emit_fma). */
 static inline LLVMValueRef real_fma(const Calc *c, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z) {
     return emit_fma(c->e, x, y, z);
 }
-/* a * b + c of f32, rounded once on any target but for ties of the f64 sum. */
+/* x * y + z of f32, rounded once on any target (or, where it has to go by way of f64, nearly). For the few
+ * places whose accuracy rests on it; slow on targets without the instruction. */
 LLVMValueRef real_fused(const Calc *c, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z);
 
 /* Intrinsics of one and of two operands: "llvm.sqrt", "llvm.copysign". */

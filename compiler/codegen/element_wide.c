@@ -208,7 +208,8 @@ static Angle angle_of(const Calc *c, LLVMValueRef x) {
     Emit *e = c->e;
     LLVMValueRef wide = calc_widen(&w, x), a = real_abs(c, x);
     Angle angle = reduce(&w, wide);
-    LLVMValueRef rest = emit_variable(e, calc_type(&w), "rest"), quarter = emit_variable(e, calc_bits_type(&w), "quarter");
+    LLVMValueRef rest = emit_variable(e, calc_type(&w), "rest");
+    LLVMValueRef quarter = emit_variable(e, calc_bits_type(&w), "quarter");
     emit_set(e, rest, angle.rest);
     emit_set(e, quarter, angle.quarter);
     LLVMValueRef huge = calc_both(c, real_is(c, LLVMRealOGE, a, ANGLE_HUGE), real_is(c, LLVMRealOLT, a, INFINITY));
@@ -249,7 +250,7 @@ static LLVMValueRef take_multiples(const Calc *c, LLVMValueRef a, LLVMValueRef b
 }
 
 /* Brings finite a >= 2^28 b > 0 below 2^28 b by taking off multiples of b 2^n, n chosen so that the
- * quotient is about 2^27; what stays is again a multiple of b's last place. 2^(128 + 149) in steps of 2^27. */
+ * quotient is about 2^27; what stays is again a multiple of b's last place. The quotient is below 2^277. */
 static LLVMValueRef bring_down(const Calc *c, LLVMValueRef start, LLVMValueRef b) {
     enum { STEPS = 10, BITS = 27 };
     const int64_t exponent_mask = 0x7ff0000000000000;

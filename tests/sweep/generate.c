@@ -129,7 +129,8 @@ static void set_types(Generator *g) {
     e->f64 = LLVMDoubleTypeInContext(c);
     e->ptr = LLVMPointerTypeInContext(c, 0);
     e->none = LLVMVoidTypeInContext(c);
-    g->entry = LLVMStructTypeInContext(c, (LLVMTypeRef[]){e->i32, e->i32, e->i32, e->i32, e->i32, e->i32, e->ptr}, 7, 0);
+    LLVMTypeRef members[] = {e->i32, e->i32, e->i32, e->i32, e->i32, e->i32, e->ptr};
+    g->entry = LLVMStructTypeInContext(c, members, 7, false);
     g->loop = LLVMFunctionType(e->none, (LLVMTypeRef[]){e->ptr, e->ptr, e->ptr, e->ptr, e->i64}, 5, false);
 }
 

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Fits the polynomials of compiler/codegen/element_f32.c and element_wide.c. Usage: minimax.py [NAME ...]; needs mpmath.
+"""Fits the polynomials of compiler/codegen/element_f32.c and element_wide.c. Usage: minimax.py [NAME ...]
+
+Needs mpmath (Debian: python3-mpmath).
 
 For each it prints the coefficients and log2 of the greatest error, relative to the function's result. Method: least
 squares at Chebyshev points, the weights multiplied by the error until it is level (Lawson's iteration). Coefficients

@@ -88,7 +88,7 @@ static uint64_t mix(uint64_t x) {
 static void pair_of(uint64_t i, float *x, float *y) {
     static const float edges[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 5, 16777215, 16777216, 16777218, 8388607.5f, 0x1p-126f,
                                   0x1p-149f, 0x1.fffffep127f, INFINITY, NAN, 0x1.fffffep-1f, 0x1.000002p0f, 1e30f,
-                                  126, 127, 128, 149, 150, 0.25f};
+                                  126, 127, 128, 149, 150, 0.25f, 0x3p-149f, 0x7p-149f};
     enum { COUNT = 2 * (int)(sizeof edges / sizeof *edges) };
     uint64_t r = mix(i);
     if (i < (uint64_t)COUNT * COUNT) {
