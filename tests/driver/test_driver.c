@@ -69,6 +69,8 @@ static void test_mistakes(void **state) {
     refuse(s, DLCC_USER, "@dense.ir --dump-after=fused -o @x.o", "did you mean fuse?");
     refuse(s, DLCC_USER, "@dense.ir --no-pass=inline -o @x.o", "--list passes");
     refuse(s, DLCC_USER, "@dense.ir --run=dce -o @x.o", "--run");
+    refuse(s, DLCC_USER, "@dense.ir --run=schedule --emit=graph", "no pass over graph IR");
+    refuse(s, DLCC_USER, "@rows.kernel --run=dce --emit=kernel", "no pass over kernel IR");
     refuse(s, DLCC_USER, "@dense.ir --emit=ast", "source");
     refuse(s, DLCC_USER, "--list=opps", "did you mean ops?");
     refuse(s, DLCC_USER, "--explain=DL9999", "DL0301");
@@ -79,6 +81,9 @@ static void test_environment(void **state) {
     refuse(s, DLCC_ENVIRONMENT, "@nowhere.ir -o @x.o", "No such file");
     refuse(s, DLCC_ENVIRONMENT, "@ --emit=graph", "directory");
     refuse(s, DLCC_ENVIRONMENT, "@dense.ir -o @no/x.o", "No such file");
+    assert_true(session_shell(s, "mkdir @taken.o @taken.so"));
+    refuse(s, DLCC_ENVIRONMENT, "@dense.ir -o @taken.o", "taken.o");
+    refuse(s, DLCC_ENVIRONMENT, "@dense.ir -o @taken.so", "taken.so");
     refuse(s, DLCC_ENVIRONMENT, "@dense.ir --cc=no-such-compiler -o @x.so", "no-such-compiler");
     refuse(s, DLCC_ENVIRONMENT, "@dense.ir --cc=false -o @x.so", "could not link");
     refuse(s, DLCC_ENVIRONMENT, "@dense.ir --runtime=@no.a -o @x.so", "no.a");
