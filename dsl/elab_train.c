@@ -158,7 +158,10 @@ static Var *slot(Elab *e, const char *name, Type type, const Node *decl, Value *
 static Var *step_slot(Elab *e, Optimizer *origin) {
     const char *name = elab_join_path(e, origin->unique, "step");
     Var *v = module_find_var(e->module, name);
-    return v ? v : slot(e, name, type_scalar(DTYPE_I64), origin->decl, build_constant(&e->init.b, type_scalar(DTYPE_I64), 0));
+    if (v) return v;
+    v = slot(e, name, type_scalar(DTYPE_I64), origin->decl, build_constant(&e->init.b, type_scalar(DTYPE_I64), 0));
+    if (v) v->doc = NULL;
+    return v;
 }
 
 Val elab_optimizer_member(Elab *e, Span at, Optimizer *o, const char *name) {
@@ -203,7 +206,7 @@ static Value *slot_initial(Elab *e, const Node *decl, const char *name, Type typ
 }
 
 /* Binds the optimizer's states for one parameter. */
-static bool bind_states(Elab *e, const Application *a, const Var *p) {
+static bool bind_states(Elab *e, const Application *a, Var *p) {
     const Node *members = a->with->decl->kids[LAYER_MEMBERS];
     for (int i = 0; i < members->n; i++) {
         const Node *m = members->kids[i];
@@ -219,6 +222,7 @@ static bool bind_states(Elab *e, const Application *a, const Var *p) {
         Value *initial = module_find_var(e->module, name) ? NULL : slot_initial(e, m, name, type);
         Var *v = slot(e, name, type, m, initial);
         if (!v) return false;
+        if (type_equal(v->type, p->type)) v->of = p;
         scope_bind(e, e->scope, m->text, val_var(v), m->name_span);
     }
     return true;
