@@ -141,8 +141,8 @@ static bool read_owner(Reader *r, Var *v) {
     if (!reader_take_word(r, "of")) return true;
     if (!reader_var_name(r, &v->of)) return false;
     if (v->of->kind == VAR_PARAM && v->kind == VAR_SLOT && type_equal(v->of->type, v->type)) return true;
-    return reader_fail(r, DL0606, span, "@%s cannot be state of @%s: a slot belongs to a parameter of its type", v->name,
-                       v->of->name);
+    return reader_fail(r, DL0606, span, "@%s cannot be state of @%s: a slot belongs to a parameter of its type",
+                       v->name, v->of->name);
 }
 
 /* slot @name : type [of @parameter] [order [..]] [doc ".."] */

@@ -4,7 +4,7 @@
  *
  * A rule looks at one op and returns a value to use instead of its only result, or null where it does not
  * apply. It keeps results bit for bit, NaN, infinities and the sign of zero included, except that a
- * reduction may take another order. Ops it makes are appended through the builder. */
+ * reduction may take another order and x ^ 2 is rounded as the product it becomes. Ops it makes are appended through the builder. */
 #ifndef DLCC_PASS_SIMPLIFY_H
 #define DLCC_PASS_SIMPLIFY_H
 
@@ -70,7 +70,7 @@ Value *try_map(Builder *b, MapFn f, Value *const *operands, int n, Type type);
     RULE(move_nothing, KIND(MOVE), "an index map that moves nothing -> x")                                             \
     RULE(reshape_reshape, OP(reshape), "reshape(reshape(x)) -> reshape(x)")                                            \
     RULE(transpose_transpose, OP(transpose), "transpose(transpose(x)) -> transpose(x)")                                \
-    RULE(transpose_dot, ONLY_USE(transpose), "transpose of a product's two sides -> product of the sides swapped")           \
+    RULE(transpose_dot, ONLY_USE(transpose), "transpose of a product's two sides -> product of the sides swapped")     \
     RULE(transpose_units, OP(transpose), "transpose that moves only dims of extent 1 -> reshape")                      \
     RULE(broadcast_broadcast, OP(broadcast_in_dim), "broadcast(broadcast(x)) -> broadcast(x)")                         \
     RULE(broadcast_units, OP(broadcast_in_dim), "broadcast that only adds dims of extent 1 -> reshape")                \
@@ -79,7 +79,7 @@ Value *try_map(Builder *b, MapFn f, Value *const *operands, int n, Type type);
     RULE(slice_concatenate, OP(slice), "slice of one part of a concatenation -> slice of the part")                    \
     RULE(reverse_reverse, OP(reverse), "reverse(reverse(x)) along the same dims -> x")                                 \
     RULE(reduce_units, KIND(REDUCE), "reduction of dims of extent 1 -> reshape")                                       \
-    RULE(reduce_reduce, REDUCE_ONLY_USE, "sum(sum(x)) -> sum(x), so for max, min, and, or, and products of integers")     \
+    RULE(reduce_reduce, REDUCE_ONLY_USE, "sum(sum(x)) -> sum(x), so for max, min, and, or, and products of integers")  \
     RULE(dot_transpose, OP(dot_general), "product of a transposed side -> product with other dimension numbers")
 
 #define RULE(name, match, doc) RuleFn rule_##name;

@@ -126,7 +126,8 @@ static Value *slice_again(Builder *b, const Op *op, Value *x, const Dim *start, 
                           const int64_t *strides) {
     Module *m = b->module;
     int n = x->type.rank;
-    Attr attrs[] = {attr_dims(m, "start", start, n), attr_dims(m, "limit", limit, n), attr_ints(m, "strides", strides, n)};
+    Attr attrs[] = {attr_dims(m, "start", start, n), attr_dims(m, "limit", limit, n),
+                    attr_ints(m, "strides", strides, n)};
     return try_op(b, &OP_slice, &x, 1, attrs, 3, op->results[0].type);
 }
 

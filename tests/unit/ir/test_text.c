@@ -61,14 +61,17 @@ static void hints_are_made_unique(void **state) {
 
 static void own_texts_may_be_free_in_form(void **state) {
     Fixture *f = *state;
-    Module *m = fixture_read(f, "// a comment\nmodule @m dim B in 1..8 dim H in 0..4 = floor((2*B) / 4) param @w:f32[2]\nfunc @f ( %x:f32[H]=arg \"x\" ) dims(B)\n{ %y=negate %x:f32[H] // so\n return %y }");
+    Module *m =
+        fixture_read(f, "// a comment\nmodule @m dim B in 1..8 dim H in 0..4 = floor((2*B) / 4) param @w:f32[2]\nfunc "
+                        "@f ( %x:f32[H]=arg \"x\" ) dims(B)\n{ %y=negate %x:f32[H] // so\n return %y }");
     assert_int_equal(m->funcs.at[0]->body->ops.n, 1);
 }
 
 static void dims_are_normalised(void **state) {
     Fixture *f = *state;
-    Module *m = fixture_read(f, "module @m\ndim B in 1..8\ndim H in 0..4 = floor(2*B / 4)\n"
-                                "func @f(%x: f32[(B+1)*(B-1), floor(B / 2), -B+9] = arg \"x\") dims(B) {\n return %x }");
+    Module *m =
+        fixture_read(f, "module @m\ndim B in 1..8\ndim H in 0..4 = floor(2*B / 4)\n"
+                        "func @f(%x: f32[(B+1)*(B-1), floor(B / 2), -B+9] = arg \"x\") dims(B) {\n return %x }");
     assert_string_equal(fixture_print(f, m), "module @m\ndim B in 1..8\ndim H in 0..4 = floor(B / 2)\n\n"
                                              "func @f(%x: f32[B*B-1,H,-B+9] = arg \"x\") dims(B) {\n"
                                              "  return %x\n}\n");
@@ -112,13 +115,15 @@ static const FaultCase fault_cases[] = {
     {HEAD "func @f(%x: f32 = arf \"x\") { return }", {"DL0601]: expected arg, var, seed or count, not arf"}},
     {HEAD "func @f(%x: f32 = var @q) { return }", {"DL0603]: no variable is called @q"}},
     {HEAD "func @f(%x: f32 = var @w) { return }", {"DL0602]: IR text: @f: input 0 has another type than its variable"}},
-    {HEAD "func @f(%x: i32 = seed) { return }", {"DL0602]: IR text: @f: input 0, a seed or count, is not an i64 scalar"}},
+    {HEAD "func @f(%x: i32 = seed) { return }",
+     {"DL0602]: IR text: @f: input 0, a seed or count, is not an i64 scalar"}},
     {HEAD "func @f(%x: f32[B] = arg \"x\") { return }", {"DL0602]: IR text: @f: parameter's type mentions dim B"}},
     {HEAD "func @f() dims(C) { return }", {"DL0603]: C is no declared free dim"}},
     {HEAD "func @f() dims(B, B) { return }", {"DL0604]: dim B is bound twice"}},
     {HEAD "func @f() { return }\nfunc @f() { return }", {"DL0604]: function @f exists already"}},
     {HEAD "init func @f() { return }", {"DL0602]: IR text: @f: init does not write variable w"}},
-    {IN_FUNC("  %y = nagate %x : f32[4]\n"), {"DL0603]: no operator is called nagate", "hint: is it to be negate?", "test.ir:5:8"}},
+    {IN_FUNC("  %y = nagate %x : f32[4]\n"),
+     {"DL0603]: no operator is called nagate", "hint: is it to be negate?", "test.ir:5:8"}},
     {IN_FUNC("  %y = negate %z : f32[4]\n"), {"DL0603]: no value is called %z here", "test.ir:5:15"}},
     {IN_FUNC("  %y = negate %x, %x : f32[4]\n"), {"DL0605]: negate: negate takes 1 operand, not 2"}},
     {IN_FUNC("  %y = negate %x : f32[5]\n"), {"DL0606]: %y is declared as f32[5], but the operator gives f32[4]"}},
@@ -140,7 +145,8 @@ static const FaultCase fault_cases[] = {
     {HEAD "func @f(%x: f32[4] = arg \"x\") {\n  return %x -> @v\n}", {"DL0603]: no variable is called @v"}},
     {HEAD "func @f(%x: f32 = arg \"x\") {\n  return %x -> @w\n}", {"result 0 has another type than variable w"}},
     {HEAD "func @f(%x: f32[4] = arg \"x\") {\n", {"DL0601]: expected return, but the text ends"}},
-    {HEAD "func @f(%x: f32[4] = arg \"x\") {\n  $\n return }", {"DL0601]: this character means nothing here", "test.ir:5:3"}},
+    {HEAD "func @f(%x: f32[4] = arg \"x\") {\n  $\n return }",
+     {"DL0601]: this character means nothing here", "test.ir:5:3"}},
 };
 
 static void faults_are_reported(void **state) {
@@ -208,7 +214,8 @@ static void nesting_is_limited(void **state) {
 static void large_junk_ends_soon(void **state) {
     Fixture *f = *state;
     enum { SIZE = 10 << 20 };
-    static const char *const parts[] = {"%", "{", "\"", "1", "a", "dim ", "\n", "@f ", "func @f() {\n", "]\n", "// ", "\\"};
+    static const char *const parts[] = {"%",   "{",   "\"", "1", "a", "dim ", "\n", "@f ", "func @f() {\n",
+                                        "]\n", "// ", "\\"};
     for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
         const char *text = repeat(f, HEAD, parts[p], SIZE / (int)strlen(parts[p]), "");
         fixture_complaints(f, text, strlen(text));
@@ -232,7 +239,8 @@ static void changed_samples_never_crash(void **state) {
     size_t n = strlen(text);
     uint64_t random = 42;
     for (int i = 0; i < 3000; i++) {
-        size_t from = fixture_random(&random) % n, count = fixture_random(&random) % 12, to = fixture_random(&random) % n;
+        size_t from = fixture_random(&random) % n, count = fixture_random(&random) % 12,
+               to = fixture_random(&random) % n;
         memcpy(changed, text, n + 1);
         if (from + count > n) count = n - from;
         if (to + count > n) to = n - count;

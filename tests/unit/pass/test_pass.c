@@ -45,10 +45,12 @@ static void cse_compares_attributes(void **state) {
                                              "  %d = add %a, %b : i32\n  %e = add %d, %c : i32\n  return %e\n")),
                         CSE("%s: i64 = seed", RANDOM("a", "1") RANDOM("b", "2")
                             "  %d = add %a, %b : i32\n  %e = add %d, %a : i32\n  return %e\n"));
-    assert_string_equal(run_on(f, "cse", CSE("", CONSTANT("a", "0.0, nan") CONSTANT("b", "-0.0, nan") CONSTANT("c", "0.0, nan")
-                                             "  %d = add %a, %b : f32[2]\n  %e = add %d, %c : f32[2]\n  return %e\n")),
-                        CSE("", CONSTANT("a", "0.0, nan") CONSTANT("b", "-0.0, nan")
-                            "  %d = add %a, %b : f32[2]\n  %e = add %d, %a : f32[2]\n  return %e\n"));
+    assert_string_equal(
+        run_on(f, "cse",
+               CSE("", CONSTANT("a", "0.0, nan") CONSTANT("b", "-0.0, nan") CONSTANT(
+                           "c", "0.0, nan") "  %d = add %a, %b : f32[2]\n  %e = add %d, %c : f32[2]\n  return %e\n")),
+        CSE("", CONSTANT("a", "0.0, nan") CONSTANT(
+                    "b", "-0.0, nan") "  %d = add %a, %b : f32[2]\n  %e = add %d, %a : f32[2]\n  return %e\n"));
 }
 
 #define FUSION(name, of, inner, second)                                                                                \
@@ -73,14 +75,15 @@ static void cse_compares_bodies(void **state) {
 /* An op within a body may use an equal one from outside, but not one from a body beside it. */
 static void cse_respects_scopes(void **state) {
     Fixture *f = *state;
-    const char *text = CSE(TWO, "  %a = exp %x : f32[4]\n"
-                                "  %b = fusion : f32[4] () {\n"
-                                "    %c = exp %x : f32[4]\n    %d = log %x : f32[4]\n    %e = add %c, %d : f32[4]\n    yield %e\n  }\n"
-                                "  %g = fusion : f32[4] () {\n    %h = log %x : f32[4]\n    yield %h\n  }\n"
-                                "  %i = log %x : f32[4]\n"
-                                "  %k = log %x : f32[4]\n"
-                                "  %l = add %i, %k : f32[4]\n"
-                                "  return %b, %g, %l\n");
+    const char *text =
+        CSE(TWO, "  %a = exp %x : f32[4]\n"
+                 "  %b = fusion : f32[4] () {\n"
+                 "    %c = exp %x : f32[4]\n    %d = log %x : f32[4]\n    %e = add %c, %d : f32[4]\n    yield %e\n  }\n"
+                 "  %g = fusion : f32[4] () {\n    %h = log %x : f32[4]\n    yield %h\n  }\n"
+                 "  %i = log %x : f32[4]\n"
+                 "  %k = log %x : f32[4]\n"
+                 "  %l = add %i, %k : f32[4]\n"
+                 "  return %b, %g, %l\n");
     const char *want = CSE(TWO, "  %a = exp %x : f32[4]\n"
                                 "  %b = fusion : f32[4] () {\n"
                                 "    %d = log %x : f32[4]\n    %e = add %a, %d : f32[4]\n    yield %e\n  }\n"
@@ -112,19 +115,20 @@ static void dce_keeps_what_is_used(void **state) {
                        "  %z = constant {dtype = f32, shape = [], value = 0.0} : f32\n"
                        "  return %z -> @v, %z -> @w, %z -> @same\n"
                        "}\n";
-    const char *want = "module @m\nparam @v : f32\nparam @w : f32\nslot @same : f32\n\n"
-                       "func @f(\n    %x: f32 = arg \"x\",\n    %w: f32 = var @w,\n    %unused: f32 = arg \"unused\") {\n"
-                       "  %c, %d = fusion %x : f32, f32 (%p: f32) {\n"
-                       "    %q = log %p : f32\n"
-                       "    %s = exp %w : f32\n"
-                       "    yield %q, %s\n"
-                       "  }\n"
-                       "  return %d as \"d\"\n"
-                       "}\n\n"
-                       "init func @init() {\n"
-                       "  %z = constant {dtype = f32, shape = [], value = 0.0} : f32\n"
-                       "  return\n    %z -> @v,\n    %z -> @w,\n    %z -> @same\n"
-                       "}\n";
+    const char *want =
+        "module @m\nparam @v : f32\nparam @w : f32\nslot @same : f32\n\n"
+        "func @f(\n    %x: f32 = arg \"x\",\n    %w: f32 = var @w,\n    %unused: f32 = arg \"unused\") {\n"
+        "  %c, %d = fusion %x : f32, f32 (%p: f32) {\n"
+        "    %q = log %p : f32\n"
+        "    %s = exp %w : f32\n"
+        "    yield %q, %s\n"
+        "  }\n"
+        "  return %d as \"d\"\n"
+        "}\n\n"
+        "init func @init() {\n"
+        "  %z = constant {dtype = f32, shape = [], value = 0.0} : f32\n"
+        "  return\n    %z -> @v,\n    %z -> @w,\n    %z -> @same\n"
+        "}\n";
     assert_string_equal(run_on(f, "dce", text), want);
 }
 
@@ -146,7 +150,8 @@ static Seen seen_by(Fixture *f, PassRun run) {
     Seen seen = {.n = 0};
     run.after = note;
     run.user = &seen;
-    Module *m = fixture_read(f, "module @m\nfunc @f(%x: f32[4] = arg \"x\") {\n  %y = exp %x : f32[4]\n  return %y\n}\n");
+    Module *m =
+        fixture_read(f, "module @m\nfunc @f(%x: f32[4] = arg \"x\") {\n  %y = exp %x : f32[4]\n  return %y\n}\n");
     assert_true(passes_run(m, &f->scratch, &run));
     return seen;
 }
@@ -178,7 +183,8 @@ static void options_belong_to_their_pass(void **state) {
 /* A module that is broken already is blamed on the pass that ran, with its name. */
 static void runner_verifies(void **state) {
     Fixture *f = *state;
-    Module *m = fixture_read(f, "module @m\nfunc @f(%x: f32[4] = arg \"x\") {\n  %y = exp %x : f32[4]\n  return %y\n}\n");
+    Module *m =
+        fixture_read(f, "module @m\nfunc @f(%x: f32[4] = arg \"x\") {\n  %y = exp %x : f32[4]\n  return %y\n}\n");
     m->funcs.at[0]->body->ops.at[0]->results[0].type.dtype = DTYPE_F64;
     Seen seen = {.n = 0};
     assert_false(passes_run(m, &f->scratch, &(PassRun){.level = 1, .after = note, .user = &seen}));

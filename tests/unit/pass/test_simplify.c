@@ -64,7 +64,8 @@ static CaseList split(Arena *a, char *text, const char **head) {
 static Module *read_case(Fixture *f, const char *body) {
     const char *open = strstr(body, ") {");
     assert_non_null(open);
-    return fixture_read(f, arena_printf(&f->arena, DECLARATIONS "%.*s) dims(B, T) {%s", (int)(open - body), body, open + 3));
+    return fixture_read(
+        f, arena_printf(&f->arena, DECLARATIONS "%.*s) dims(B, T) {%s", (int)(open - body), body, open + 3));
 }
 
 static const char *print_case(Fixture *f, Func *func) {
@@ -185,7 +186,8 @@ static void long_chains_are_quick(void **state) {
     Fixture *f = *state;
     enum { LENGTH = 20000 };
     Text text = text_new(&f->arena);
-    text_add(&text, "module @m\nfunc @f(%%0: f32[4] = arg \"x\") {\n  %%c = constant {dtype = f32, shape = [4], value = 1.0} : f32[4]\n");
+    text_add(&text, "module @m\nfunc @f(%%0: f32[4] = arg \"x\") {\n  %%c = constant {dtype = f32, shape = [4], value "
+                    "= 1.0} : f32[4]\n");
     for (int i = 0; i < LENGTH; i++) text_add(&text, "  %%%d = multiply %%c, %%%d : f32[4]\n", i + 1, i);
     text_add(&text, "  return %%%d\n}\n", LENGTH);
     Module *m = fixture_read(f, text_get(&text));
