@@ -4,7 +4,8 @@
  *
  * A rule looks at one op and returns a value to use instead of its only result, or null where it does not
  * apply. It keeps results bit for bit, NaN, infinities and the sign of zero included, except that a
- * reduction may take another order and x ^ 2 is rounded as the product it becomes. Ops it makes are appended through the builder. */
+ * reduction may take another order and x ^ 2 is rounded as the product it becomes. Ops it makes are
+ * appended through the builder. */
 #ifndef DLCC_PASS_SIMPLIFY_H
 #define DLCC_PASS_SIMPLIFY_H
 
