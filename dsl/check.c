@@ -24,6 +24,7 @@ typedef struct Checker {
     Names *names;
     VEC(const char *) members; /* every name after a dot in the file: used from elsewhere */
     bool in_scan, in_layer, writes;
+    bool quiet;                /* no warnings: with syntax errors they would be noise */
 } Checker;
 
 static Names *enter(Checker *c) {
@@ -40,7 +41,7 @@ static bool is_member(const Checker *c, const char *name) {
 }
 
 static void leave(Checker *c, Names *outer) {
-    for (int i = 0; i < c->names->all.n && !c->names->tainted; i++) {
+    for (int i = 0; i < c->names->all.n && !c->names->tainted && !c->quiet; i++) {
         const Name *n = &c->names->all.at[i];
         if (!n->what || n->used || n->name[0] == '_' || is_member(c, n->name)) continue;
         int d = diag_report(c->e->diags, DL0203, n->span, "%s `%s` is never used", n->what, n->name);
@@ -83,7 +84,10 @@ static void use_name(Checker *c, const Node *n) {
     if (known(c, n->text) || is_tainted(c)) return;
     int d = diag_report(c->e->diags, DL0201, n->span, "unknown name `%s`", n->text);
     const char *near = nearest(c, n->text);
-    if (near) diag_hint(c->e->diags, d, "did you mean `%s`?", near);
+    if (!near) return;
+    diag_hint(c->e->diags, d, "did you mean `%s`?", near);
+    Name *meant = find(c, near);
+    if (meant) meant->used = true;
 }
 
 /* Reports a second definition among those since `from` of the current scope. */
@@ -338,7 +342,7 @@ static void define_top(Checker *c, const Node *n) {
 }
 
 void check_unit(Elab *e, const Unit *u) {
-    Checker c = {.e = e, .unit = u};
+    Checker c = {.e = e, .unit = u, .quiet = u->broken};
     Names *outer = enter(&c);
     find_members(&c, u->tree);
     for (int i = 0; i < u->tree->n; i++) define_top(&c, u->tree->kids[i]);

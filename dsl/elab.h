@@ -20,7 +20,7 @@
 enum {
     MAX_EVAL_DEPTH = 6000,     /* nested evaluations: bounds the C stack */
     MAX_CALL_DEPTH = 200,      /* nested calls of functions and layers */
-    MAX_EVAL_STEPS = 20000000  /* evaluations in all */
+    MAX_EVAL_STEPS = 5000000  /* evaluations in all */
 };
 
 typedef struct Elab Elab;
@@ -110,6 +110,7 @@ static inline bool is_number(Val v) { return is_size(v) || v.kind == VAL_FLOAT; 
 Val val_list(Elab *e, ValKind kind, const Val *at, int n);
 /* What a value is, for messages: "f32[B,784]", "the integer 3", "a layer Linear". */
 const char *val_text(Elab *e, Val v);
+const char *elab_dim_text(Elab *e, Dim d);
 /* Shape of a tensor or variable. */
 Type val_type(Val v);
 
@@ -135,6 +136,7 @@ struct Unit {
     const Node *tree;
     Scope *scope;              /* its declarations and imports; parent: the library */
     bool library;
+    bool broken;               /* has syntax errors */
     bool loading;              /* its imports are being read: met again, it is a circle */
 };
 

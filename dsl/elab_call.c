@@ -165,7 +165,7 @@ Val elab_run_body(Elab *e, Sig *sig, const Node *fn) {
     if (!e->frame->returned) {
         e->frame->result = last;
         e->frame->result_span = body->n ? body->kids[body->n - 1]->span : body->span;
-        if (scope_tainted(e->scope)) return POISON;
+        if (e->scope->tainted) return POISON;      /* a syntax error may have swallowed the result */
     }
     return fit_results(e, sig, fn, e->frame->result, e->frame->result_span);
 }
@@ -193,7 +193,7 @@ static bool take_training(Elab *e, const Node *params, const Args *args, Args *r
 Val elab_call_fn(Elab *e, const FnRef *fn, const Args *args) {
     const Node *decl = fn->decl;
     const char *name = decl->text ? decl->text : fn->self ? fn->self->decl->text : "fn";
-    if (elab_too_many_calls(e, args->at)) return POISON;
+    if (elab_too_many_calls(e, args->at) || (fn->self && fn->self->broken && fn->self->scope->tainted)) return POISON;
     if (decl->kids[FN_BACKWARD_BODY])
         return elab_fail(e, DL0704, args->at, "`%s` has a gradient of its own (`backward`), which is not supported yet", name);
     bool training = e->frame ? e->frame->training : e->build && e->build->trains;

@@ -230,20 +230,19 @@ static void run_for(Elab *e, const Node *n) {
     }
 }
 
-static void run_require(Elab *e, const Node *n) {
+static Val run_require(Elab *e, const Node *n) {
     bool holds;
     Val v = elab_eval(e, n->kids[0]);
-    if (is_runtime(v)) {
-        elab_fail(e, DL0704, n->kids[0]->span, "a `require` on values known at run time is not supported yet");
-        return;
-    }
-    if (!elab_truth(e, n->kids[0]->span, v, &holds) || holds) return;
+    if (is_runtime(v)) return elab_fail(e, DL0704, n->kids[0]->span, "a `require` on values known at run time is not supported yet");
+    if (!elab_truth(e, n->kids[0]->span, v, &holds)) return POISON;
+    if (holds) return NONE_VAL;
     Val text = n->kids[1] ? elab_eval(e, n->kids[1]) : NONE_VAL;
     int d = elab_error(e, DL0305, n->span, "this requirement does not hold%s%s", text.kind == VAL_STR ? ": " : "",
                        text.kind == VAL_STR ? text.s : "");
     const Node *t = n->kids[0];
     for (int i = 0; t->kind == NODE_BINARY && i < 2; i++)
         if (t->kids[i]->kind != NODE_INT) diag_label(e->diags, d, t->kids[i]->span, "%s", val_text(e, elab_eval(e, t->kids[i])));
+    return POISON;
 }
 
 static void run_dim(Elab *e, const Node *n) {
@@ -296,7 +295,7 @@ static Val run(Elab *e, const Node *n) {
     case NODE_RETURN: run_return(e, n); break;
     case NODE_MINIMIZE: elab_minimize(e, n); break;
     case NODE_APPLY: elab_apply(e, n); break;
-    case NODE_REQUIRE: run_require(e, n); break;
+    case NODE_REQUIRE: return run_require(e, n);
     case NODE_FOR: run_for(e, n); break;
     case NODE_DIM: run_dim(e, n); break;
     default: return POISON;                    /* ERROR, and what the checker has reported */

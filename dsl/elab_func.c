@@ -113,8 +113,8 @@ static bool add_argument(Elab *e, const Node *p, Sig *sig) {
     return true;
 }
 
-/* The free dims that the arguments and results mention, in order of their first mention. */
-static void list_dims(Elab *e, Func *f, const Node *fn, const Sig *sig) {
+/* The free dims of the signature, in the order of the table. */
+static void list_dims(Elab *e, Func *f, const Sig *sig) {
     DimTable *t = &e->module->dims;
     for (int s = 0; s < t->symbols.n; s++) {
         bool used = false;
@@ -124,7 +124,6 @@ static void list_dims(Elab *e, Func *f, const Node *fn, const Sig *sig) {
         }
         if (used && !t->symbols.at[s]->of) vec_push(e->arena, &f->dims, t->symbols.at[s]);
     }
-    (void)fn;
 }
 
 static void add_result(Elab *e, const Node *decl, Span at, Val v) {
@@ -137,7 +136,7 @@ static void add_result(Elab *e, const Node *decl, Span at, Val v) {
 
 static void add_results(Elab *e, const Node *fn, Val v, Span at) {
     const Node *results = fn->kids[FN_RESULTS];
-    bool several = v.kind == VAL_TUPLE || (v.kind == VAL_LIST && results && results->n > 1);
+    bool several = v.kind == VAL_TUPLE || (v.kind == VAL_LIST && (!results || results->n > 1));
     if (v.kind == VAL_NONE || is_poison(v)) return;
     for (int i = 0; i < (several ? v.list->n : 1); i++)
         add_result(e, results && i < results->n ? results->kids[i] : NULL, at, several ? v.list->at[i] : v);
@@ -161,7 +160,7 @@ void elab_export(Elab *e, const Node *fn, Instance *model) {
     Sig sig = {.scope = frame.scope};
     const Node *params = fn->kids[FN_PARAMS];
     for (int i = 0; i < params->n; i++) add_argument(e, params->kids[i], &sig);
-    list_dims(e, f, fn, &sig);
+    list_dims(e, f, &sig);
     Val v = elab_run_body(e, &sig, fn);
     add_results(e, fn, v, frame.result_span);
     add_updates(e);

@@ -29,8 +29,8 @@ static bool check_range(Elab *e, Span at, Dim d, Dim extent, bool slice) {
     int64_t need = slice ? 0 : 1;
     if (d->lower >= 0 && room->lower >= need) return true;
     bool never = d->upper < 0 || room->upper < need;
-    int g = elab_error(e, DL0306, at, "%s %s out of range for a dim of %s", val_text(e, val_dim(d)), never ? "is" : "may be",
-                       val_text(e, val_dim(extent)));
+    int g = elab_error(e, DL0306, at, "%s %s out of range for a dim of %s", elab_dim_text(e, d), never ? "is" : "may be",
+                       elab_dim_text(e, extent));
     if (!never) diag_hint(e->diags, g, "a dim is at least 1 unless its declaration says more: dim 2 <= N <= 64");
     return false;
 }

@@ -144,7 +144,9 @@ static void run_member(Elab *e, Instance *in, const Node *m) {
         if (is_poison(v)) in->broken = true;
         scope_bind(e, in->scope, m->text, v, m->name_span);
         break;
-    case NODE_REQUIRE: elab_eval(e, m); break;
+    case NODE_REQUIRE:
+        if (is_poison(elab_eval(e, m))) in->scope->tainted = in->broken = true;
+        break;
     case NODE_ERROR: in->scope->tainted = true; break;
     default: break;                            /* functions are bound already */
     }
@@ -182,7 +184,7 @@ static void run_members(Elab *e, Instance *in) {
     FuncBuild *build = e->build;
     e->build = NULL;
     bind_functions(e, in);
-    for (int i = 0; i < members->n; i++) run_member(e, in, members->kids[i]);
+    for (int i = 0; i < members->n && !(in->broken && in->scope->tainted); i++) run_member(e, in, members->kids[i]);
     e->build = build;
 }
 

@@ -35,6 +35,7 @@ bool scope_tainted(const Scope *s) {
 
 const char *scope_nearest(Elab *e, const Scope *s, const char *name) {
     VEC(const char *) all = {0};
+    if (strlen(name) < 3) return NULL;         /* any short name is near to any other */
     for (; s; s = s->parent)
         for (int i = 0; i < s->all.n; i++) vec_push(e->arena, &all, s->all.at[i].name);
     return nearest_name(name, all.at, all.n);
@@ -53,7 +54,7 @@ Type val_type(Val v) { return v.kind == VAL_VAR ? v.var->type : v.tensor->type; 
 
 static const char *type_words(Elab *e, Type t) { return type_text(&e->module->dims, t, e->arena); }
 
-static const char *dim_words(Elab *e, Dim d) {
+const char *elab_dim_text(Elab *e, Dim d) {
     Text t = text_new(e->arena);
     dim_print(&e->module->dims, d, &t);
     return text_get(&t);
@@ -74,7 +75,7 @@ const char *val_text(Elab *e, Val v) {
     case VAL_FLOAT: return arena_printf(a, "the number %s", float_words(e, v.f));
     case VAL_BOOL: return v.i ? "true" : "false";
     case VAL_STR: return arena_printf(a, "the text \"%s\"", v.s);
-    case VAL_DIM: return arena_printf(a, "the dim %s", dim_words(e, v.dim));
+    case VAL_DIM: return arena_printf(a, "the dim %s", elab_dim_text(e, v.dim));
     case VAL_TENSOR: case VAL_VAR: return type_words(e, val_type(v));
     case VAL_LIST: return arena_printf(a, "a list of %d", v.list->n);
     case VAL_TUPLE: return arena_printf(a, "%d values", v.list->n);
@@ -108,9 +109,8 @@ Builder *elab_builder(Elab *e, Span at) {
 
 static int report(Elab *e, DiagCode code, Span at, const char *text) {
     Span place = elab_place(e, at);
-    int before = e->diags->all.n;
     int d = diag_report(e->diags, code, place, "%s", text);
-    if (e->diags->all.n > before && place.source != at.source)
+    if (place.source != at.source)
         diag_label(e->diags, d, at, "in `%s` of the library", e->frame->name ? e->frame->name : "a function");
     return d;
 }
@@ -132,7 +132,7 @@ Val elab_fail(Elab *e, DiagCode code, Span at, const char *format, ...) {
 }
 
 void elab_label_operand(Elab *e, int diag, const Node *n, Val v) {
-    if (!n) return;
+    if (!n || n->kind == NODE_INT || n->kind == NODE_FLOAT || n->kind == NODE_STRING || n->kind == NODE_BOOL) return;
     diag_label(e->diags, diag, n->span, "%s", val_text(e, v));
     if (n->kind != NODE_NAME) return;
     Binding *b = scope_find(e->scope, n->text);

@@ -77,17 +77,11 @@ static int common_shape(int rank_a, const Dim *a, int rank_b, const Dim *b, int 
     return 0;
 }
 
-static const char *dim_name(Elab *e, Dim d) {
-    Text t = text_new(e->arena);
-    dim_print(&e->module->dims, d, &t);
-    return text_get(&t);
-}
-
 static void report_broadcast(Elab *e, Span at, Val a, Val b, int axis, const Node *left, const Node *right) {
     Type x = val_type(a), y = val_type(b);
     Dim p = x.shape[x.rank - axis], q = y.shape[y.rank - axis];
     int d = elab_error(e, DL0301, at, "shapes %s and %s do not fit: %s differs from %s in the %s dim", val_text(e, a),
-                       val_text(e, b), dim_name(e, p), dim_name(e, q),
+                       val_text(e, b), elab_dim_text(e, p), elab_dim_text(e, q),
                        axis == 1 ? "last" : axis == 2 ? "second last" : axis == 3 ? "third last" : "leading");
     elab_label_operand(e, d, left, a);
     elab_label_operand(e, d, right, b);
@@ -326,7 +320,7 @@ static Val report_matmul(Elab *e, Span at, Value *a, Value *b, const Node *left,
                          Dim p, const char *q_name, Dim q) {
     Val x = val_tensor(a), y = val_tensor(b);
     int d = elab_error(e, DL0301, at, "shapes %s and %s do not fit `@`: %s of the left is %s, %s of the right %s",
-                       val_text(e, x), val_text(e, y), p_name, dim_name(e, p), q_name, dim_name(e, q));
+                       val_text(e, x), val_text(e, y), p_name, elab_dim_text(e, p), q_name, elab_dim_text(e, q));
     elab_label_operand(e, d, left, x);
     elab_label_operand(e, d, right, y);
     if (a->type.rank >= 1 && b->type.rank == 2 && b->type.shape[1] == a->type.shape[a->type.rank - 1])

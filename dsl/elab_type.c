@@ -42,24 +42,12 @@ static const Bound *bound_of(Sig *sig, const char *name) {
     return b && b->val.kind == VAL_BOUND ? b->val.bound : NULL;
 }
 
-static const char *dim_name(Elab *e, Dim d) {
-    Text t = text_new(e->arena);
-    dim_print(&e->module->dims, d, &t);
-    return text_get(&t);
-}
-
 /* ----------------------------------------------------------------- solving */
 
 typedef enum Fit { FIT, FIT_NOT, FIT_REPORTED } Fit;
 
+/* A signature binds its dims afresh at each call; bounds at file level are for exported functions. */
 static Fit bind_dim(Elab *e, Sig *sig, const Node *n, Dim actual) {
-    const Bound *bound = bound_of(sig, n->text);
-    if (bound && actual->upper > bound->upper) {
-        int d = elab_error(e, DL0304, n->span, "`%s` is %s here, which can be %lld and outgrows its bound %lld", n->text, dim_name(e, actual),
-                           (long long)actual->upper, (long long)bound->upper);
-        diag_label(e->diags, d, bound->decl->span, "the bound of `%s`", n->text);
-        return FIT_REPORTED;
-    }
     scope_bind(e, sig->scope, n->text, val_dim(actual), n->span);
     return FIT;
 }
@@ -136,9 +124,9 @@ static bool fit_dim(Expect *x, const Node *pattern, int axis) {
     const char *wanted = source_text(e, pattern->span);
     if (pattern->kind != NODE_INT && !has_unknown(x->sig, pattern)) {
         Dim d = eval_dim(e, x->sig, pattern);
-        wanted = d ? arena_printf(e->arena, "%s = %s", wanted, dim_name(e, d)) : wanted;
+        wanted = d ? arena_printf(e->arena, "%s = %s", wanted, elab_dim_text(e, d)) : wanted;
     }
-    return report_shape(x, arena_printf(e->arena, ": dim %d is %s, not %s", axis, dim_name(e, x->actual.shape[axis]), wanted));
+    return report_shape(x, arena_printf(e->arena, ": dim %d is %s, not %s", axis, elab_dim_text(e, x->actual.shape[axis]), wanted));
 }
 
 /* Dims first .. first+n-1 of the value are the rest. */
@@ -307,21 +295,20 @@ static bool declare_unknown(Elab *e, Sig *sig, const Node *n) {
         scope_bind(e, sig->scope, n->text, val_dim(elab_symbol(e, n->text, bound->lower, bound->upper)), n->span);
         return true;
     }
-    for (int i = n->kind == NODE_CALL; i < n->n; i++)
-        if (!declare_unknown(e, sig, n->kids[i])) return false;
-    return true;
+    bool good = true;
+    for (int i = n->kind == NODE_CALL; i < n->n; i++) good = declare_unknown(e, sig, n->kids[i]) && good;
+    return good;
 }
 
-static bool type_dim(Elab *e, const Node *n, bool exported, Sig *sig, Dim *to) {
+static bool type_dim(Elab *e, const Node *n, Sig *sig, Dim *to) {
     if (n->kind == NODE_REST) {
         elab_fail(e, DL0301, n->span, "`..` stands for dims of an argument; here the shape must be written out");
         return false;
     }
-    if (exported && !declare_unknown(e, sig, n)) return false;
     *to = eval_dim(e, sig, n);
     if (!*to) return false;
     if ((*to)->lower < 0 || (*to)->upper >= DIM_HUGE) {
-        elab_fail(e, DL0304, n->span, "this dim is %s, which is %s", dim_name(e, *to), (*to)->lower < 0 ? "or can be negative" : "too large");
+        elab_fail(e, DL0304, n->span, "this dim is %s, which is %s", elab_dim_text(e, *to), (*to)->lower < 0 ? "or can be negative" : "too large");
         return false;
     }
     return true;
@@ -346,8 +333,9 @@ bool elab_type(Elab *e, const Node *type, bool exported, Sig *sig, Type *to) {
         elab_fail(e, DL0301, type->span, "a tensor has at most %d dims", MAX_RANK);
         return false;
     }
+    for (int i = 0; exported && i < type->n; i++) known = declare_unknown(e, sig, type->kids[i]) && known;
     for (int i = 0; i < type->n; i++)
-        if (!type_dim(e, type->kids[i], exported, sig, &shape[i])) return false;
+        if (!known || !type_dim(e, type->kids[i], sig, &shape[i])) return false;
     *to = type_make(e->module, t, type->n, shape);
     if (type_elements(&e->module->dims, *to)->upper < DIM_HUGE) return true;
     elab_fail(e, DL0304, type->span, "a tensor of this type can have too many elements");

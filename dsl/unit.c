@@ -43,7 +43,9 @@ static void declare(Elab *e, Unit *u);
 static Unit *load(Elab *e, const char *path, uint32_t source, Scope *scope, bool library) {
     Unit *u = new_unit(e, path, source, scope, library);
     u->loading = true;
+    int errors = e->diags->errors;
     u->tree = parse_source(e->arena, e->names, e->diags, source);
+    u->broken = e->diags->errors > errors;
     declare(e, u);
     u->loading = false;
     return u;

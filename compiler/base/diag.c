@@ -36,7 +36,7 @@ int diag_report(Diags *d, DiagCode code, Span span, const char *format, ...) {
         const Diag *o = &d->all.at[i];
         if (span.source && o->code == code && o->span.source == span.source && o->span.begin == span.begin &&
             o->span.end == span.end)
-            return i;
+            return -1;
     }
     va_list args;
     va_start(args, format);
@@ -47,6 +47,7 @@ int diag_report(Diags *d, DiagCode code, Span span, const char *format, ...) {
 }
 
 void diag_label(Diags *d, int diag, Span span, const char *format, ...) {
+    if (diag < 0) return;
     va_list args;
     va_start(args, format);
     vec_push(d->arena, &d->all.at[diag].labels, (DiagLabel){span, arena_vprintf(d->arena, format, args)});
@@ -54,6 +55,7 @@ void diag_label(Diags *d, int diag, Span span, const char *format, ...) {
 }
 
 void diag_note(Diags *d, int diag, const char *format, ...) {
+    if (diag < 0) return;
     va_list args;
     va_start(args, format);
     vec_push(d->arena, &d->all.at[diag].notes, arena_vprintf(d->arena, format, args));
@@ -61,6 +63,7 @@ void diag_note(Diags *d, int diag, const char *format, ...) {
 }
 
 void diag_hint(Diags *d, int diag, const char *format, ...) {
+    if (diag < 0) return;
     va_list args;
     va_start(args, format);
     d->all.at[diag].hint = arena_vprintf(d->arena, format, args);

@@ -65,7 +65,8 @@ const DiagCodeInfo *diag_code_info(DiagCode code);
 /* Registers a source; returns its number for spans. Text is kept, not copied. */
 uint32_t diag_add_source(Diags *d, const char *path, const char *text, size_t length);
 
-/* Reports. The returned index is for the calls below. The same code at the same span is reported once. */
+/* Reports. The returned index is for the calls below. The same code at the same span is reported once: a
+ * repetition gives -1, which they ignore. */
 int diag_report(Diags *d, DiagCode code, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
 void diag_label(Diags *d, int diag, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
 void diag_note(Diags *d, int diag, const char *format, ...) __attribute__((format(printf, 3, 4)));

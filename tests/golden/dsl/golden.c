@@ -1,0 +1,155 @@
+/* Runs golden files of the front end: golden_dsl [--update] FILE...
+ *
+ * A file is a source, then a line "// expect" and the expected output, each line behind "// ". Lines
+ * "// run: OPTION..." at the top give options: -DNAME=VALUE, --f64, --model=NAME, --ast (print the tree),
+ * --graph (print the module). The output is all diagnostics, then what was asked for, then "compiles" if
+ * there was no error. The compiler does not see the expectation. --update writes it anew. */
+#include "base/text.h"
+#include "dsl/dsl.h"
+#include "ir/print.h"
+#include "ir/verify.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_DEFINES = 8 };
+static const char marker[] = "// expect\n";
+
+typedef struct Case {
+    const char *path, *folder, *name;
+    char *text;                /* the whole file */
+    size_t length, source;     /* bytes of the file, and of the source in it */
+    DslOptions options;
+    DslDefine defines[MOST_DEFINES];
+    bool ast, graph;
+} Case;
+
+static char *read_all(const char *path, size_t *length) {
+    FILE *f = fopen(path, "rb");
+    if (!f) return NULL;
+    fseek(f, 0, SEEK_END);
+    long size = ftell(f);
+    rewind(f);
+    char *text = malloc((size_t)size + 1);
+    *length = fread(text, 1, (size_t)size, f);
+    text[*length] = 0;
+    fclose(f);
+    return text;
+}
+
+/* Imports lie beside the file. */
+static const char *read_import(void *user, Arena *arena, const char *path, size_t *length) {
+    const Case *c = user;
+    char *text = read_all(arena_printf(arena, "%s/%s", c->folder, path), length);
+    if (!text) return NULL;
+    char *end = strstr(text, marker);
+    if (end) *length = (size_t)(end - text);
+    const char *copy = arena_text(arena, text, *length);
+    free(text);
+    return copy;
+}
+
+static void read_option(Case *c, Arena *a, const char *option) {
+    const char *equals = strchr(option, '=');
+    if (!strncmp(option, "-D", 2) && equals && c->options.define_count < MOST_DEFINES)
+        c->defines[c->options.define_count++] = (DslDefine){arena_text(a, option + 2, (size_t)(equals - option - 2)), equals + 1};
+    else if (!strcmp(option, "--f64")) c->options.num = DTYPE_F64;
+    else if (!strncmp(option, "--model=", 8)) c->options.model = equals + 1;
+    else if (!strcmp(option, "--ast")) c->ast = true;
+    else if (!strcmp(option, "--graph")) c->graph = true;
+    else printf("# %s: unknown option %s\n", c->name, option);
+}
+
+static void read_options(Case *c, Arena *a) {
+    static const char run[] = "// run: ";
+    for (const char *line = c->text; !strncmp(line, run, sizeof run - 1);) {
+        const char *end = strchr(line, '\n');
+        if (!end) return;
+        for (const char *at = line + sizeof run - 1; at < end;) {
+            size_t n = strcspn(at, " \n");
+            if (n) read_option(c, a, arena_text(a, at, n));
+            at += n + 1;
+        }
+        line = end + 1;
+    }
+}
+
+static bool open_case(Case *c, Arena *a, const char *path) {
+    const char *slash = strrchr(path, '/');
+    *c = (Case){.path = path, .options = dsl_default_options()};
+    c->folder = slash ? arena_text(a, path, (size_t)(slash - path)) : ".";
+    c->name = slash ? slash + 1 : path;
+    c->text = read_all(path, &c->length);
+    if (!c->text) return false;
+    char *end = strstr(c->text, marker);
+    c->source = end ? (size_t)(end - c->text) : c->length;
+    c->options.defines = c->defines;
+    c->options.files = (DslFiles){c, read_import};
+    read_options(c, a);
+    return true;
+}
+
+/* What the front end says, in the arena. */
+static const char *output_of(Case *c, Arena *a) {
+    Interner names;
+    Diags diags;
+    FaultList faults = {0};
+    Text out = text_new(a), tree = text_new(a);
+    intern_init(&names, a);
+    diags_init(&diags, a);
+    const char *source = arena_text(a, c->text, c->source);
+    Module *m = NULL;
+    bool good;
+    if (c->ast) good = dsl_print_ast(a, &names, &diags, c->name, source, c->source, &tree);
+    else good = (m = dsl_compile(a, &names, &diags, c->name, source, c->source, &c->options)) != NULL;
+    if (m && module_verify(m, a, &faults)) faults_report(m, &faults, "front end");
+    diags_render(&diags, &out, false);
+    if (c->graph && m) module_print(m, &tree);
+    text_add(&out, "%s%s", text_get(&tree), good && !diags.errors ? "compiles\n" : "");
+    return text_get(&out);
+}
+
+static const char *as_comment(Arena *a, const char *s) {
+    Text t = text_new(a);
+    text_add(&t, "%s", marker);
+    while (*s) {
+        size_t n = strcspn(s, "\n");
+        text_add(&t, "//%s%.*s\n", n ? " " : "", (int)n, s);
+        s += n + (s[n] == '\n');
+    }
+    return text_get(&t);
+}
+
+static bool update(const Case *c, const char *expected) {
+    FILE *f = fopen(c->path, "wb");
+    if (!f) return false;
+    fwrite(c->text, 1, c->source, f);
+    fputs(expected, f);
+    return fclose(f) == 0;
+}
+
+static bool run_case(const char *path, bool updating) {
+    jmp_buf out_of_memory;
+    Arena arena;
+    arena_init(&arena, &out_of_memory);
+    Case c;
+    if (setjmp(out_of_memory) || !open_case(&c, &arena, path)) {
+        printf("not ok - %s: cannot be read\n", path);
+        return false;
+    }
+    const char *expected = as_comment(&arena, output_of(&c, &arena));
+    bool good = updating ? update(&c, expected) : !strcmp(c.text + c.source, expected);
+    printf("%s - %s\n", good ? "ok" : "not ok", c.name);
+    if (!good) printf("# expected:\n%s# found:\n%s", c.text + c.source, expected);
+    free(c.text);
+    arena_reset(&arena);
+    return good;
+}
+
+int main(int argc, char **argv) {
+    bool updating = argc > 1 && !strcmp(argv[1], "--update");
+    int bad = 0;
+    for (int i = 1 + updating; i < argc; i++) bad += !run_case(argv[i], updating);
+    return bad != 0;
+}
