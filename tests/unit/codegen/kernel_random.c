@@ -41,7 +41,7 @@ static void choose_axes(Maker *m, int number, Text *sizes) {
     enum { MOST_POINTS = 6000 };
     int64_t points = 1;
     m->c.outer = (int)below(m, 4);
-    m->c.axes = m->c.outer + (int)below(m, 3);
+    m->c.axes = m->c.outer + (int)below(m, chance(m, 25) ? 4 : 3);
     for (int a = 0; a < m->c.axes; a++) {
         int kinds = sizeof extents / sizeof *extents;
         int64_t e = extents[chance(m, 4) ? 0 : 1 + below(m, kinds - 1)];
@@ -271,6 +271,13 @@ static void store_some(Maker *m, uint64_t set) {
     if (m->truths.n && chance(m, 40)) store(m, set, PICK(m, truths), DTYPE_BOOL);
 }
 
+/* Updates the buffer in place, then stores what it held before: that must have been read first. */
+static void store_own(Maker *m, int node) {
+    text_add(&m->body, "x%d[%s] = %%%d\n", m->own_buf, m->own, node);
+    store(m, all_axes(m), m->pure.at[0], m->real);
+    m->own = NULL;
+}
+
 static void end_stage(Maker *m, Text *stages, const char *kind) {
     text_add(stages, "stage %s {\n%s}\n", kind, text_get(&m->body));
     m->body = text_new(arena(m));
@@ -320,9 +327,8 @@ static void add_stages(Maker *m, Text *stages) {
     if (chance(m, 30)) store(m, all_axes(m), bounded, m->real);
     end_stage(m, stages, "sweep");
     int share = line(m, "multiply %%%d, %%%d : %s", power, mean_of(m, total), real(m));
-    if (m->own) text_add(&m->body, "x%d[%s] = %%%d\n", m->own_buf, m->own, share);
+    if (m->own) store_own(m, share);
     else store(m, all_axes(m), share, m->real);
-    m->own = NULL;
     end_stage(m, stages, "sweep");
 }
 
@@ -377,9 +383,8 @@ KernelCase kernel_random(uint64_t *state, int number, Text *sizes, Text *kernels
         reduction_types(text_get(&stages), types);
         store_reduced(&m, &stages, types);
     } else {
+        if (m.own) store_own(&m, PICK(&m, reals));
         store_some(&m, all_axes(&m));
-        if (m.own) text_add(&m.body, "x%d[%s] = %%%d\n", m.own_buf, m.own, PICK(&m, reals));
-        m.own = NULL;
         end_stage(&m, &stages, "point");
     }
     choose_schedule(&m);

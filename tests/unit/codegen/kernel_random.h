@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "ir/type.h"
 
-enum { CASE_BUFS = 12, CASE_AXES = 5 };
+enum { CASE_BUFS = 12, CASE_AXES = 6 };
 
 typedef struct CaseBuf {
     DType dtype;
