@@ -7,20 +7,22 @@
 
 #define REPRODUCER "dlcc-bug.ir"
 
-/* The graph as the pass got it; null if that cannot be made again. */
+/* The graph as the pass got it; null if that cannot be made again. It points into its compilation, so that lies in
+ * the arena. */
 static Module *graph_before(Compilation *c, const PassInfo *pass) {
-    DlccOptions options = *c->options;
-    Text ignored = text_new(c->arena);
-    DlccOutput output = {ignored, ignored};
-    options.dump_all = NULL;
-    options.dump_after.n = 0;
-    Compilation again = {.arena = c->arena, .scratch = c->scratch, .options = &options, .output = &output,
-                         .text = c->text, .length = c->length};
-    intern_init(&again.names, c->arena);
-    diags_init(&again.diags, c->arena);
-    again.module = input_module(&again, DTYPE_F32);
-    if (!again.module || options.run.n) return again.module;
-    return driver_graph_passes(&again, pass) ? NULL : again.module;
+    Compilation *again = arena_new(c->arena, Compilation);
+    DlccOptions *options = arena_copy(c->arena, c->options, sizeof *options);
+    DlccOutput *ignored = arena_new(c->arena, DlccOutput);
+    *ignored = (DlccOutput){text_new(c->arena), text_new(c->arena)};
+    options->dump_all = NULL;
+    options->dump_after.n = 0;
+    *again = (Compilation){.arena = c->arena, .scratch = c->scratch, .options = options, .output = ignored,
+                           .text = c->text, .length = c->length};
+    intern_init(&again->names, c->arena);
+    diags_init(&again->diags, c->arena);
+    again->module = input_module(again, DTYPE_F32);
+    if (!again->module || options->run.n) return again->module;
+    return driver_graph_passes(again, pass) ? NULL : again->module;
 }
 
 DlccStatus driver_bug(Compilation *c, const PassInfo *pass) {

@@ -170,6 +170,11 @@ static DlccStatus make_code(Compilation *c) {
     return DLCC_OK;
 }
 
+/* Whether nothing was asked for but to look for mistakes. */
+static bool only_checks(const DlccOptions *o) {
+    return !o->outputs.n && !o->emit && !o->report && !o->time_passes && !o->dump_all && !o->dump_after.n && !o->run.n;
+}
+
 DlccStatus driver_compile(Compilation *c) {
     DlccStatus status = prepare(c);
     DlccStage goal = outputs_furthest(c);
@@ -186,5 +191,7 @@ DlccStatus driver_compile(Compilation *c) {
     if (!status) status = outputs_write(c);
     code_free(c->code);
     if (!status && c->options->time_passes) report_times(c);
+    if (!status && only_checks(c->options))
+        return driver_fail(c, DLCC_OK, "%s has no mistakes; -o NAME.so compiles it", c->options->input);
     return status;
 }

@@ -50,7 +50,7 @@ typedef struct Compilation {
     int dumped;                /* number of the next file of --dump-all */
 } Compilation;
 
-/* Says one line on standard error; returns the status, for `return driver_fail(...)`. */
+/* Says one line on standard error, "dlcc: ..."; returns the status, for `return driver_fail(...)`. */
 __attribute__((format(printf, 3, 4)))
 DlccStatus driver_fail(Compilation *c, DlccStatus status, const char *format, ...);
 double driver_now(void);

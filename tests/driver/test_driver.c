@@ -2,10 +2,13 @@
 #include "model_text.h"
 #include "session.h"
 
+#include "driver/driver.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -217,13 +220,36 @@ static void test_gradcheck(void **state) {
     refuse(s, DLCC_USER, "gradcheck @dense.ir", "no function trains");
 }
 
+/* A pass that breaks the IR is reported with what it was given. */
+static void test_bug(void **state) {
+    Session *s = *state;
+    DlccOptions options = {.input = session_path(s, "dense.ir"), .level = 2};
+    DlccOutput output = {text_new(&s->arena), text_new(&s->arena)};
+    Compilation c = {.arena = &s->arena, .scratch = &s->scratch, .options = &options, .output = &output};
+    intern_init(&c.names, &s->arena);
+    diags_init(&c.diags, &s->arena);
+    assert_int_equal(chdir(s->folder), 0);
+    assert_int_equal(input_read(&c), DLCC_OK);
+    assert_int_equal(driver_bug(&c, pass_find("dce")), DLCC_BUG);
+    assert_non_null(strstr(text_get(&output.said), "bug in dlcc, not in the model: pass dce"));
+    assert_non_null(strstr(text_get(&output.said), "dlcc dlcc-bug.ir --run=dce --emit=graph"));
+    assert_int_equal(times(session_read(s, "dlcc-bug.ir", NULL), "dot_general"), 1);      /* cse has run */
+    assert_int_equal(chdir("/"), 0);
+}
+
+static void test_only_check(void **state) {
+    Session *s = *state;
+    accept(s, "@dense.ir");
+    assert_non_null(strstr(s->said, "no mistakes"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_session, close_session)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_mistakes), TEST(test_environment),   TEST(test_wrong_model), TEST(test_emit),
         TEST(test_single_passes), TEST(test_outputs), TEST(test_dump_all),    TEST(test_reports),
-        TEST(test_gradcheck),
+        TEST(test_gradcheck), TEST(test_bug),         TEST(test_only_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
