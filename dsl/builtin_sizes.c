@@ -47,6 +47,7 @@ static Val run_range(Elab *e, const Builtin *self, const BuiltinCall *c) {
     double count = ceil(((double)to - (double)from) / (double)step);
     if (count > 1e6) return elab_fail(e, DL0705, c->at, "a range of %.0f is too long to go through at compile time", count);
     int n = count > 0 ? (int)count : 0;
+    if (!elab_spend(e, n)) return POISON;      /* the next evaluation reports it */
     Val *all = arena_array(e->arena, Val, n + 1);
     for (int i = 0; i < n; i++) all[i] = val_int(from + i * step);
     return val_list(e, VAL_LIST, all, n);
@@ -62,7 +63,7 @@ static Val run_len(Elab *e, const Builtin *self, const BuiltinCall *c) {
 static Val run_enumerate(Elab *e, const Builtin *self, const BuiltinCall *c) {
     Vals v;
     (void)self;
-    if (!elab_sequence(e, c->at, c->args[0], &v)) return POISON;
+    if (!elab_sequence(e, c->at, c->args[0], &v) || !elab_spend(e, v.n)) return POISON;
     Val *all = arena_array(e->arena, Val, v.n + 1);
     for (int i = 0; i < v.n; i++) all[i] = val_list(e, VAL_TUPLE, (Val[]){val_int(i), v.at[i]}, 2);
     return val_list(e, VAL_LIST, all, v.n);
@@ -76,6 +77,7 @@ static Val run_zip(Elab *e, const Builtin *self, const BuiltinCall *c) {
         if (!elab_sequence(e, c->at, c->args[i], &v[i])) return POISON;
         if (v[i].n != v[0].n) return elab_fail(e, DL0307, c->at, "zip of lists of different lengths: %d and %d", v[0].n, v[i].n);
     }
+    if (!elab_spend(e, v[0].n)) return POISON;
     Val *all = arena_array(e->arena, Val, v[0].n + 1);
     for (int i = 0; i < v[0].n; i++) all[i] = val_list(e, VAL_TUPLE, (Val[]){v[0].at[i], v[1].at[i], n > 2 ? v[2].at[i] : NONE_VAL}, n);
     return val_list(e, VAL_LIST, all, v[0].n);

@@ -276,6 +276,8 @@ void elab_label_operand(Elab *e, int diag, const Node *n, Val v);
 /* -------------------------------------------------------------- evaluation */
 
 Val elab_eval(Elab *e, const Node *n);
+/* Counts work that grows with `n`; false when all steps are spent. */
+bool elab_spend(Elab *e, int n);
 /* The statements of a block in a scope of their own; the value of the last one. */
 Val elab_block(Elab *e, const Node *block);
 /* The same in the current scope. */

@@ -330,9 +330,14 @@ static Val dispatch(Elab *e, const Node *n) {
     }
 }
 
+bool elab_spend(Elab *e, int n) {
+    e->steps = n > MAX_EVAL_STEPS - e->steps ? MAX_EVAL_STEPS : e->steps + n;
+    return e->steps < MAX_EVAL_STEPS;
+}
+
 Val elab_eval(Elab *e, const Node *n) {
     if (e->out_of_steps) return POISON;
-    if (++e->steps > MAX_EVAL_STEPS) {
+    if (!elab_spend(e, 1)) {
         e->out_of_steps = true;
         return elab_fail(e, DL0705, n->span, "putting this model together takes more than %d million steps", MAX_EVAL_STEPS / 1000000);
     }

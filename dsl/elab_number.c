@@ -114,12 +114,20 @@ static Val dim_quotient(DimTable *t, BinaryOp op, Dim a, Dim b, const char **why
     return val_dim(dim_is_const(b) ? dim_div(t, a, dim_value(b)) : divide_by_term(t, a, b));
 }
 
+enum { MAX_DEGREE = 16 };
+
+/* A polynomial as a value, unless it grew beyond what a dim can be. */
+static Val dim_result(Dim d, const char **why) {
+    bool huge = d->lower <= -DIM_HUGE || d->upper >= DIM_HUGE || (d->term_count && d->terms[0].n > MAX_DEGREE);
+    return huge ? failed(why, "the result is too large for a dim") : val_dim(d);
+}
+
 static Val dim_binary(Elab *e, BinaryOp op, Dim a, Dim b, const char **why) {
     DimTable *t = &e->module->dims;
     switch (op) {
-    case BINARY_ADD: return val_dim(dim_add(t, a, b));
-    case BINARY_SUB: return val_dim(dim_sub(t, a, b));
-    case BINARY_MUL: return val_dim(dim_mul(t, a, b));
+    case BINARY_ADD: return dim_result(dim_add(t, a, b), why);
+    case BINARY_SUB: return dim_result(dim_sub(t, a, b), why);
+    case BINARY_MUL: return dim_result(dim_mul(t, a, b), why);
     case BINARY_DIV: case BINARY_MOD: return dim_quotient(t, op, a, b, why);
     case BINARY_EQ: case BINARY_NE: case BINARY_LT: case BINARY_LE: case BINARY_GT: case BINARY_GE:
         return dim_compare(op, dim_sub(t, a, b), why);
@@ -164,11 +172,15 @@ static bool same_value(Val a, Val b) {
     }
 }
 
-static Val text_join(Elab *e, const char *a, const char *b) {
+enum { MAX_TEXT = 1 << 16 };
+
+static Val text_join(Elab *e, const char *a, const char *b, const char **why) {
+    if (strlen(a) + strlen(b) > MAX_TEXT) return failed(why, "the text becomes too long");
     return val_str(intern(e->names, arena_printf(e->arena, "%s%s", a, b)));
 }
 
-static Val list_join(Elab *e, const Vals *a, const Vals *b) {
+static Val list_join(Elab *e, const Vals *a, const Vals *b, const char **why) {
+    if (!elab_spend(e, a->n + b->n)) return failed(why, "the list becomes too long");
     Val *all = arena_array(e->arena, Val, a->n + b->n);
     for (int i = 0; i < a->n; i++) all[i] = a->at[i];
     for (int i = 0; i < b->n; i++) all[a->n + i] = b->at[i];
@@ -180,6 +192,8 @@ Val number_binary(Elab *e, BinaryOp op, Val a, Val b, const char **why) {
     if (a.kind == VAL_INT && b.kind == VAL_INT) return int_binary(op, a.i, b.i, why);
     if (is_size(a) && is_size(b)) {
         DimTable *t = &e->module->dims;
+        if ((a.kind == VAL_INT && (a.i >= DIM_HUGE || a.i <= -DIM_HUGE)) || (b.kind == VAL_INT && (b.i >= DIM_HUGE || b.i <= -DIM_HUGE)))
+            return failed(why, "the number is too large for a dim");
         return dim_binary(e, op, a.kind == VAL_DIM ? a.dim : dim_const(t, a.i),
                           b.kind == VAL_DIM ? b.dim : dim_const(t, b.i), why);
     }
@@ -187,8 +201,8 @@ Val number_binary(Elab *e, BinaryOp op, Val a, Val b, const char **why) {
     if (is_number(a) && is_number(b)) return float_binary(op, as_float(a), as_float(b), why);
     if (a.kind == VAL_BOOL && b.kind == VAL_BOOL && (op == BINARY_AND || op == BINARY_OR))
         return val_bool(op == BINARY_AND ? a.i && b.i : a.i || b.i);
-    if (op == BINARY_ADD && a.kind == VAL_STR && b.kind == VAL_STR) return text_join(e, a.s, b.s);
-    if (op == BINARY_ADD && a.kind == VAL_LIST && b.kind == VAL_LIST) return list_join(e, a.list, b.list);
+    if (op == BINARY_ADD && a.kind == VAL_STR && b.kind == VAL_STR) return text_join(e, a.s, b.s, why);
+    if (op == BINARY_ADD && a.kind == VAL_LIST && b.kind == VAL_LIST) return list_join(e, a.list, b.list, why);
     if (op == BINARY_EQ || op == BINARY_NE) return val_bool(same_value(a, b) == (op == BINARY_EQ));
     return failed(why, NULL);
 }
