@@ -53,6 +53,8 @@ static void check_buf(KernelVerifier *v, const Plan *p, int i) {
     if (b->alias < 0) return;
     if (b->alias >= p->bufs.n || b->place != PLACE_ARENA || p->bufs.at[b->alias].place != PLACE_ARENA)
         kernel_fault(v, "it shares memory with no buffer of the workspace");
+    else if (p->bufs.at[b->alias].offset != b->offset)
+        kernel_fault(v, "it lies elsewhere than what it shares memory with");
 }
 
 static bool shares_memory(const Plan *p, int i, int j) {

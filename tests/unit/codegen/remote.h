@@ -5,7 +5,7 @@
 
 #include "dlrt.h"
 
-enum { REMOTE_SCRATCH = 1 << 20 };
+enum { REMOTE_SCRATCH = 1 << 16 };
 
 typedef struct RemoteHead {
     int32_t kernel, buf_count, dim_count, cuts;
