@@ -5,7 +5,8 @@ folder=$(drawn_digits) || { not_ok "drawing digits"; finish; }
 cd "$work" || exit 1
 check "compiles" "$dlcc" "$digits" -o digits.so
 
-train() { "$dlrun" train digits.so --data "$folder" --epochs 3 --log none --seed 5 "$@"; }
+command=("$dlrun" train digits.so --data "$folder" --epochs 3 --log none --seed 5)
+train() { "${command[@]}" "$@"; }
 
 check "trains with one thread" train --threads 1 --save one.safetensors
 for threads in 1 2 3 4 7; do
@@ -26,7 +27,8 @@ check "same weights" cmp one.safetensors threads.safetensors
 stopped_by() {
     local pid status
     rm -f checkpoint
-    train --epochs 1000 --checkpoint checkpoint --checkpoint-every 1 --quiet >stopped 2>&1 &
+    # A script's background jobs ignore interrupts unless told not to.
+    env --default-signal=INT "${command[@]}" --epochs 1000 --checkpoint checkpoint --checkpoint-every 1 >stopped 2>&1 &
     pid=$!
     for _ in $(seq 200); do [ -s checkpoint ] && break; sleep 0.05; done
     sleep 0.2

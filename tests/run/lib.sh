@@ -13,6 +13,10 @@ digits=$top/examples/digits/digits.dl
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failures=0
+if [ "$(basename "$0")" != deps.sh ] && [ ! -x "$dlcc" ]; then
+    echo "not ok - there is no $dlcc: run tests/run.sh, or set DLCC_PREFIX to where dlcc is installed"
+    exit 1
+fi
 
 ok() { echo "ok - $1"; }
 skip() { echo "ok - $1 # SKIP $2"; }

@@ -18,16 +18,20 @@ for ending in $endings; do
 done
 
 libraries=$(ldd digits.so)
+check_match "digits.so links libc" "$libraries" 'libc\.so'
 check_absent "digits.so links libc and libm only" "$(awk '{ print $1 }' <<<"$libraries" | grep -vE '^(linux-vdso|libc\.so|libm\.so|/lib.*/ld-linux)')" .
 forbidden='\b(abort|exit|_exit|_Exit|quick_exit|printf|fprintf|vfprintf|dprintf|puts|fputs|putchar|perror|__assert_fail|__[a-z]*printf_chk|__stack_chk_fail|__chk_fail)\b'
-check_absent "digits.so never ends the program or prints" "$(nm -u digits.so)" "$forbidden"
-check_absent "digits.o never ends the program or prints" "$(nm -u digits.o)" "$forbidden"
-check_absent "libdlrt.a never ends the program or prints" "$(nm -u "$prefix/lib/libdlrt.a")" "$forbidden"
+for file in digits.so digits.o "$prefix/lib/libdlrt.a"; do
+    undefined=$(nm -u "$file")
+    check_match "$(basename "$file") needs something" "$undefined" ' U '
+    check_absent "$(basename "$file") never ends the program or prints" "$undefined" "$forbidden"
+done
 check_absent "digits.so exports its own functions only" "$(nm -D --defined-only digits.so | awk '{ print $3 }' | grep -vE '^(digits_[a-z]+|dlrt_module)$')" .
 check_match "digits.so exports digits_train" "$(nm -D --defined-only digits.so)" ' digits_train$'
 size=$(stat -c %s digits.so)
-[ "$size" -lt 200000 ] && ok "digits.so is small" || not_ok "digits.so is small" "$size bytes"
-check_absent "no writable globals in digits.o" "$(nm digits.o)" '^[0-9a-f]* [BbDdC] '
+[ "$size" -lt 250000 ] && ok "digits.so is small" || not_ok "digits.so is small" "$size bytes"
+check_match "digits.o has code" "$(size -A digits.o)" '^\.text'
+check_absent "digits.o has no writable globals" "$(size -A digits.o)" '^\.(t?data|t?bss)(\.[^r][a-z.]*)? +[1-9]'
 
 # The header by itself, in both languages.
 for standard in c99 c17; do
@@ -41,15 +45,10 @@ else
     skip "digits.h compiles as C++" "no C++ compiler here"
 fi
 
-# The best of three, so that a busy machine does not count.
-best=999999
-for _ in 1 2 3; do
-    begin=$(date +%s%N)
-    "$dlcc" "$digits" -o timed.so
-    took=$((($(date +%s%N) - begin) / 1000000))
-    [ $took -lt $best ] && best=$took
-done
-[ $best -lt 1000 ] && ok "digits.so is compiled in under a second" || not_ok "digits.so is compiled in under a second" "$best ms"
+# Processor time, and the best of three, so that a busy machine does not count.
+TIMEFORMAT='%U %S'
+best=$(for _ in 1 2 3; do { time "$dlcc" "$digits" -o timed.so; } 2>&1; done | awk '{ print 1000 * ($1 + $2) }' | sort -n | head -n 1)
+[ "${best%.*}" -lt 1000 ] && ok "digits.so is compiled in under a second ($best ms)" || not_ok "digits.so is compiled in under a second" "$best ms"
 
 # A failed run leaves nothing, and what was there stays.
 echo old >kept.so
