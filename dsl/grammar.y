@@ -33,6 +33,7 @@ static Node *group(Parser *ps, Span span, const Nodes *list);
 static Node *from_list(Parser *ps, NodeKind kind, Span span, const Nodes *list);
 static Node *value_of(Parser *ps, Span span, const Nodes *list);
 static Node *declared(Parser *ps, Node *node, Span name, Span start);
+static Nodes *documented(Parser *ps, Nodes *items, Span start);
 static Node *name_node(Parser *ps, Span span, const char *name);
 static Node *call_node(Parser *ps, NodeKind kind, Span span, Node *base, const Nodes *items);
 static Node *dim_node(Parser *ps, Span span, Node *lower, Node *name, Node *upper, Node *value);
@@ -120,9 +121,9 @@ members:
   ;
 
 member:
-    PARAM { ps->item_kind = NODE_PARAM; } items { $$ = $3; }
-  | STATE { ps->item_kind = NODE_STATE; } items { $$ = $3; }
-  | CACHE { ps->item_kind = NODE_CACHE; } items { $$ = $3; }
+    PARAM { ps->item_kind = NODE_PARAM; } items { $$ = documented(ps, $3, @1); }
+  | STATE { ps->item_kind = NODE_STATE; } items { $$ = documented(ps, $3, @1); }
+  | CACHE { ps->item_kind = NODE_CACHE; } items { $$ = documented(ps, $3, @1); }
   | let_stmt                    { $$ = list_of(ps, $1); }
   | REQUIRE expr                { $$ = list_of(ps, MAKE(REQUIRE, @$, NULL, $2, NULL)); }
   | REQUIRE expr ',' expr       { $$ = list_of(ps, MAKE(REQUIRE, @$, NULL, $2, $4)); }
@@ -402,6 +403,12 @@ static Node *declared(Parser *ps, Node *node, Span name, Span start) {
     node->name_span = name;
     node->doc = parse_doc(ps, start.begin);
     return node;
+}
+
+/* The comment before `param`, `state` or `cache` is its first item's. */
+static Nodes *documented(Parser *ps, Nodes *items, Span start) {
+    if (!items->at[0]->doc) items->at[0]->doc = parse_doc(ps, start.begin);
+    return items;
 }
 
 static Node *name_node(Parser *ps, Span span, const char *name) { return LEAF(NAME, span, name); }

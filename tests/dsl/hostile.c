@@ -114,7 +114,7 @@ static void deep_calls(void **state) {
         size_t n, m, length;
         char *head = repeat("fn f(n) { ", all[i][0], 150, "f(n)", &n), *s = repeat(head, all[i][1], 150, " }\n", &m);
         char *whole = repeat(s, "", 0, "model M() { export fn g(x: f32) -> f32 { x * f(1) } }", &length);
-        expect(whole, length, DL0701);
+        expect(whole, length, DIAG_CODE_COUNT);
         free(head);
         free(s);
         free(whole);
