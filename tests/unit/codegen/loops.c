@@ -60,11 +60,13 @@ static Guarded guarded_new(size_t bytes, bool at_end) {
 
 /* ----------------------------------------------------------------------- elements */
 
-static Number draw(uint64_t *state, const CaseBuf *b) {
+/* Floats have ties among them; where `wild`, also NaN, infinities and both zeros. */
+static Number draw(uint64_t *state, const CaseBuf *b, bool wild) {
+    static const double specials[] = {1.5, -1.5, 1.5, -1.5, NAN, INFINITY, -INFINITY, 0.0, -0.0};
     double x = (double)(random_next(state) >> 11) * 0x1p-53;
     if (dtype_is_float(b->dtype)) {
         int64_t special = random_below(state, 400);
-        if (special < 6) return (Number){.f = special < 3 ? 1.5 : -1.5};          /* ties */
+        if (special < (wild ? 9 : 4)) return (Number){.f = specials[special]};
         return (Number){.f = number_round(DTYPE_F32, 4 * x - 2)};
     }
     if (b->below) return (Number){.i = (int64_t)(x * (double)b->below)};
@@ -180,7 +182,7 @@ static void start_run(World *w, Machine *machine, int number, Run *run) {
         const CaseBuf *b = &c->bufs[i];
         size_t bytes = (size_t)b->count * (size_t)dtype_bytes(b->dtype);
         run->start[i] = arena_array(&w->arena, Number, b->count + 1);
-        for (int64_t j = 0; j < b->count; j++) run->start[i][j] = draw(&w->random, b);
+        for (int64_t j = 0; j < b->count; j++) run->start[i][j] = draw(&w->random, b, number % 4 == 0);
         run->want[i] = (EvalBuf){arena_copy(&w->arena, run->start[i], sizeof(Number) * (size_t)b->count), b->count};
         run->whole[i] = guarded_new(bytes, number & 1);
         run->cut[i] = guarded_new(bytes, !(number & 1));
