@@ -6,7 +6,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 folder=${1:?}
 mkdir -p "$folder" || exit 1
 {
-    cmake -G Ninja -S "$top" -B "$folder" -DCMAKE_BUILD_TYPE=Release -DDLCC_BUILD_TESTS=OFF &&
+    cmake -G Ninja -S "$top" -B "$folder" -DDLCC_BUILD_TESTS=OFF &&
         cmake --build "$folder" &&
         cmake --install "$folder" --prefix "$folder/prefix"
 } >"$folder/build.log" 2>&1 && exit 0
