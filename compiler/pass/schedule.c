@@ -52,13 +52,24 @@ static void choose_axis(Kernel *k, KSchedule *s) {
 
 static int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 
+/* Vectors in flight: four hide the latency of memory and of sums. Where a point takes many operations these
+ * overlap by themselves, and copies of them would only make the code larger. */
+static int in_flight(const Kernel *k) {
+    int work = 0;
+    for (int i = 0; i < k->nodes.n; i++) {
+        const KNode *n = &k->nodes.at[i];
+        if (n->kind == NODE_MAP) work += op_of_map(n->map)->flags & OP_COSTLY ? 8 : 1;
+    }
+    return work > 16 ? 1 : work > 8 ? 2 : 4;
+}
+
 static void schedule_loops(Kernel *k, const Target *t, Arena *scratch) {
     KSchedule *s = &k->schedule;
     s->lanes = most_lanes(k, t);
     choose_axis(k, s);
     int64_t inner = clamp(kernel_most_points(k, AXIS_INNER), 1, DIM_HUGE);
     int64_t along = s->vector_axis < 0 ? 1 : k->axes.at[s->vector_axis].extent->upper;
-    s->unroll = (int)clamp(along / s->lanes, 1, 4);
+    s->unroll = (int)clamp(along / s->lanes, 1, in_flight(k));
     int64_t step = s->vector_axis >= 0 && k->axes.at[s->vector_axis].role == AXIS_OUTER ? (int64_t)s->lanes * s->unroll : 1;
     s->chunk = clamp((ITEM_POINTS / inner + step - 1) / step, 1, DIM_HUGE) * step;
     s->serial_below = SERIAL_POINTS;
