@@ -143,6 +143,8 @@ run_case() {
     [ $reported = 1 ] || report
 }
 
+awk -v cores="$(nproc)" '$1 > cores / 2 { print "Others are at work here (load " $1 "): the figures will wander." }' \
+    /proc/loadavg 2>/dev/null >&2
 prefix=$build/release/prefix
 build_programs || { echo "bench: the build failed" >&2; exit 1; }
 printf '%-16s %-8s %10s %-22s %10s %8s %10s %9s\n' case unit ours peer theirs ratio ceiling 'of it'
