@@ -62,9 +62,32 @@ static DlccStatus print_ast(Compilation *c) {
     return user_status(c);
 }
 
+static bool same_in_upper_case(const char *a, const char *b) {
+    while (*a && toupper((unsigned char)*a) == toupper((unsigned char)*b)) a++, b++;
+    return !*a && !*b;
+}
+
+/* C has one name space for what the header declares; functions that would meet there are reported. */
+static void check_exported_names(Compilation *c) {
+    const Module *m = c->module;
+    for (int i = 0; i < m->funcs.n; i++) {
+        const Func *f = m->funcs.at[i];
+        if (!strcmp(f->name, "module"))
+            diag_report(&c->diags, DL0506, f->span, "an exported function cannot be called module");
+        for (int k = 0; k < i; k++) {
+            if (!same_in_upper_case(f->name, m->funcs.at[k]->name)) continue;
+            int diag = diag_report(&c->diags, DL0506, f->span, "%s and %s differ only in case", f->name,
+                                   m->funcs.at[k]->name);
+            diag_label(&c->diags, diag, m->funcs.at[k]->span, "the other one");
+        }
+    }
+}
+
 static DlccStatus make_graph(Compilation *c) {
     c->module = input_module(c, DTYPE_F32);
-    return c->module ? dump_graph(c, "source") : user_status(c);
+    if (!c->module) return user_status(c);
+    check_exported_names(c);
+    return c->diags.errors ? DLCC_USER : dump_graph(c, "source");
 }
 
 static DlccStatus run_pass(Compilation *c, const PassInfo *pass) {

@@ -106,6 +106,17 @@ static void test_wrong_model(void **state) {
     assert_string_equal(session_read(s, "old.o", NULL), "old");
 }
 
+static void test_exported_names(void **state) {
+    Session *s = *state;
+    session_write(s, "case.ir", "module @m\n"
+                                "func @a(%x: f32[4] = arg \"x\") {\n  %0 = negate %x : f32[4]\n  return %0\n}\n"
+                                "func @A(%x: f32[4] = arg \"x\") {\n  %0 = negate %x : f32[4]\n  return %0\n}\n"
+                                "func @module(%x: f32[4] = arg \"x\") {\n  %0 = negate %x : f32[4]\n  return %0\n}\n");
+    refuse(s, DLCC_USER, "@case.ir -o @x.o", "DL0506");
+    assert_non_null(strstr(s->said, "A and a differ only in case"));
+    assert_non_null(strstr(s->said, "cannot be called module"));
+}
+
 static void test_emit(void **state) {
     Session *s = *state;
     accept(s, "@dense.ir --emit=graph");
@@ -250,6 +261,7 @@ int main(void) {
         TEST(test_mistakes), TEST(test_environment),   TEST(test_wrong_model), TEST(test_emit),
         TEST(test_single_passes), TEST(test_outputs), TEST(test_dump_all),    TEST(test_reports),
         TEST(test_gradcheck), TEST(test_bug),         TEST(test_only_check),
+        TEST(test_exported_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
