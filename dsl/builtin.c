@@ -45,8 +45,9 @@ Val elab_call_builtin(Elab *e, const Builtin *b, const Args *args) {
         int k = args->names[i] ? find_parameter(b->params, args->names[i]) : i;
         Span at = args->nodes[i] ? args->nodes[i]->span : args->at;
         if (k < 0 || k >= count) {
-            int d = args->names[i] ? elab_error(e, DL0206, at, "`%s` has no parameter `%s`", b->name, args->names[i])
-                                   : elab_error(e, DL0206, at, "`%s` takes %d argument%s", b->name, count, count == 1 ? "" : "s");
+            int d = args->names[i]
+                        ? elab_error(e, DL0206, at, "`%s` has no parameter `%s`", b->name, args->names[i])
+                        : elab_error(e, DL0206, at, "`%s` takes %d argument%s", b->name, count, count == 1 ? "" : "s");
             diag_note(e->diags, d, "its parameters: %s", b->params);
             return POISON;
         }
@@ -79,7 +80,13 @@ static Val run_map2(Elab *e, const Builtin *self, const BuiltinCall *c) {
 /* Rows that the language writes otherwise. */
 static bool has_other_form(MapFn f) {
     switch (f) {
-    case MAP_add: case MAP_subtract: case MAP_multiply: case MAP_divide: case MAP_remainder: case MAP_power: case MAP_negate:
+    case MAP_add:
+    case MAP_subtract:
+    case MAP_multiply:
+    case MAP_divide:
+    case MAP_remainder:
+    case MAP_power:
+    case MAP_negate:
     case MAP_equal: case MAP_not_equal: case MAP_less: case MAP_less_equal: case MAP_greater: case MAP_greater_equal:
     case MAP_and: case MAP_or: case MAP_not: case MAP_convert:
         return true;
@@ -93,7 +100,8 @@ static void bind_rows(Elab *e, Scope *scope) {
         const OpInfo *info = op_of_map((MapFn)f);
         if (!info || info->min_operands < 1 || info->max_operands > 2 || has_other_form((MapFn)f)) continue;
         Builtin *b = arena_new(e->arena, Builtin);
-        *b = (Builtin){info->name, info->max_operands == 1 ? "x" : "x y", info->max_operands == 1 ? run_map1 : run_map2, f};
+        *b = (Builtin){info->name, info->max_operands == 1 ? "x" : "x y", info->max_operands == 1 ? run_map1 : run_map2,
+                       f};
         scope_bind(e, scope, intern(e->names, info->name), (Val){.kind = VAL_BUILTIN, .builtin = b}, (Span){0});
     }
 }
@@ -112,7 +120,7 @@ void builtins_bind(Elab *e, Scope *scope) {
     bind_table(e, scope, builtin_models);
     for (int t = 0; t < DTYPE_COUNT; t++)
         if (t != DTYPE_BOOL)
-            scope_bind(e, scope, intern(e->names, dtype_name((DType)t)), (Val){.kind = VAL_DTYPE, .dtype = elab_dtype(e, dtype_name((DType)t), &known)},
-                       (Span){0});
+            scope_bind(e, scope, intern(e->names, dtype_name((DType)t)),
+                       (Val){.kind = VAL_DTYPE, .dtype = elab_dtype(e, dtype_name((DType)t), &known)}, (Span){0});
     scope_bind(e, scope, intern(e->names, "num"), (Val){.kind = VAL_DTYPE, .dtype = e->options->num}, (Span){0});
 }

@@ -9,7 +9,8 @@ static Val run_collect(Elab *e, const Builtin *self, const BuiltinCall *c) {
 
 static Val run_clone(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)self;
-    if (c->args[0].kind != VAL_LAYER) return elab_fail(e, DL0302, c->at, "clone takes a layer, not %s", val_text(e, c->args[0]));
+    if (c->args[0].kind != VAL_LAYER)
+        return elab_fail(e, DL0302, c->at, "clone takes a layer, not %s", val_text(e, c->args[0]));
     return elab_clone(e, c->at, c->args[0].layer);
 }
 

@@ -7,7 +7,9 @@ bool elab_axis(Elab *e, Span at, Val v, int rank, int64_t *to) {
         *to = v.i < 0 ? v.i + rank : v.i;
         return true;
     }
-    if (v.kind == VAL_INT) elab_fail(e, DL0306, at, "axis %lld is out of range for a tensor of %d dim%s", (long long)v.i, rank, rank == 1 ? "" : "s");
+    if (v.kind == VAL_INT)
+        elab_fail(e, DL0306, at, "axis %lld is out of range for a tensor of %d dim%s", (long long)v.i, rank,
+                  rank == 1 ? "" : "s");
     else if (!is_poison(v)) elab_fail(e, DL0302, at, "an axis is an integer, not %s", val_text(e, v));
     return false;
 }
@@ -47,7 +49,8 @@ enum { REDUCE_SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_PROD, REDUCE_ANY, REDUCE_ALL, 
 
 static const OpInfo *reduce_op(int which) {
     static const OpInfo *const ops[] = {
-        &OP_reduce_sum, &OP_reduce_max, &OP_reduce_min, &OP_reduce_prod, &OP_reduce_or, &OP_reduce_and, &OP_argmax, &OP_argmin,
+        &OP_reduce_sum, &OP_reduce_max, &OP_reduce_min, &OP_reduce_prod,
+        &OP_reduce_or,  &OP_reduce_and, &OP_argmax,     &OP_argmin,
     };
     return ops[which];
 }
@@ -60,7 +63,9 @@ static Val reduce(Elab *e, int which, Span at, Val v, Val axis, bool keep) {
     Value *x = elab_tensor(e, at, v, DTYPE_COUNT);
     if (!x || !axes_of(e, at, axis, x->type.rank, axes, &n)) return POISON;
     if ((which == REDUCE_ANY || which == REDUCE_ALL) != (x->type.dtype == DTYPE_BOOL))
-        return elab_fail(e, DL0302, at, x->type.dtype == DTYPE_BOOL ? "a bool tensor has any, all and count, not this: %s" : "any and all take bool, not %s",
+        return elab_fail(e, DL0302, at,
+                         x->type.dtype == DTYPE_BOOL ? "a bool tensor has any, all and count, not this: %s"
+                                                     : "any and all take bool, not %s",
                          val_text(e, v));
     if (!n) return val_tensor(x);
     Value *r = build_reduce(elab_builder(e, at), reduce_op(which), x, axes, n);
@@ -83,7 +88,8 @@ static Val reduce_map(Elab *e, int which, const BuiltinCall *c, const ParamMap *
 static Val run_reduce(Elab *e, const Builtin *self, const BuiltinCall *c) {
     Val v = elab_as_map(e, c->args[0]);
     if (v.kind == VAL_MAP && c->args[1].kind == VAL_NONE) return reduce_map(e, self->detail, c, v.map);
-    if (v.kind == VAL_LIST && e->build == NULL) return elab_fail(e, DL0302, c->at, "`%s` reduces tensors, not %s", self->name, val_text(e, v));
+    if (v.kind == VAL_LIST && e->build == NULL)
+        return elab_fail(e, DL0302, c->at, "`%s` reduces tensors, not %s", self->name, val_text(e, v));
     return reduce(e, self->detail, c->at, v, c->args[1], flag(c, 2));
 }
 
@@ -95,7 +101,8 @@ static Val run_extreme(Elab *e, const Builtin *self, const BuiltinCall *c) {
     if (v.kind == VAL_MAP && c->args[2].kind == VAL_NONE) return reduce_map(e, self->detail, c, v.map);
     if (v.kind == VAL_LIST && v.list->n && !is_runtime(v.list->at[0])) {
         Val all = v.list->at[0];
-        for (int i = 1; i < v.list->n && !is_poison(all); i++) all = elab_map(e, c->at, f, (Val[]){all, v.list->at[i]}, 2, NULL);
+        for (int i = 1; i < v.list->n && !is_poison(all); i++)
+            all = elab_map(e, c->at, f, (Val[]){all, v.list->at[i]}, 2, NULL);
         return all;
     }
     Val r = reduce(e, self->detail, c->at, v, c->args[2], flag(c, 3));

@@ -30,7 +30,9 @@ bool elab_dims(Elab *e, Span at, Val v, Dim *to, int *rank) {
 
 static bool need_int(Elab *e, const BuiltinCall *c, int i, int64_t *to) {
     if (c->args[i].kind == VAL_INT) *to = c->args[i].i;
-    else elab_fail(e, DL0302, c->nodes[i] ? c->nodes[i]->span : c->at, "an integer known at compile time is needed, not %s", val_text(e, c->args[i]));
+    else
+        elab_fail(e, DL0302, c->nodes[i] ? c->nodes[i]->span : c->at,
+                  "an integer known at compile time is needed, not %s", val_text(e, c->args[i]));
     return c->args[i].kind == VAL_INT;
 }
 
@@ -45,7 +47,8 @@ static Val run_range(Elab *e, const Builtin *self, const BuiltinCall *c) {
     if (c->args[2].kind != VAL_NONE && !need_int(e, c, 2, &step)) return POISON;
     if (step == 0) return elab_fail(e, DL0303, c->at, "the step of a range is not 0");
     double count = ceil(((double)to - (double)from) / (double)step);
-    if (count > 1e6) return elab_fail(e, DL0705, c->at, "a range of %.0f is too long to go through at compile time", count);
+    if (count > 1e6)
+        return elab_fail(e, DL0705, c->at, "a range of %.0f is too long to go through at compile time", count);
     int n = count > 0 ? (int)count : 0;
     if (!elab_spend(e, n)) return POISON;      /* the next evaluation reports it */
     Val *all = arena_array(e->arena, Val, n + 1);
@@ -75,11 +78,13 @@ static Val run_zip(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)self;
     for (int i = 0; i < n; i++) {
         if (!elab_sequence(e, c->at, c->args[i], &v[i])) return POISON;
-        if (v[i].n != v[0].n) return elab_fail(e, DL0307, c->at, "zip of lists of different lengths: %d and %d", v[0].n, v[i].n);
+        if (v[i].n != v[0].n)
+            return elab_fail(e, DL0307, c->at, "zip of lists of different lengths: %d and %d", v[0].n, v[i].n);
     }
     if (!elab_spend(e, v[0].n)) return POISON;
     Val *all = arena_array(e->arena, Val, v[0].n + 1);
-    for (int i = 0; i < v[0].n; i++) all[i] = val_list(e, VAL_TUPLE, (Val[]){v[0].at[i], v[1].at[i], n > 2 ? v[2].at[i] : NONE_VAL}, n);
+    for (int i = 0; i < v[0].n; i++)
+        all[i] = val_list(e, VAL_TUPLE, (Val[]){v[0].at[i], v[1].at[i], n > 2 ? v[2].at[i] : NONE_VAL}, n);
     return val_list(e, VAL_LIST, all, v[0].n);
 }
 
@@ -89,7 +94,8 @@ static bool type_of(Elab *e, const BuiltinCall *c, Type *to) {
     if (is_runtime(v)) *to = val_type(v);
     else if (v.kind == VAL_LIKE && !v.like->map) *to = v.like->type;
     else {
-        elab_fail(e, DL0302, c->nodes[0] ? c->nodes[0]->span : c->at, "a tensor is needed here, not %s", val_text(e, v));
+        elab_fail(e, DL0302, c->nodes[0] ? c->nodes[0]->span : c->at, "a tensor is needed here, not %s",
+                  val_text(e, v));
         return false;
     }
     return true;
@@ -128,7 +134,8 @@ static Val run_size(Elab *e, const Builtin *self, const BuiltinCall *c) {
 static Val run_dtype(Elab *e, const Builtin *self, const BuiltinCall *c) {
     Type t;
     (void)self;
-    if (c->args[0].kind == VAL_LIST || c->args[0].kind == VAL_NONE || is_size(c->args[0])) return (Val){.kind = VAL_DTYPE, .dtype = e->options->num};
+    if (c->args[0].kind == VAL_LIST || c->args[0].kind == VAL_NONE || is_size(c->args[0]))
+        return (Val){.kind = VAL_DTYPE, .dtype = e->options->num};
     return type_of(e, c, &t) ? (Val){.kind = VAL_DTYPE, .dtype = t.dtype} : POISON;
 }
 
@@ -157,14 +164,17 @@ static Val run_int(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)self;
     if (is_size(v)) return v;
     if (v.kind == VAL_BOOL) return val_int(v.i);
-    if (v.kind != VAL_FLOAT) return elab_fail(e, DL0302, c->at, "int(...) takes a compile-time number, not %s", val_text(e, v));
-    if (v.f != floor(v.f) || fabs(v.f) >= 9e18) return elab_fail(e, DL0303, c->at, "%s is no integer; write int(floor(x)) or int(ceil(x))", val_text(e, v));
+    if (v.kind != VAL_FLOAT)
+        return elab_fail(e, DL0302, c->at, "int(...) takes a compile-time number, not %s", val_text(e, v));
+    if (v.f != floor(v.f) || fabs(v.f) >= 9e18)
+        return elab_fail(e, DL0303, c->at, "%s is no integer; write int(floor(x)) or int(ceil(x))", val_text(e, v));
     return val_int((int64_t)v.f);
 }
 
 static Val run_float(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)self;
-    if (c->args[0].kind == VAL_INT || c->args[0].kind == VAL_FLOAT || c->args[0].kind == VAL_BOOL) return val_float(number_of(c->args[0]));
+    if (c->args[0].kind == VAL_INT || c->args[0].kind == VAL_FLOAT || c->args[0].kind == VAL_BOOL)
+        return val_float(number_of(c->args[0]));
     return elab_fail(e, DL0302, c->at, "float(...) takes a compile-time number, not %s", val_text(e, c->args[0]));
 }
 
@@ -177,16 +187,19 @@ static Val run_div(Elab *e, const Builtin *self, const BuiltinCall *c) {
         if (b.i == -1) return elab_binary_vals(e, c->at, BINARY_SUB, val_int(0), a, NULL, NULL);
         return val_int(a.i / b.i - (a.i % b.i != 0 && (a.i < 0) != (b.i < 0)));
     }
-    if (is_size(a) && b.kind == VAL_INT && b.i > 0) return val_dim(dim_div(&e->module->dims, elab_dim(e, c->at, a), b.i));
+    if (is_size(a) && b.kind == VAL_INT && b.i > 0)
+        return val_dim(dim_div(&e->module->dims, elab_dim(e, c->at, a), b.i));
     if (!is_runtime(a) && !is_runtime(b))
         return elab_fail(e, DL0302, c->at, "div does not take %s and %s", val_text(e, a), val_text(e, b));
     Val q = elab_map(e, c->at, MAP_divide, (Val[]){a, b}, 2, c->nodes);
     if (is_poison(q)) return q;
     if (dtype_is_float(val_type(q).dtype)) return elab_map(e, c->at, MAP_floor, &q, 1, NULL);
     Val r = elab_map(e, c->at, MAP_remainder, (Val[]){a, b}, 2, c->nodes);
-    Val low = elab_map(e, c->at, MAP_less, (Val[]){r, val_int(0)}, 2, NULL), neg = elab_map(e, c->at, MAP_less, (Val[]){b, val_int(0)}, 2, NULL);
+    Val low = elab_map(e, c->at, MAP_less, (Val[]){r, val_int(0)}, 2, NULL),
+        neg = elab_map(e, c->at, MAP_less, (Val[]){b, val_int(0)}, 2, NULL);
     Val rest = elab_map(e, c->at, MAP_not_equal, (Val[]){r, val_int(0)}, 2, NULL);
-    Val down = elab_map(e, c->at, MAP_and, (Val[]){rest, elab_binary_vals(e, c->at, BINARY_NE, low, neg, NULL, NULL)}, 2, NULL);
+    Val down = elab_map(e, c->at, MAP_and, (Val[]){rest, elab_binary_vals(e, c->at, BINARY_NE, low, neg, NULL, NULL)},
+                        2, NULL);
     Val less = elab_map(e, c->at, MAP_subtract, (Val[]){q, val_int(1)}, 2, NULL);
     return elab_map(e, c->at, MAP_select, (Val[]){down, less, q}, 3, NULL);
 }
@@ -199,7 +212,9 @@ static bool match(const char *s, const char *pattern) {
 
 static Val run_matches(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)self;
-    const char *name = c->args[0].kind == VAL_VAR ? c->args[0].var->name : c->args[0].kind == VAL_STR ? c->args[0].s : NULL;
+    const char *name = c->args[0].kind == VAL_VAR   ? c->args[0].var->name
+                       : c->args[0].kind == VAL_STR ? c->args[0].s
+                                                    : NULL;
     if (!name || c->args[1].kind != VAL_STR)
         return elab_fail(e, DL0302, c->at, "matches takes a parameter and a pattern, such as matches(p, \"embed.*\")");
     if (strlen(c->args[1].s) > 200) return elab_fail(e, DL0303, c->at, "a pattern has at most 200 characters");

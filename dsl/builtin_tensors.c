@@ -11,7 +11,8 @@ static Span arg_at(const BuiltinCall *c, int i) { return c->nodes[i] ? c->nodes[
 
 static Val run_where(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)self;
-    if (c->args[0].kind == VAL_BOOL && !is_runtime(c->args[1]) && !is_runtime(c->args[2])) return c->args[0].i ? c->args[1] : c->args[2];
+    if (c->args[0].kind == VAL_BOOL && !is_runtime(c->args[1]) && !is_runtime(c->args[2]))
+        return c->args[0].i ? c->args[1] : c->args[2];
     return elab_map(e, c->at, MAP_select, c->args, 3, c->nodes);
 }
 
@@ -19,13 +20,15 @@ static Val run_clamp(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)self;
     if (c->args[1].kind == VAL_NONE) return elab_map(e, c->at, MAP_minimum, (Val[]){c->args[0], c->args[2]}, 2, NULL);
     if (c->args[2].kind == VAL_NONE) return elab_map(e, c->at, MAP_maximum, (Val[]){c->args[0], c->args[1]}, 2, NULL);
-    return elab_map(e, c->at, MAP_clamp, (Val[]){c->args[1], c->args[0], c->args[2]}, 3, (const Node *[]){c->nodes[1], c->nodes[0], c->nodes[2]});
+    return elab_map(e, c->at, MAP_clamp, (Val[]){c->args[1], c->args[0], c->args[2]}, 3,
+                    (const Node *[]){c->nodes[1], c->nodes[0], c->nodes[2]});
 }
 
 Val elab_convert(Elab *e, Span at, Val v, DType to) {
     if (is_poison(v)) return v;
     v = elab_as_map(e, v);
-    if (v.kind == VAL_FLOAT && dtype_is_int(to)) v = val_int((int64_t)(v.f < -9e18 ? -9e18 : v.f > 9e18 ? 9e18 : v.f == v.f ? v.f : 0));
+    if (v.kind == VAL_FLOAT && dtype_is_int(to))
+        v = val_int((int64_t)(v.f < -9e18 ? -9e18 : v.f > 9e18 ? 9e18 : v.f == v.f ? v.f : 0));
     if (v.kind == VAL_BOOL && to != DTYPE_BOOL) v = val_int(v.i);
     if (v.kind == VAL_MAP) {
         ParamMap *m = arena_new(e->arena, ParamMap);
@@ -40,7 +43,8 @@ Val elab_convert(Elab *e, Span at, Val v, DType to) {
 
 static Val run_cast(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)self;
-    if (c->args[1].kind != VAL_DTYPE) return elab_fail(e, DL0302, arg_at(c, 1), "cast takes a type, such as f32, not %s", val_text(e, c->args[1]));
+    if (c->args[1].kind != VAL_DTYPE)
+        return elab_fail(e, DL0302, arg_at(c, 1), "cast takes a type, such as f32, not %s", val_text(e, c->args[1]));
     return elab_convert(e, c->at, c->args[0], c->args[1].dtype);
 }
 
@@ -70,7 +74,8 @@ static Val run_full(Elab *e, const Builtin *self, const BuiltinCall *c) {
     }
     Val v = c->args[1];
     if (v.kind == VAL_INT && dtype_is_float(want)) v = val_float((double)v.i);
-    if (v.kind == VAL_FLOAT && want != DTYPE_COUNT && dtype_is_int(want) && v.f == (double)(int64_t)v.f) v = val_int((int64_t)v.f);
+    if (v.kind == VAL_FLOAT && want != DTYPE_COUNT && dtype_is_int(want) && v.f == (double)(int64_t)v.f)
+        v = val_int((int64_t)v.f);
     if (v.kind == VAL_FLOAT && want == DTYPE_BOOL) v = val_bool(v.f != 0);
     Value *x = elab_tensor(e, arg_at(c, 1), v, want);
     return x ? val_tensor(build_broadcast_to(elab_builder(e, c->at), x, rank, shape)) : POISON;
@@ -91,7 +96,8 @@ static Val full_map(Elab *e, const Builtin *self, const BuiltinCall *c, const Pa
 
 static bool need_build(Elab *e, Span at) {
     if (e->build) return true;
-    elab_fail(e, DL0308, at, "a tensor is computed here, but while a model is put together only compile-time values are known");
+    elab_fail(e, DL0308, at,
+              "a tensor is computed here, but while a model is put together only compile-time values are known");
     return false;
 }
 
@@ -129,11 +135,12 @@ static Val run_reshape(Elab *e, const Builtin *self, const BuiltinCall *c) {
     int rank;
     (void)self;
     Value *x = tensor_arg(e, c, 0, DTYPE_COUNT);
-    if (!x || !elab_dims(e, arg_at(c, 1), c->args[1], shape, &rank) || !infer_extent(e, c->at, x->type, shape, rank)) return POISON;
+    if (!x || !elab_dims(e, arg_at(c, 1), c->args[1], shape, &rank) || !infer_extent(e, c->at, x->type, shape, rank))
+        return POISON;
     Type to = type_make(e->module, x->type.dtype, rank, shape);
     if (type_elements(&e->module->dims, to) != type_elements(&e->module->dims, x->type)) {
-        int d = elab_error(e, DL0301, c->at, "%s cannot be reshaped to %s: the numbers of elements differ", val_text(e, val_tensor(x)),
-                           type_text(&e->module->dims, to, e->arena));
+        int d = elab_error(e, DL0301, c->at, "%s cannot be reshaped to %s: the numbers of elements differ",
+                           val_text(e, val_tensor(x)), type_text(&e->module->dims, to, e->arena));
         elab_label_operand(e, d, c->nodes[0], val_tensor(x));
         return POISON;
     }
@@ -172,8 +179,9 @@ static Value **tensors_of(Elab *e, const BuiltinCall *c, int *n) {
         xs[i] = elab_tensor(e, arg_at(c, 0), list.at[i], want);
         if (!xs[i]) return NULL;
         if (xs[i]->type.dtype == xs[0]->type.dtype && xs[i]->type.rank == xs[0]->type.rank) continue;
-        elab_fail(e, xs[i]->type.dtype == xs[0]->type.dtype ? DL0301 : DL0302, arg_at(c, 0), "tensors of a list must agree: %s and %s do not",
-                  val_text(e, val_tensor(xs[0])), val_text(e, val_tensor(xs[i])));
+        elab_fail(e, xs[i]->type.dtype == xs[0]->type.dtype ? DL0301 : DL0302, arg_at(c, 0),
+                  "tensors of a list must agree: %s and %s do not", val_text(e, val_tensor(xs[0])),
+                  val_text(e, val_tensor(xs[i])));
         return NULL;
     }
     *n = list.n;
@@ -198,7 +206,8 @@ static Val run_stack(Elab *e, const Builtin *self, const BuiltinCall *c) {
     if (xs[0]->type.rank == MAX_RANK) return elab_fail(e, DL0301, c->at, "a tensor has at most %d dims", MAX_RANK);
     for (int i = 0; i < n; i++) {
         Dim shape[MAX_RANK];
-        for (int k = 0, j = 0; k <= xs[i]->type.rank; k++) shape[k] = k == axis ? dim_const(&e->module->dims, 1) : xs[i]->type.shape[j++];
+        for (int k = 0, j = 0; k <= xs[i]->type.rank; k++)
+            shape[k] = k == axis ? dim_const(&e->module->dims, 1) : xs[i]->type.shape[j++];
         xs[i] = build_reshape(elab_builder(e, c->at), xs[i], xs[i]->type.rank + 1, shape);
     }
     return val_tensor(n == 1 ? xs[0] : build_concatenate(elab_builder(e, c->at), xs, n, (int)axis));
@@ -222,12 +231,19 @@ static Val run_split(Elab *e, const Builtin *self, const BuiltinCall *c) {
     const char *why;
     (void)self;
     Value *x = tensor_arg(e, c, 0, DTYPE_COUNT);
-    if (!x || !elab_axis(e, c->at, c->args[2].kind == VAL_NONE ? val_int(0) : c->args[2], x->type.rank, &axis)) return POISON;
+    if (!x || !elab_axis(e, c->at, c->args[2].kind == VAL_NONE ? val_int(0) : c->args[2], x->type.rank, &axis))
+        return POISON;
     bool equal = c->args[1].kind == VAL_INT;
-    int n = equal ? (int)(c->args[1].i > 100000 ? 0 : c->args[1].i) : c->args[1].kind == VAL_LIST ? c->args[1].list->n : 0;
-    if (n < 1) return elab_fail(e, DL0302, arg_at(c, 1), "split takes a number of parts or a list of sizes, not %s", val_text(e, c->args[1]));
-    Val extent = val_dim(x->type.shape[axis]), part = equal ? number_binary(e, BINARY_DIV, extent, val_int(n), &why) : POISON;
-    if (equal && is_poison(part)) return elab_fail(e, DL0301, c->at, "%s does not split into %d equal parts", val_text(e, extent), n);
+    int n = equal                         ? (int)(c->args[1].i > 100000 ? 0 : c->args[1].i)
+            : c->args[1].kind == VAL_LIST ? c->args[1].list->n
+                                          : 0;
+    if (n < 1)
+        return elab_fail(e, DL0302, arg_at(c, 1), "split takes a number of parts or a list of sizes, not %s",
+                         val_text(e, c->args[1]));
+    Val extent = val_dim(x->type.shape[axis]),
+        part = equal ? number_binary(e, BINARY_DIV, extent, val_int(n), &why) : POISON;
+    if (equal && is_poison(part))
+        return elab_fail(e, DL0301, c->at, "%s does not split into %d equal parts", val_text(e, extent), n);
     Val *all = arena_array(e->arena, Val, n);
     Dim from = dim_const(t, 0);
     for (int i = 0; i < n; i++) {
@@ -237,7 +253,9 @@ static Val run_split(Elab *e, const Builtin *self, const BuiltinCall *c) {
         if (is_poison(all[i])) return POISON;
         from = dim_add(t, from, size);
     }
-    if (from != x->type.shape[axis]) return elab_fail(e, DL0301, c->at, "the parts make %s, not %s", val_text(e, val_dim(from)), val_text(e, extent));
+    if (from != x->type.shape[axis])
+        return elab_fail(e, DL0301, c->at, "the parts make %s, not %s", val_text(e, val_dim(from)),
+                         val_text(e, extent));
     return val_list(e, VAL_LIST, all, n);
 }
 
@@ -248,7 +266,8 @@ static Val run_along(Elab *e, const Builtin *self, const BuiltinCall *c) {
     Value *v = tensor_arg(e, c, 0, DTYPE_COUNT), *x = tensor_arg(e, c, 1, DTYPE_COUNT);
     if (!v || !x || !elab_axis(e, arg_at(c, 2), c->args[2], x->type.rank, &axis)) return POISON;
     if (v->type.rank != 1 || v->type.shape[0] != x->type.shape[axis]) {
-        int d = elab_error(e, DL0301, c->at, "%s does not lie along axis %lld of %s", val_text(e, c->args[0]), (long long)axis, val_text(e, c->args[1]));
+        int d = elab_error(e, DL0301, c->at, "%s does not lie along axis %lld of %s", val_text(e, c->args[0]),
+                           (long long)axis, val_text(e, c->args[1]));
         elab_label_operand(e, d, c->nodes[0], c->args[0]);
         elab_label_operand(e, d, c->nodes[1], c->args[1]);
         return POISON;
@@ -271,7 +290,9 @@ static Val run_pad(Elab *e, const Builtin *self, const BuiltinCall *c) {
     int n_low, n_high;
     (void)self;
     Value *x = tensor_arg(e, c, 0, DTYPE_COUNT);
-    if (!x || !elab_dims(e, arg_at(c, 1), c->args[1], low, &n_low) || !elab_dims(e, arg_at(c, 2), c->args[2], high, &n_high)) return POISON;
+    if (!x || !elab_dims(e, arg_at(c, 1), c->args[1], low, &n_low) ||
+        !elab_dims(e, arg_at(c, 2), c->args[2], high, &n_high))
+        return POISON;
     if (n_low != x->type.rank || n_high != x->type.rank)
         return elab_fail(e, DL0307, c->at, "pad takes a size for each of the %d dims", x->type.rank);
     Val fill = c->args[3].kind == VAL_NONE ? (x->type.dtype == DTYPE_BOOL ? val_bool(false) : val_int(0)) : c->args[3];
@@ -308,9 +329,13 @@ static Val run_gather(Elab *e, const Builtin *self, const BuiltinCall *c) {
     if (!x || !i || !elab_axis(e, c->at, c->args[2].kind == VAL_NONE ? val_int(0) : c->args[2], x->type.rank, &axis) ||
         !integer_arg(e, c, 3, 0, &batch))
         return POISON;
-    if (!dtype_is_int(i->type.dtype)) return elab_fail(e, DL0302, arg_at(c, 1), "indices are integers, not %s", val_text(e, c->args[1]));
+    if (!dtype_is_int(i->type.dtype))
+        return elab_fail(e, DL0302, arg_at(c, 1), "indices are integers, not %s", val_text(e, c->args[1]));
     if (batch < 0 || batch > axis || batch > i->type.rank)
-        return elab_fail(e, DL0306, c->at, "batch dims come first: batch = %lld needs at least as many dims before the axis and in the indices", (long long)batch);
+        return elab_fail(
+            e, DL0306, c->at,
+            "batch dims come first: batch = %lld needs at least as many dims before the axis and in the indices",
+            (long long)batch);
     const char *what = index_name(c, 1, i);
     Value *mask = NULL;
     if (c->args[4].kind != VAL_NONE) {
@@ -333,7 +358,8 @@ static Val run_segment_sum(Elab *e, const Builtin *self, const BuiltinCall *c) {
     Dim n = elab_dim(e, arg_at(c, 2), c->args[2]), shape[MAX_RANK];
     if (!x || !ids || !n) return POISON;
     if (x->type.rank < 1 || ids->type.rank != 1 || ids->type.shape[0] != x->type.shape[0])
-        return elab_fail(e, DL0301, c->at, "segment_sum takes an id for each row; %s and %s do not fit", val_text(e, c->args[0]), val_text(e, c->args[1]));
+        return elab_fail(e, DL0301, c->at, "segment_sum takes an id for each row; %s and %s do not fit",
+                         val_text(e, c->args[0]), val_text(e, c->args[1]));
     memcpy(shape, x->type.shape, sizeof(Dim) * (size_t)x->type.rank);
     shape[0] = n;
     Builder *b = elab_builder(e, c->at);
@@ -365,7 +391,8 @@ static Value *flat_index(Elab *e, Builder *b, int rank, const Dim *shape) {
     for (int i = rank - 1; i >= 0; i--) {
         Value *k = build_iota(b, DTYPE_I64, rank, shape, i);
         if (!dim_is(stride, 1)) {
-            Value *s = dim_is_const(stride) ? build_constant(b, type_scalar(DTYPE_I64), (double)dim_value(stride)) : build_dim(b, stride, DTYPE_I64);
+            Value *s = dim_is_const(stride) ? build_constant(b, type_scalar(DTYPE_I64), (double)dim_value(stride))
+                                            : build_dim(b, stride, DTYPE_I64);
             k = build_map2(b, MAP_multiply, k, build_broadcast_to(b, s, rank, shape));
         }
         sum = sum ? build_map2(b, MAP_add, sum, k) : k;
@@ -381,7 +408,8 @@ static Val run_random_bits(Elab *e, const Builtin *self, const BuiltinCall *c) {
     int64_t words;
     (void)self;
     if (!need_build(e, c->at) || !integer_arg(e, c, 1, 1, &words)) return POISON;
-    if (words < 1 || words > 4) return elab_fail(e, DL0306, c->at, "1 to 4 words of random bits can be drawn at a time");
+    if (words < 1 || words > 4)
+        return elab_fail(e, DL0306, c->at, "1 to 4 words of random bits can be drawn at a time");
     if (c->args[0].kind == VAL_LIKE && !c->args[0].like->map) {
         rank = c->args[0].like->type.rank;
         memcpy(shape, c->args[0].like->type.shape, sizeof(Dim) * (size_t)rank);

@@ -166,7 +166,8 @@ static void walk_fn(Checker *c, const Node *fn, bool quiet) {
         if (results->kids[i]->kind == NODE_RESULT) walk_type(c, results->kids[i]->kids[0], true);
     if (fn->kids[FN_BACKWARD_BODY]) {
         for (int i = 0; i < fn->kids[FN_BACKWARD_NAMES]->n; i++)
-            define(c, fn->kids[FN_BACKWARD_NAMES]->kids[i]->text, fn->kids[FN_BACKWARD_NAMES]->kids[i]->span, NULL, false);
+            define(c, fn->kids[FN_BACKWARD_NAMES]->kids[i]->text, fn->kids[FN_BACKWARD_NAMES]->kids[i]->span, NULL,
+                   false);
         walk_block(c, fn->kids[FN_BACKWARD_BODY]);
     }
     c->in_scan = in_scan;
@@ -177,7 +178,8 @@ static void walk_fn(Checker *c, const Node *fn, bool quiet) {
 
 static void walk_let(Checker *c, const Node *n) {
     walk(c, n->kids[LET_VALUE]);
-    if (node_kid(n, LET_AS)) diag_report(c->e->diags, DL0205, n->kids[LET_AS]->span, "`as` names a layer's `let`; a local has no path");
+    if (node_kid(n, LET_AS))
+        diag_report(c->e->diags, DL0205, n->kids[LET_AS]->span, "`as` names a layer's `let`; a local has no path");
     for (int i = 0; i < n->kids[LET_NAMES]->n; i++) {
         const Node *name = n->kids[LET_NAMES]->kids[i];
         define(c, name->text, name->span, n->kids[LET_NAMES]->n == 1 ? "local" : NULL, n->kind == NODE_VAR);
@@ -194,7 +196,8 @@ static void walk_assign(Checker *c, const Node *n) {
             use_name(c, t);
             continue;
         }
-        int d = diag_report(c->e->diags, DL0204, t->span, t->kind == NODE_NAME ? "this name does not change" : "only a name can be assigned");
+        int d = diag_report(c->e->diags, DL0204, t->span,
+                            t->kind == NODE_NAME ? "this name does not change" : "only a name can be assigned");
         if (name) {
             diag_label(c->e->diags, d, name->span, "`%s` is defined here", t->text);
             name->used = true;
@@ -204,7 +207,8 @@ static void walk_assign(Checker *c, const Node *n) {
 }
 
 static void need_writer(Checker *c, Span at, const char *what) {
-    if (!c->writes) diag_report(c->e->diags, DL0405, at, "a function outside layers and models is pure: it cannot %s", what);
+    if (!c->writes)
+        diag_report(c->e->diags, DL0405, at, "a function outside layers and models is pure: it cannot %s", what);
 }
 
 static void walk_loop(Checker *c, const Node *names, const Node *iter, const Node *test, const Node *body) {
@@ -221,7 +225,8 @@ static void walk_carries(Checker *c, const Node *carries) {
 }
 
 static void define_carries(Checker *c, const Node *carries) {
-    for (int i = 0; carries && i < carries->n; i++) define(c, carries->kids[i]->text, carries->kids[i]->span, NULL, true);
+    for (int i = 0; carries && i < carries->n; i++)
+        define(c, carries->kids[i]->text, carries->kids[i]->span, NULL, true);
 }
 
 static void walk_scan(Checker *c, const Node *n) {
@@ -256,10 +261,16 @@ static void walk(Checker *c, const Node *n) {
     case NODE_NAME: use_name(c, n); break;
     case NODE_LET: case NODE_VAR: walk_let(c, n); break;
     case NODE_ASSIGN: walk_assign(c, n); break;
-    case NODE_WRITE: need_writer(c, n->kids[0]->kids[0]->span, "write"); walk_kids(c, n->kids[0], 0); walk(c, n->kids[1]); break;
+    case NODE_WRITE:
+        need_writer(c, n->kids[0]->kids[0]->span, "write");
+        walk_kids(c, n->kids[0], 0);
+        walk(c, n->kids[1]);
+        break;
     case NODE_MINIMIZE: case NODE_APPLY: need_writer(c, n->span, "train"); walk_kids(c, n, 0); break;
     case NODE_FOR: walk_loop(c, n->kids[FOR_NAMES], n->kids[FOR_ITER], NULL, n->kids[FOR_BODY]); break;
-    case NODE_COMPREHENSION: walk_loop(c, n->kids[COMP_NAMES], n->kids[COMP_ITER], n->kids[COMP_IF], n->kids[COMP_VALUE]); break;
+    case NODE_COMPREHENSION:
+        walk_loop(c, n->kids[COMP_NAMES], n->kids[COMP_ITER], n->kids[COMP_IF], n->kids[COMP_VALUE]);
+        break;
     case NODE_SCAN: case NODE_LOOP: walk_scan(c, n); break;
     case NODE_DIM: walk_dim_statement(c, n); break;
     case NODE_BLOCK:
@@ -286,7 +297,10 @@ static void define_members(Checker *c, const Node *members) {
             diag_report(c->e->diags, DL0202, m->name_span, "a layer has one function without a name");
         if (m->kind == NODE_FN) define_once(c, from, m->text, m->name_span, NULL);
         if (m->kind == NODE_PARAM || m->kind == NODE_STATE || m->kind == NODE_CACHE)
-            define_once(c, from, m->text, m->name_span, m->kind == NODE_PARAM ? "param" : m->kind == NODE_STATE ? "state" : "cache");
+            define_once(c, from, m->text, m->name_span,
+                        m->kind == NODE_PARAM   ? "param"
+                        : m->kind == NODE_STATE ? "state"
+                                                : "cache");
         for (int k = 0; m->kind == NODE_LET && k < m->kids[LET_NAMES]->n; k++)
             define_once(c, from, m->kids[LET_NAMES]->kids[k]->text, m->kids[LET_NAMES]->kids[k]->span, "member");
     }
@@ -294,7 +308,8 @@ static void define_members(Checker *c, const Node *members) {
 
 static void walk_member(Checker *c, const Node *m, NodeKind in) {
     if (m->kind == NODE_FN) {
-        if (m->i && in != NODE_MODEL) diag_report(c->e->diags, DL0205, m->name_span, "only a model's functions are exported");
+        if (m->i && in != NODE_MODEL)
+            diag_report(c->e->diags, DL0205, m->name_span, "only a model's functions are exported");
         walk_fn(c, m, in == NODE_OPTIMIZER);
     } else if (m->kind == NODE_LET) {
         walk(c, m->kids[LET_VALUE]);
@@ -314,7 +329,8 @@ static void walk_class(Checker *c, const Node *n) {
     define_params(c, n->kids[LAYER_PARAMS], "hyper-parameter", false);
     const Node *members = n->kids[LAYER_MEMBERS];
     for (int i = 0; i < members->n; i++)
-        if (members->kids[i]->kind == NODE_PARAM && members->kids[i]->kids[VAR_IF]) walk(c, members->kids[i]->kids[VAR_IF]);
+        if (members->kids[i]->kind == NODE_PARAM && members->kids[i]->kids[VAR_IF])
+            walk(c, members->kids[i]->kids[VAR_IF]);
     Names *outer = enter(c);
     define_members(c, members);
     for (int i = 0; i < members->n; i++) walk_member(c, members->kids[i], n->kind);

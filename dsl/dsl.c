@@ -51,13 +51,16 @@ static bool collect_defines(Elab *e, const Node *model, Args *args) {
     const Node *params = model->kids[LAYER_PARAMS];
     int n = e->options->define_count;
     bool good = true;
-    *args = (Args){.at = model->name_span, .vals = arena_array(e->arena, Val, n + 1), .nodes = arena_array(e->arena, const Node *, n + 1),
+    *args = (Args){.at = model->name_span,
+                   .vals = arena_array(e->arena, Val, n + 1),
+                   .nodes = arena_array(e->arena, const Node *, n + 1),
                    .names = arena_array(e->arena, const char *, n + 1)};
     for (int i = 0; i < n; i++) {
         const DslDefine *d = &e->options->defines[i];
         const Node *p = find_parameter(params, d->name);
         if (!p) {
-            int g = diag_report(e->diags, DL0503, (Span){0}, "-D %s: the model `%s` has no such hyper-parameter", d->name, model->text);
+            int g = diag_report(e->diags, DL0503, (Span){0}, "-D %s: the model `%s` has no such hyper-parameter",
+                                d->name, model->text);
             const char **names = arena_array(e->arena, const char *, params->n + 1);
             for (int k = 0; k < params->n; k++) names[k] = params->kids[k]->text ? params->kids[k]->text : "";
             const char *near = nearest_name(d->name, names, params->n);
@@ -100,9 +103,12 @@ static const Node *choose_model(Elab *e, const Unit *u) {
     if (count == 1) return found;
     if (u->scope->tainted && !count) return NULL;
     int d;
-    if (e->options->model) d = diag_report(e->diags, DL0505, (Span){0}, "`%s` has no model `%s`", u->path, e->options->model);
+    if (e->options->model)
+        d = diag_report(e->diags, DL0505, (Span){0}, "`%s` has no model `%s`", u->path, e->options->model);
     else if (!count) d = diag_report(e->diags, DL0505, (Span){u->source, 0, 0}, "this file declares no model");
-    else d = diag_report(e->diags, DL0505, found->name_span, "this file declares %d models; say which one to compile", count);
+    else
+        d = diag_report(e->diags, DL0505, found->name_span, "this file declares %d models; say which one to compile",
+                        count);
     for (int i = 0; i < u->tree->n; i++)
         if (u->tree->kids[i]->kind == NODE_MODEL) diag_label(e->diags, d, u->tree->kids[i]->name_span, "a model");
     return NULL;
@@ -147,7 +153,8 @@ Module *dsl_compile(Arena *arena, Interner *names, Diags *diags, const char *pat
     return diags->errors == before ? e->module : NULL;
 }
 
-bool dsl_print_ast(Arena *arena, Interner *names, Diags *diags, const char *path, const char *text, size_t length, Text *to) {
+bool dsl_print_ast(Arena *arena, Interner *names, Diags *diags, const char *path, const char *text, size_t length,
+                   Text *to) {
     int before = diags->errors;
     ast_print(parse_source(arena, names, diags, diag_add_source(diags, path, text, length)), to);
     return diags->errors == before;
@@ -177,7 +184,9 @@ static const char *signature(Elab *e, const Node *n) {
     return arena_text(e->arena, s->text + n->name_span.begin, end + 1 - n->name_span.begin);
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(((const DslEntry *)a)->name, ((const DslEntry *)b)->name); }
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const DslEntry *)a)->name, ((const DslEntry *)b)->name);
+}
 
 const DslEntry *dsl_list(Arena *arena, Interner *names, DslSort sort, int *count) {
     Elab *e = arena_new(arena, Elab);
@@ -191,7 +200,8 @@ const DslEntry *dsl_list(Arena *arena, Interner *names, DslSort sort, int *count
         const Unit *u = e->units.at[i];
         for (int k = 0; k < u->tree->n; k++) {
             const Node *n = u->tree->kids[k];
-            if (n->kind != sorts[sort].kind || !n->doc || (sorts[sort].file && strcmp(sorts[sort].file, u->path))) continue;
+            if (n->kind != sorts[sort].kind || !n->doc || (sorts[sort].file && strcmp(sorts[sort].file, u->path)))
+                continue;
             int line, column;
             diag_place(diags, u->source, n->name_span.begin, &line, &column);
             vec_push(arena, &all, (DslEntry){n->text, signature(e, n), n->doc, u->path, line});

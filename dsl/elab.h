@@ -361,7 +361,8 @@ Val elab_instantiate(Elab *e, const ClassRef *class, const Args *args);
 Val elab_clone(Elab *e, Span at, Instance *of);
 Instance *elab_make_model(Elab *e, const ClassRef *class, const Args *args);
 /* Adds a var with its initial value; name, doc and place come from its declaration. Null after a report. */
-Var *elab_add_var(Elab *e, Instance *owner, VarKind kind, const char *name, Type type, const Node *decl, Value *initial);
+Var *elab_add_var(Elab *e, Instance *owner, VarKind kind, const char *name, Type type, const Node *decl,
+                  Value *initial);
 const char *elab_join_path(Elab *e, const char *path, const char *step);
 /* All vars of a kind in a layer, list of layers, map or list of parameters; false after a report. */
 bool elab_collect(Elab *e, Span at, Val v, VarKind kind, ParamMap *to);

@@ -5,7 +5,8 @@
 
 static const char *parameter_list(Elab *e, const Node *params) {
     Text t = text_new(e->arena);
-    for (int i = 0; i < params->n; i++) text_add(&t, "%s%s", i ? ", " : "", params->kids[i]->text ? params->kids[i]->text : "?");
+    for (int i = 0; i < params->n; i++)
+        text_add(&t, "%s%s", i ? ", " : "", params->kids[i]->text ? params->kids[i]->text : "?");
     return text_get(&t);
 }
 
@@ -59,7 +60,8 @@ static bool fit_dim_parameter(Elab *e, const Node *dim, Span at, const char *wha
         return false;
     }
     if (elab_dim(e, at, *v)->upper <= upper.i) return true;
-    int d = elab_error(e, DL0304, at, "%s is %s, which outgrows its bound %lld", what, val_text(e, *v), (long long)upper.i);
+    int d =
+        elab_error(e, DL0304, at, "%s is %s, which outgrows its bound %lld", what, val_text(e, *v), (long long)upper.i);
     diag_label(e->diags, d, dim->span, "the bound");
     return false;
 }
@@ -68,13 +70,15 @@ static bool fit_parameter(Elab *e, Sig *sig, const Node *p, Span at, Val *v) {
     const char *what = arena_printf(e->arena, "`%s`", p->text);
     if (p->kids[PARAMETER_DIM]) return fit_dim_parameter(e, p->kids[PARAMETER_DIM], at, what, v);
     if (!p->kids[PARAMETER_TYPE]) return !is_poison(*v);
-    bool by_default = node_kid(p, PARAMETER_DEFAULT) && at.begin == p->kids[PARAMETER_DEFAULT]->span.begin && at.source == p->span.source;
+    bool by_default = node_kid(p, PARAMETER_DEFAULT) && at.begin == p->kids[PARAMETER_DEFAULT]->span.begin &&
+                      at.source == p->span.source;
     if (by_default && v->kind == VAL_NONE) return true;
     return elab_fit(e, sig, p->kids[PARAMETER_TYPE], what, p->span, at, v);
 }
 
 /* The value for parameter k: the argument, or the default; *at is where it stands. False after a report. */
-static bool parameter_value(Elab *e, const Node *p, const Args *args, int index, const char *what, bool silent, Val *v, Span *at) {
+static bool parameter_value(Elab *e, const Node *p, const Args *args, int index, const char *what, bool silent, Val *v,
+                            Span *at) {
     *v = POISON;
     *at = args->at;
     if (index >= 0) {
@@ -103,7 +107,8 @@ bool elab_bind_args(Elab *e, const Node *params, const Args *args, Scope *scope,
         const Node *p = params->kids[i];
         if (p->kind != NODE_PARAMETER) continue;
         Span at;
-        bool fits = parameter_value(e, p, args, index[i], what, !good, &vals[i], &at) && fit_parameter(e, sig, p, at, &vals[i]);
+        bool fits =
+            parameter_value(e, p, args, index[i], what, !good, &vals[i], &at) && fit_parameter(e, sig, p, at, &vals[i]);
         if (!fits) vals[i] = POISON;
         good = good && fits;
         scope_bind(e, scope, p->text, vals[i], index[i] < 0 ? p->name_span : at);
@@ -116,9 +121,17 @@ bool elab_bind_args(Elab *e, const Node *params, const Args *args, Scope *scope,
 
 void elab_enter_frame(Elab *e, Frame *f, const char *name, Instance *self, Unit *unit, Span at, bool pure) {
     Frame *caller = e->frame;
-    *f = (Frame){.caller = caller, .name = name, .self = self, .unit = unit, .pure = pure, .result = NONE_VAL,
+    *f = (Frame){.caller = caller,
+                 .name = name,
+                 .self = self,
+                 .unit = unit,
+                 .pure = pure,
+                 .result = NONE_VAL,
                  .training = caller ? caller->training : e->build && e->build->trains,
-                 .user = elab_place(e, at), .depth = caller ? caller->depth + 1 : 1, .layer_path = e->layer_path, .outer = e->scope};
+                 .user = elab_place(e, at),
+                 .depth = caller ? caller->depth + 1 : 1,
+                 .layer_path = e->layer_path,
+                 .outer = e->scope};
     f->scope = scope_new(e, self ? self->scope : unit->scope);
     e->layer_path = NULL;
     e->frame = f;
@@ -146,14 +159,17 @@ static Val fit_results(Elab *e, Sig *sig, const Node *fn, Val v, Span at) {
     Val *all = arena_array(e->arena, Val, results->n);
     int n = results->n == 1 ? 1 : v.kind == VAL_TUPLE || v.kind == VAL_LIST ? v.list->n : 1;
     if (n != results->n || v.kind == VAL_NONE) {
-        int d = elab_error(e, DL0307, at, "the function gives %s, but %d result%s declared", val_text(e, v), results->n, results->n == 1 ? " is" : "s are");
+        int d = elab_error(e, DL0307, at, "the function gives %s, but %d result%s declared", val_text(e, v), results->n,
+                           results->n == 1 ? " is" : "s are");
         diag_label(e->diags, d, results->span, "declared here");
         return POISON;
     }
     for (int i = 0; i < n; i++) {
         all[i] = results->n == 1 ? v : v.list->at[i];
         const Node *r = results->kids[i];
-        const char *what = r->text ? arena_printf(e->arena, "result `%s`", r->text) : n > 1 ? arena_printf(e->arena, "result %d", i + 1) : "the result";
+        const char *what = r->text ? arena_printf(e->arena, "result `%s`", r->text)
+                           : n > 1 ? arena_printf(e->arena, "result %d", i + 1)
+                                   : "the result";
         if (!elab_fit(e, sig, r->kids[0], what, r->span, at, &all[i])) all[i] = POISON;
     }
     return n == 1 ? all[0] : val_list(e, VAL_TUPLE, all, n);
@@ -179,11 +195,13 @@ static bool take_training(Elab *e, const Node *params, const Args *args, Args *r
     rest->n = 0;
     for (int i = 0; i < args->n; i++) {
         Span at = args->nodes[i] ? args->nodes[i]->span : args->at;
-        bool flag = args->names[i] && !strcmp(args->names[i], "training") && parameter_index(params, args->names[i]) < 0;
+        bool flag =
+            args->names[i] && !strcmp(args->names[i], "training") && parameter_index(params, args->names[i]) < 0;
         if (flag && !elab_truth(e, at, args->vals[i], training)) return false;
         if (flag) continue;
         rest->vals[rest->n] = args->vals[i];
-        if (e->build && args->vals[i].kind == VAL_VAR) rest->vals[rest->n] = val_tensor(elab_read(e, at, args->vals[i].var));
+        if (e->build && args->vals[i].kind == VAL_VAR)
+            rest->vals[rest->n] = val_tensor(elab_read(e, at, args->vals[i].var));
         rest->nodes[rest->n] = args->nodes[i];
         rest->names[rest->n++] = args->names[i];
     }
@@ -195,7 +213,8 @@ Val elab_call_fn(Elab *e, const FnRef *fn, const Args *args) {
     const char *name = decl->text ? decl->text : fn->self ? fn->self->decl->text : "fn";
     if (elab_too_many_calls(e, args->at) || (fn->self && fn->self->broken && fn->self->scope->tainted)) return POISON;
     if (decl->kids[FN_BACKWARD_BODY])
-        return elab_fail(e, DL0704, args->at, "`%s` has a gradient of its own (`backward`), which is not supported yet", name);
+        return elab_fail(e, DL0704, args->at, "`%s` has a gradient of its own (`backward`), which is not supported yet",
+                         name);
     bool training = e->frame ? e->frame->training : e->build && e->build->trains;
     Args rest;
     if (!take_training(e, decl->kids[FN_PARAMS], args, &rest, &training)) return POISON;
@@ -205,8 +224,8 @@ Val elab_call_fn(Elab *e, const FnRef *fn, const Args *args) {
     Sig sig = {.scope = f.scope};
     Val *vals = arena_array(e->arena, Val, decl->kids[FN_PARAMS]->n + 1);
     Span user = f.user;
-    bool good = elab_bind_args(e, decl->kids[FN_PARAMS], &rest, f.scope, arena_printf(e->arena, "`%s`", name), decl->name_span, &sig,
-                               vals);
+    bool good = elab_bind_args(e, decl->kids[FN_PARAMS], &rest, f.scope, arena_printf(e->arena, "`%s`", name),
+                               decl->name_span, &sig, vals);
     f.user = user;
     Val v = good ? elab_run_body(e, &sig, decl) : POISON;
     elab_leave_frame(e);
@@ -271,7 +290,9 @@ Val elab_call_value(Elab *e, Val callee, const Args *args) {
 
 /* cap(B): the bound of a declared dim, whatever B is bound to in this function. */
 static bool capacity(Elab *e, const Node *n, Val callee, Val *to) {
-    if (callee.kind != VAL_BUILTIN || strcmp(callee.builtin->name, "cap") || n->n != 2 || n->kids[1]->kids[0]->kind != NODE_NAME) return false;
+    if (callee.kind != VAL_BUILTIN || strcmp(callee.builtin->name, "cap") || n->n != 2 ||
+        n->kids[1]->kids[0]->kind != NODE_NAME)
+        return false;
     for (Scope *s = e->scope; s; s = s->parent) {
         Binding *b = scope_find_local(s, n->kids[1]->kids[0]->text);
         if (!b || b->val.kind != VAL_BOUND) continue;

@@ -7,7 +7,8 @@ static Val eval_name(Elab *e, const Node *n) {
     Binding *b = scope_find(e->scope, n->text);
     if (b) return b->val;
     if (e->frame && !strcmp(n->text, "training")) return val_bool(e->frame->training);
-    if (e->frame && e->frame->self && !strcmp(n->text, "self")) return (Val){.kind = VAL_LAYER, .layer = e->frame->self};
+    if (e->frame && e->frame->self && !strcmp(n->text, "self"))
+        return (Val){.kind = VAL_LAYER, .layer = e->frame->self};
     if (scope_tainted(e->scope)) return POISON;
     int d = elab_error(e, DL0201, n->span, "unknown name `%s`", n->text);
     const char *near = scope_nearest(e, e->scope, n->text);
@@ -62,7 +63,8 @@ static Val eval_tuple(Elab *e, const Node *n) {
 bool elab_truth(Elab *e, Span at, Val v, bool *is_true) {
     if (v.kind == VAL_BOOL) *is_true = v.i != 0;
     else if (is_runtime(v)) {
-        int d = elab_error(e, DL0308, at, "this is known at run time only (%s); `if` and `for` run at compile time", val_text(e, v));
+        int d = elab_error(e, DL0308, at, "this is known at run time only (%s); `if` and `for` run at compile time",
+                           val_text(e, v));
         diag_hint(e->diags, d, "choose elementwise with where(condition, a, b)");
     } else if (!is_poison(v)) elab_fail(e, DL0302, at, "a condition is true or false, not %s", val_text(e, v));
     return v.kind == VAL_BOOL;
@@ -172,7 +174,8 @@ void elab_bind_names(Elab *e, const Node *names, Val v, Span at, bool mutable) {
 
 static void run_let(Elab *e, const Node *n) {
     Val v = elab_eval(e, n->kids[LET_VALUE]);
-    elab_bind_names(e, n->kids[LET_NAMES], decay(e, n->kids[LET_VALUE]->span, v), n->kids[LET_VALUE]->span, n->kind == NODE_VAR);
+    elab_bind_names(e, n->kids[LET_NAMES], decay(e, n->kids[LET_VALUE]->span, v), n->kids[LET_VALUE]->span,
+                    n->kind == NODE_VAR);
 }
 
 /* The values for several targets, or null after a report. */
@@ -208,7 +211,8 @@ static void write_target(Elab *e, const Node *target, Val to, Val v) {
             if (to.map->values[i].kind == VAL_VAR) elab_write(e, target->span, to.map->values[i].var, v.map->values[i]);
     } else {
         int d = elab_error(e, DL0405, target->span, "`<-` writes a param, state or cache, not %s", val_text(e, to));
-        if (target->kind == NODE_NAME) diag_hint(e->diags, d, "a local that changes is declared with `var` and assigned with `=`");
+        if (target->kind == NODE_NAME)
+            diag_hint(e->diags, d, "a local that changes is declared with `var` and assigned with `=`");
     }
 }
 
@@ -216,7 +220,8 @@ static void run_write(Elab *e, const Node *n) {
     const Node *targets = n->kids[0];
     Val v = elab_eval(e, n->kids[1]);
     const Val *values = target_values(e, n, &v, targets->n);
-    for (int i = 0; values && i < targets->n; i++) write_target(e, targets->kids[i], elab_eval(e, targets->kids[i]), values[i]);
+    for (int i = 0; values && i < targets->n; i++)
+        write_target(e, targets->kids[i], elab_eval(e, targets->kids[i]), values[i]);
 }
 
 static void run_for(Elab *e, const Node *n) {
@@ -233,7 +238,8 @@ static void run_for(Elab *e, const Node *n) {
 static Val run_require(Elab *e, const Node *n) {
     bool holds;
     Val v = elab_eval(e, n->kids[0]);
-    if (is_runtime(v)) return elab_fail(e, DL0704, n->kids[0]->span, "a `require` on values known at run time is not supported yet");
+    if (is_runtime(v))
+        return elab_fail(e, DL0704, n->kids[0]->span, "a `require` on values known at run time is not supported yet");
     if (!elab_truth(e, n->kids[0]->span, v, &holds)) return POISON;
     if (holds) return NONE_VAL;
     Val text = n->kids[1] ? elab_eval(e, n->kids[1]) : NONE_VAL;
@@ -241,7 +247,8 @@ static Val run_require(Elab *e, const Node *n) {
                        text.kind == VAL_STR ? text.s : "");
     const Node *t = n->kids[0];
     for (int i = 0; t->kind == NODE_BINARY && i < 2; i++)
-        if (t->kids[i]->kind != NODE_INT) diag_label(e->diags, d, t->kids[i]->span, "%s", val_text(e, elab_eval(e, t->kids[i])));
+        if (t->kids[i]->kind != NODE_INT)
+            diag_label(e->diags, d, t->kids[i]->span, "%s", val_text(e, elab_eval(e, t->kids[i])));
     return POISON;
 }
 
@@ -251,7 +258,8 @@ static void run_dim(Elab *e, const Node *n) {
     if (is_runtime(v)) {
         v = elab_fail(e, DL0704, n->span, "a dim from a value known at run time is not supported yet");
     } else if (is_size(v) && limit.kind == VAL_INT && elab_dim(e, n->span, v)->upper > limit.i) {
-        v = elab_fail(e, DL0304, n->span, "`%s` is %s, which can outgrow its bound %lld", n->text, val_text(e, v), (long long)limit.i);
+        v = elab_fail(e, DL0304, n->span, "`%s` is %s, which can outgrow its bound %lld", n->text, val_text(e, v),
+                      (long long)limit.i);
     } else if (!is_poison(v) && !is_size(v)) {
         v = elab_fail(e, DL0302, n->kids[DIM_VALUE]->span, "a dim is an integer, not %s", val_text(e, v));
     }
@@ -339,7 +347,8 @@ Val elab_eval(Elab *e, const Node *n) {
     if (e->out_of_steps) return POISON;
     if (!elab_spend(e, 1)) {
         e->out_of_steps = true;
-        return elab_fail(e, DL0705, n->span, "putting this model together takes more than %d million steps", MAX_EVAL_STEPS / 1000000);
+        return elab_fail(e, DL0705, n->span, "putting this model together takes more than %d million steps",
+                         MAX_EVAL_STEPS / 1000000);
     }
     if (e->depth >= MAX_EVAL_DEPTH) return elab_fail(e, DL0701, n->span, "evaluation is nested too deeply here");
     e->depth++;

@@ -11,7 +11,8 @@ static Version *version_of(Elab *e, FuncBuild *f, const Var *var) {
 Value *elab_read(Elab *e, Span at, Var *var) {
     Version *v = version_of(e, e->build, var);
     if (!v->value && e->build->init) {
-        elab_fail(e, DL0308, at, "`%s` has no value yet: initial values are computed in the order of declarations", var->name);
+        elab_fail(e, DL0308, at, "`%s` has no value yet: initial values are computed in the order of declarations",
+                  var->name);
         return NULL;
     }
     if (!v->value) v->value = func_var(e->build->b.func, var);
@@ -37,8 +38,8 @@ void elab_write(Elab *e, Span at, Var *var, Val v) {
     if (x && x->type.rank == 0 && x->type.dtype == var->type.dtype)
         x = build_broadcast_to(elab_builder(e, at), x, var->type.rank, var->type.shape);
     if (x && !type_equal(x->type, var->type)) {
-        int d = elab_error(e, x->type.dtype == var->type.dtype ? DL0301 : DL0302, at, "`%s` is %s and cannot take %s", var->name,
-                           type_text(&e->module->dims, var->type, e->arena), val_text(e, val_tensor(x)));
+        int d = elab_error(e, x->type.dtype == var->type.dtype ? DL0301 : DL0302, at, "`%s` is %s and cannot take %s",
+                           var->name, type_text(&e->module->dims, var->type, e->arena), val_text(e, val_tensor(x)));
         diag_label(e->diags, d, var->span, "declared here");
         x = NULL;
     }
@@ -73,7 +74,9 @@ static bool trains(const Scope *s, const Node *n, int depth) {
             if (of->kind == NODE_NAME && !strcmp(of->text, "params")) return true;
         }
         Binding *b = scope_find((Scope *)s, name);
-        if (b && b->val.kind == VAL_FN && !b->val.fn->unit->library && trains(s, b->val.fn->decl->kids[FN_BODY], depth + 8)) return true;
+        if (b && b->val.kind == VAL_FN && !b->val.fn->unit->library &&
+            trains(s, b->val.fn->decl->kids[FN_BODY], depth + 8))
+            return true;
     }
     for (int i = 0; i < n->n; i++)
         if (trains(s, n->kids[i], depth)) return true;
@@ -82,9 +85,11 @@ static bool trains(const Scope *s, const Node *n, int depth) {
 
 static bool add_dim_argument(Elab *e, const Node *p, Sig *sig) {
     const Node *dim = p->kids[PARAMETER_DIM];
-    Val low = dim->kids[DIM_LOWER] ? elab_eval(e, dim->kids[DIM_LOWER]) : val_int(1), high = elab_eval(e, dim->kids[DIM_UPPER]);
+    Val low = dim->kids[DIM_LOWER] ? elab_eval(e, dim->kids[DIM_LOWER]) : val_int(1),
+        high = elab_eval(e, dim->kids[DIM_UPPER]);
     if (low.kind != VAL_INT || high.kind != VAL_INT || low.i < 0 || low.i > high.i || high.i >= DIM_HUGE) {
-        if (!is_poison(low) && !is_poison(high)) elab_fail(e, DL0304, dim->span, "the bounds of a dim are integers from 0, the lower one first");
+        if (!is_poison(low) && !is_poison(high))
+            elab_fail(e, DL0304, dim->span, "the bounds of a dim are integers from 0, the lower one first");
         scope_bind(e, sig->scope, p->text, POISON, p->name_span);
         return false;
     }
@@ -108,7 +113,8 @@ static bool add_argument(Elab *e, const Node *p, Sig *sig) {
         scope_bind(e, sig->scope, p->text, POISON, p->name_span);
         return false;
     }
-    Value *v = func_add_input(e->build->b.func, (Port){.kind = PORT_ARG, .name = p->text, .doc = p->doc, .span = p->name_span}, t);
+    Value *v = func_add_input(e->build->b.func,
+                              (Port){.kind = PORT_ARG, .name = p->text, .doc = p->doc, .span = p->name_span}, t);
     scope_bind(e, sig->scope, p->text, val_tensor(v), p->name_span);
     return true;
 }
@@ -145,7 +151,8 @@ static void add_results(Elab *e, const Node *fn, Val v, Span at) {
 static void add_updates(Elab *e) {
     FuncBuild *f = e->build;
     for (int i = 0; i < f->versions.n; i++)
-        if (f->versions.at[i].written) func_add_result(f->b.func, (Result){.var = e->module->vars.at[i]}, f->versions.at[i].value);
+        if (f->versions.at[i].written)
+            func_add_result(f->b.func, (Result){.var = e->module->vars.at[i]}, f->versions.at[i].value);
 }
 
 void elab_export(Elab *e, const Node *fn, Instance *model) {

@@ -29,8 +29,8 @@ static bool check_range(Elab *e, Span at, Dim d, Dim extent, bool slice) {
     int64_t need = slice ? 0 : 1;
     if (d->lower >= 0 && room->lower >= need) return true;
     bool never = d->upper < 0 || room->upper < need;
-    int g = elab_error(e, DL0306, at, "%s %s out of range for a dim of %s", elab_dim_text(e, d), never ? "is" : "may be",
-                       elab_dim_text(e, extent));
+    int g = elab_error(e, DL0306, at, "%s %s out of range for a dim of %s", elab_dim_text(e, d),
+                       never ? "is" : "may be", elab_dim_text(e, extent));
     if (!never) diag_hint(e->diags, g, "a dim is at least 1 unless its declaration says more: dim 2 <= N <= 64");
     return false;
 }
@@ -69,7 +69,8 @@ static bool slice_end(Elab *e, const Node *n, Dim extent, Dim *to) {
 }
 
 static bool cut_slice(Elab *e, const Node *item, Dim extent, Cut *c) {
-    if (!slice_end(e, item->kids[0], extent, &c->start) || !slice_end(e, item->kids[1], extent, &c->limit)) return false;
+    if (!slice_end(e, item->kids[0], extent, &c->start) || !slice_end(e, item->kids[1], extent, &c->limit))
+        return false;
     if (item->kids[2]) {
         Val v = elab_eval(e, item->kids[2]);
         if (is_poison(v)) return false;
@@ -111,7 +112,8 @@ static bool make_plan(Elab *e, const Node *n, Type type, Plan *p) {
         for (int k = 0; k < take; k++, axis++) {
             Cut *c = &p->cuts[axis];
             if (item && item->kind == NODE_SLICE && !cut_slice(e, item, type.shape[axis], c)) return false;
-            if (item && item->kind != NODE_SLICE && item->kind != NODE_REST && !cut_at(e, item, type.shape[axis], c)) return false;
+            if (item && item->kind != NODE_SLICE && item->kind != NODE_REST && !cut_at(e, item, type.shape[axis], c))
+                return false;
             p->slices = p->slices || c->limit != type.shape[axis] || !dim_is(c->start, 0) || c->step != 1;
             p->reshapes = p->reshapes || c->drop;
             if (!c->drop) p->order[p->n++] = axis;

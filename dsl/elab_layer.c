@@ -12,7 +12,8 @@ const char *elab_join_path(Elab *e, const char *path, const char *step) {
 
 /* --------------------------------------------------------------- variables */
 
-Var *elab_add_var(Elab *e, Instance *owner, VarKind kind, const char *name, Type type, const Node *decl, Value *initial) {
+Var *elab_add_var(Elab *e, Instance *owner, VarKind kind, const char *name, Type type, const Node *decl,
+                  Value *initial) {
     Var *old = module_find_var(e->module, name);
     if (old) {
         int d = elab_error(e, DL0202, decl->name_span, "two variables would be named `%s`", name);
@@ -39,12 +40,15 @@ static Value *initial_value(Elab *e, const Node *decl, const char *path, Type ty
     Like *like = arena_new(e->arena, Like);
     like->type = type;
     Val v = init ? elab_initial(e, init, (Val){.kind = VAL_LIKE, .like = like}) : val_int(0);
-    if (v.kind == VAL_BOOL || is_number(v) || v.kind == VAL_LIST || is_runtime(v)) x = elab_tensor(e, init ? init->span : decl->span, v, type.dtype);
-    else if (!is_poison(v)) elab_fail(e, DL0302, init->span, "an initial value is a number or tensor, not %s", val_text(e, v));
-    if (x && x->type.rank == 0 && x->type.dtype == type.dtype) x = build_broadcast_to(elab_builder(e, decl->span), x, type.rank, type.shape);
+    if (v.kind == VAL_BOOL || is_number(v) || v.kind == VAL_LIST || is_runtime(v))
+        x = elab_tensor(e, init ? init->span : decl->span, v, type.dtype);
+    else if (!is_poison(v))
+        elab_fail(e, DL0302, init->span, "an initial value is a number or tensor, not %s", val_text(e, v));
+    if (x && x->type.rank == 0 && x->type.dtype == type.dtype)
+        x = build_broadcast_to(elab_builder(e, decl->span), x, type.rank, type.shape);
     if (x && !type_equal(x->type, type)) {
-        int d = elab_error(e, DL0301, init ? init->span : decl->span, "the initial value is %s, but `%s` is %s", val_text(e, val_tensor(x)), decl->text,
-                           type_text(&e->module->dims, type, e->arena));
+        int d = elab_error(e, DL0301, init ? init->span : decl->span, "the initial value is %s, but `%s` is %s",
+                           val_text(e, val_tensor(x)), decl->text, type_text(&e->module->dims, type, e->arena));
         if (decl->kids[VAR_TYPE]) diag_label(e->diags, d, decl->kids[VAR_TYPE]->span, "declared here");
         x = NULL;
     }
@@ -52,7 +56,8 @@ static Value *initial_value(Elab *e, const Node *decl, const char *path, Type ty
     return x;
 }
 
-static const VarKind var_kinds[NODE_KIND_COUNT] = {[NODE_PARAM] = VAR_PARAM, [NODE_STATE] = VAR_STATE, [NODE_CACHE] = VAR_CACHE};
+static const VarKind var_kinds[NODE_KIND_COUNT] = {
+    [NODE_PARAM] = VAR_PARAM, [NODE_STATE] = VAR_STATE, [NODE_CACHE] = VAR_CACHE};
 
 static Val one_var(Elab *e, Instance *owner, const Node *decl, const char *path, Type type) {
     Value *initial = initial_value(e, decl, path, type);
@@ -67,7 +72,9 @@ static Val like_vars(Elab *e, Instance *owner, const Node *decl, const char *pat
     Val like = elab_as_map(e, elab_eval(e, type->kids[0]));
     if (is_poison(like)) return POISON;
     if (is_runtime(like)) return one_var(e, owner, decl, path, val_type(like));
-    if (like.kind != VAL_MAP) return elab_fail(e, DL0302, type->span, "`like` takes a tensor or a map over parameters, not %s", val_text(e, like));
+    if (like.kind != VAL_MAP)
+        return elab_fail(e, DL0302, type->span, "`like` takes a tensor or a map over parameters, not %s",
+                         val_text(e, like));
     ParamMap *m = arena_new(e->arena, ParamMap);
     *m = (ParamMap){like.map->n, like.map->keys, arena_array(e->arena, Val, like.map->n)};
     for (int i = 0; i < m->n; i++) {
@@ -87,7 +94,8 @@ static const char *step_name(Elab *e, const Node *as, const char *name) {
 
 static Val declare_var(Elab *e, Instance *in, const Node *decl) {
     bool present = true;
-    if (decl->kids[VAR_IF] && !elab_truth(e, decl->kids[VAR_IF]->span, elab_eval(e, decl->kids[VAR_IF]), &present)) return POISON;
+    if (decl->kids[VAR_IF] && !elab_truth(e, decl->kids[VAR_IF]->span, elab_eval(e, decl->kids[VAR_IF]), &present))
+        return POISON;
     if (!present) return NONE_VAL;
     const char *path = elab_join_path(e, in->path, step_name(e, decl->kids[VAR_AS], decl->text));
     const Node *type = decl->kids[VAR_TYPE];
@@ -100,7 +108,8 @@ static Val declare_var(Elab *e, Instance *in, const Node *decl) {
     if (!elab_type(e, type, false, &sig, &t)) return POISON;
     for (int i = 0; i < t.rank; i++)
         if (!dim_is_const(t.shape[i]))
-            return elab_fail(e, DL0304, type->kids[i]->span, "variables have constant shapes; write cap(...) for a dim's bound");
+            return elab_fail(e, DL0304, type->kids[i]->span,
+                             "variables have constant shapes; write cap(...) for a dim's bound");
     return one_var(e, in, decl, path, t);
 }
 
@@ -198,10 +207,11 @@ static bool make(Elab *e, Instance *in, const Args *args, Span at, Instance *own
     Sig sig = {.scope = in->scope};
     bool good = true;
     if (args) {
-        good = elab_bind_args(e, params, args, in->scope, arena_printf(e->arena, "`%s`", in->decl->text), in->decl->name_span, &sig,
-                              in->args.at);
+        good = elab_bind_args(e, params, args, in->scope, arena_printf(e->arena, "`%s`", in->decl->text),
+                              in->decl->name_span, &sig, in->args.at);
     } else {
-        for (int i = 0; i < params->n; i++) scope_bind(e, in->scope, params->kids[i]->text, in->args.at[i], params->kids[i]->name_span);
+        for (int i = 0; i < params->n; i++)
+            scope_bind(e, in->scope, params->kids[i]->text, in->args.at[i], params->kids[i]->name_span);
     }
     if (good) run_members(e, in);
     elab_leave_frame(e);
@@ -214,9 +224,11 @@ static bool make(Elab *e, Instance *in, const Args *args, Span at, Instance *own
 
 Val elab_instantiate(Elab *e, const ClassRef *class, const Args *args) {
     const Node *decl = class->decl;
-    if (decl->kind == NODE_MODEL) return elab_fail(e, DL0205, args->at, "a model is not part of another; make `%s` a layer", decl->text);
+    if (decl->kind == NODE_MODEL)
+        return elab_fail(e, DL0205, args->at, "a model is not part of another; make `%s` a layer", decl->text);
     if (!e->layer_path) {
-        int d = elab_error(e, DL0205, args->at, "a layer is made by a `let` of a layer or model, not while a function runs");
+        int d = elab_error(e, DL0205, args->at,
+                           "a layer is made by a `let` of a layer or model, not while a function runs");
         diag_hint(e->diags, d, "write `let name = %s(...)` among the members and call `name` here", decl->text);
         return POISON;
     }
@@ -231,7 +243,8 @@ Instance *elab_make_model(Elab *e, const ClassRef *class, const Args *args) {
 }
 
 Val elab_clone(Elab *e, Span at, Instance *of) {
-    if (!e->layer_path) return elab_fail(e, DL0205, at, "a layer is cloned by a `let` of a layer or model, not while a function runs");
+    if (!e->layer_path)
+        return elab_fail(e, DL0205, at, "a layer is cloned by a `let` of a layer or model, not while a function runs");
     Instance *in = new_instance(e, &(ClassRef){of->decl, of->unit}, e->layer_path, of->args.n);
     memcpy(in->args.at, of->args.at, sizeof(Val) * (size_t)of->args.n);
     if (!make(e, in, NULL, at, e->frame ? e->frame->self : NULL)) return POISON;
@@ -268,7 +281,9 @@ static bool collect(Elab *e, Span at, Val v, Collected *c) {
         for (int i = 0; i < v.list->n; i++)
             if (!collect(e, at, v.list->at[i], c)) return false;
     } else {
-        if (!is_poison(v)) elab_fail(e, DL0302, at, "parameters are named by a layer, a parameter or a list of them, not by %s", val_text(e, v));
+        if (!is_poison(v))
+            elab_fail(e, DL0302, at, "parameters are named by a layer, a parameter or a list of them, not by %s",
+                      val_text(e, v));
         return false;
     }
     return true;

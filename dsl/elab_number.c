@@ -192,7 +192,8 @@ Val number_binary(Elab *e, BinaryOp op, Val a, Val b, const char **why) {
     if (a.kind == VAL_INT && b.kind == VAL_INT) return int_binary(op, a.i, b.i, why);
     if (is_size(a) && is_size(b)) {
         DimTable *t = &e->module->dims;
-        if ((a.kind == VAL_INT && (a.i >= DIM_HUGE || a.i <= -DIM_HUGE)) || (b.kind == VAL_INT && (b.i >= DIM_HUGE || b.i <= -DIM_HUGE)))
+        if ((a.kind == VAL_INT && (a.i >= DIM_HUGE || a.i <= -DIM_HUGE)) ||
+            (b.kind == VAL_INT && (b.i >= DIM_HUGE || b.i <= -DIM_HUGE)))
             return failed(why, "the number is too large for a dim");
         return dim_binary(e, op, a.kind == VAL_DIM ? a.dim : dim_const(t, a.i),
                           b.kind == VAL_DIM ? b.dim : dim_const(t, b.i), why);

@@ -86,7 +86,8 @@ const char *val_text(Elab *e, Val v) {
     case VAL_BUILTIN: return arena_printf(a, "the function %s", v.builtin->name);
     case VAL_OPTIMIZER: return arena_printf(a, "an optimizer %s", v.optimizer->decl->text);
     case VAL_DTYPE: return arena_printf(a, "the type %s", dtype_name(v.dtype));
-    case VAL_LIKE: return v.like->map ? "the shapes of a map" : arena_printf(a, "the shape of %s", type_words(e, v.like->type));
+    case VAL_LIKE:
+        return v.like->map ? "the shapes of a map" : arena_printf(a, "the shape of %s", type_words(e, v.like->type));
     case VAL_BOUND: return arena_printf(a, "the dim %s, which has no value here", v.bound->name);
     case VAL_FILE: return arena_printf(a, "the file %s", v.file->path);
     }

@@ -5,7 +5,8 @@
 
 static bool need_function(Elab *e, Span at) {
     if (e->build) return true;
-    elab_fail(e, DL0308, at, "a tensor is computed here, but while a model is put together only compile-time values are known");
+    elab_fail(e, DL0308, at,
+              "a tensor is computed here, but while a model is put together only compile-time values are known");
     return false;
 }
 
@@ -15,14 +16,18 @@ static DType default_dtype(Elab *e, Val v) {
 
 /* Whether a compile-time value can be an element of the type; reports if not. */
 static bool element_fits(Elab *e, Span at, Val v, DType t) {
-    static const struct { int64_t low, high; } ranges[DTYPE_COUNT] = {
-        [DTYPE_I64] = {INT64_MIN, INT64_MAX}, [DTYPE_I32] = {INT32_MIN, INT32_MAX}, [DTYPE_I8] = {-128, 127}, [DTYPE_U8] = {0, 255},
+    static const int64_t ranges[DTYPE_COUNT][2] = {
+        [DTYPE_I64] = {INT64_MIN, INT64_MAX},
+        [DTYPE_I32] = {INT32_MIN, INT32_MAX},
+        [DTYPE_I8] = {-128, 127},
+        [DTYPE_U8] = {0, 255},
     };
     const char *why = NULL;
     if (v.kind == VAL_FLOAT && !dtype_is_float(t)) why = "only float tensors take it";
     else if (v.kind == VAL_BOOL && t != DTYPE_BOOL) why = "only bool tensors take it";
     else if (v.kind != VAL_BOOL && t == DTYPE_BOOL) why = "only true and false are bool";
-    else if (v.kind == VAL_INT && dtype_is_int(t) && (v.i < ranges[t].low || v.i > ranges[t].high)) why = "it is out of range";
+    else if (v.kind == VAL_INT && dtype_is_int(t) && (v.i < ranges[t][0] || v.i > ranges[t][1]))
+        why = "it is out of range";
     if (!why) return true;
     int d = elab_error(e, DL0302, at, "%s cannot be %s: %s", val_text(e, v), dtype_name(t), why);
     if (v.kind == VAL_FLOAT && dtype_is_int(t)) diag_hint(e->diags, d, "convert the tensor: f32(x)");
@@ -85,7 +90,8 @@ static void report_broadcast(Elab *e, Span at, Val a, Val b, int axis, const Nod
                        axis == 1 ? "last" : axis == 2 ? "second last" : axis == 3 ? "third last" : "leading");
     elab_label_operand(e, d, left, a);
     elab_label_operand(e, d, right, b);
-    if (!dim_is_const(p) || !dim_is_const(q)) diag_note(e->diags, d, "a dim broadcasts only if it is 1 at compile time");
+    if (!dim_is_const(p) || !dim_is_const(q))
+        diag_note(e->diags, d, "a dim broadcasts only if it is 1 at compile time");
 }
 
 static bool report_dtypes(Elab *e, Span at, Val a, Val b, const Node *left, const Node *right) {
@@ -133,7 +139,9 @@ static Val lift(Elab *e, Span at, MapFn f, const Val *args, int n, const ParamMa
             at_key[i] = args[i];
             if (args[i].kind != VAL_MAP) continue;
             const Val *v = map_lookup(args[i].map, keys->keys[k]);
-            if (!v) return elab_fail(e, DL0302, at, "these maps are over different parameters: one lacks `%s`", keys->keys[k]->name);
+            if (!v)
+                return elab_fail(e, DL0302, at, "these maps are over different parameters: one lacks `%s`",
+                                 keys->keys[k]->name);
             at_key[i] = *v;
         }
         to->values[k] = elab_map(e, at, f, at_key, n, NULL);
@@ -180,7 +188,8 @@ static bool find_common(Elab *e, Span at, MapFn f, const Val *args, int n, const
     }
     if (c->dtype != DTYPE_COUNT) return true;
     for (int i = f == MAP_select; i < n; i++) {
-        DType t = args[i].kind == VAL_FLOAT || is_size(args[i]) || args[i].kind == VAL_BOOL ? default_dtype(e, args[i]) : DTYPE_COUNT;
+        DType t = args[i].kind == VAL_FLOAT || is_size(args[i]) || args[i].kind == VAL_BOOL ? default_dtype(e, args[i])
+                                                                                            : DTYPE_COUNT;
         if (c->dtype == DTYPE_COUNT || dtype_is_float(t)) c->dtype = t;
     }
     return true;
@@ -193,7 +202,8 @@ static bool takes(const OpInfo *info, DType t) {
 static bool operand_types_fit(Elab *e, Span at, MapFn f, const Val *args, const Common *c, const Node *const *nodes) {
     if (f == MAP_select) {
         if (is_runtime(args[0]) ? val_type(args[0]).dtype == DTYPE_BOOL : args[0].kind == VAL_BOOL) return true;
-        elab_fail(e, DL0302, nodes && nodes[0] ? nodes[0]->span : at, "a condition is bool, not %s", val_text(e, args[0]));
+        elab_fail(e, DL0302, nodes && nodes[0] ? nodes[0]->span : at, "a condition is bool, not %s",
+                  val_text(e, args[0]));
         return false;
     }
     const OpInfo *info = op_of_map(f);
@@ -225,11 +235,13 @@ Val elab_map(Elab *e, Span at, MapFn f, const Val *args, int n, const Node *cons
     }
     if (numbers) return number_map(e, f, own, n);
     Common c;
-    if (!need_function(e, at) || !find_common(e, at, f, own, n, nodes, &c) || !operand_types_fit(e, at, f, own, &c, nodes))
+    if (!need_function(e, at) || !find_common(e, at, f, own, n, nodes, &c) ||
+        !operand_types_fit(e, at, f, own, &c, nodes))
         return POISON;
     Value *operands[3];
     for (int i = 0; i < n; i++) {
-        operands[i] = shaped_operand(e, nodes && nodes[i] ? nodes[i]->span : at, own[i], f == MAP_select && i == 0 ? DTYPE_BOOL : c.dtype, &c);
+        operands[i] = shaped_operand(e, nodes && nodes[i] ? nodes[i]->span : at, own[i],
+                                     f == MAP_select && i == 0 ? DTYPE_BOOL : c.dtype, &c);
         if (!operands[i]) return POISON;
     }
     return val_tensor(build_map(elab_builder(e, at), f, operands, n));
@@ -264,13 +276,17 @@ static bool is_tensorish(Elab *e, Val v) {
     return is_runtime(v) || v.kind == VAL_MAP;
 }
 
-static Val report_operands(Elab *e, Span at, BinaryOp op, Val a, Val b, const char *why, const Node *left, const Node *right) {
-    int d = why ? elab_error(e, DL0303, at, "`%s` of %s and %s: %s", binary_op_text(op), val_text(e, a), val_text(e, b), why)
-                : elab_error(e, DL0302, at, "`%s` does not take %s and %s", binary_op_text(op), val_text(e, a), val_text(e, b));
+static Val report_operands(Elab *e, Span at, BinaryOp op, Val a, Val b, const char *why, const Node *left,
+                           const Node *right) {
+    int d = why ? elab_error(e, DL0303, at, "`%s` of %s and %s: %s", binary_op_text(op), val_text(e, a), val_text(e, b),
+                             why)
+                : elab_error(e, DL0302, at, "`%s` does not take %s and %s", binary_op_text(op), val_text(e, a),
+                             val_text(e, b));
     elab_label_operand(e, d, left, a);
     elab_label_operand(e, d, right, b);
     if (why && op == BINARY_DIV && is_size(a) && is_size(b))
-        diag_hint(e->diags, d, "write div(a, b) for the quotient rounded down, or a number with a point for a fraction");
+        diag_hint(e->diags, d,
+                  "write div(a, b) for the quotient rounded down, or a number with a point for a fraction");
     return POISON;
 }
 
@@ -282,10 +298,12 @@ Val elab_binary_vals(Elab *e, Span at, BinaryOp op, Val a, Val b, const Node *le
         Val v = number_binary(e, op, a, b, &why);
         return is_poison(v) ? report_operands(e, at, op, a, b, why, left, right) : v;
     }
-    if ((op == BINARY_EQ || op == BINARY_NE) && (a.kind == VAL_NONE || b.kind == VAL_NONE)) return val_bool(op == BINARY_NE);
+    if ((op == BINARY_EQ || op == BINARY_NE) && (a.kind == VAL_NONE || b.kind == VAL_NONE))
+        return val_bool(op == BINARY_NE);
     Val simple;
     if (op == BINARY_POW && simple_power(e, at, a, b, &simple)) return simple;
-    if (op == BINARY_DIV && ((is_runtime(a) && !dtype_is_float(val_type(a).dtype)) || (is_runtime(b) && !dtype_is_float(val_type(b).dtype)))) {
+    if (op == BINARY_DIV && ((is_runtime(a) && !dtype_is_float(val_type(a).dtype)) ||
+                             (is_runtime(b) && !dtype_is_float(val_type(b).dtype)))) {
         int d = elab_error(e, DL0302, at, "`/` is for floats; %s / %s are whole", val_text(e, a), val_text(e, b));
         diag_hint(e->diags, d, "write div(a, b) for the quotient rounded down");
         return POISON;
@@ -305,7 +323,8 @@ Val elab_unary(Elab *e, const Node *n) {
     if (is_poison(v)) return v;
     if (n->i == UNARY_NOT) {
         if (v.kind == VAL_BOOL) return val_bool(!v.i);
-        if (is_runtime(v) && val_type(v).dtype == DTYPE_BOOL) return elab_map(e, n->span, MAP_not, &v, 1, (const Node *[]){n->kids[0]});
+        if (is_runtime(v) && val_type(v).dtype == DTYPE_BOOL)
+            return elab_map(e, n->span, MAP_not, &v, 1, (const Node *[]){n->kids[0]});
         return elab_fail(e, DL0302, n->span, "`not` takes bool, not %s", val_text(e, v));
     }
     if (is_size(v)) return elab_binary_vals(e, n->span, BINARY_SUB, val_int(0), v, NULL, n->kids[0]);
@@ -367,8 +386,8 @@ Val elab_matmul(Elab *e, Span at, Val va, Val vb, const Node *left, const Node *
     }
     int64_t la = ra - 1, lb = rb > 1 ? rb - 2 : 0;
     if (a->type.shape[la] != b->type.shape[lb])
-        return report_matmul(e, at, a, b, left, right, "the last dim", a->type.shape[la], rb > 1 ? "the second last" : "the only one",
-                             b->type.shape[lb]);
+        return report_matmul(e, at, a, b, left, right, "the last dim", a->type.shape[la],
+                             rb > 1 ? "the second last" : "the only one", b->type.shape[lb]);
     if (rb > 2 && ra > 1) return batched_matmul(e, at, a, b, left, right);
     return val_tensor(build_dot_general(elab_builder(e, at), a, b, NULL, NULL, 0, &la, &lb, 1));
 }

@@ -20,7 +20,9 @@ static bool is_outdated(Elab *e, Span at, Value *loss, const Var *var) {
     for (int i = 0; i < f->old.n; i++) {
         if (f->old.at[i].var != var || graph_dependence(&f->b, loss, f->old.at[i].value) != DEPENDS) continue;
         int d = elab_error(e, DL0403, at, "this loss was computed before `%s` was updated", var->name);
-        diag_note(e->diags, d, "a gradient is taken at the current values; compute the loss again after the update, or take both gradients before it");
+        diag_note(e->diags, d,
+                  "a gradient is taken at the current values; compute the loss again after the update, or take both "
+                  "gradients before it");
         return true;
     }
     return false;
@@ -34,7 +36,8 @@ static bool check_depends(Elab *e, Span at, Span of, Value *loss, Value *x, cons
     const char *name = var ? arena_printf(e->arena, "`%s`", var->name) : "this value";
     int g = elab_error(e, DL0402, of, "the loss does not depend on %s%s", name,
                        d == DEPENDS_FLAT ? " except through operators whose gradient is zero" : "");
-    if (d == DEPENDS_FLAT) diag_note(e->diags, g, "rounding, comparisons and argmax give no gradient, so it could not learn");
+    if (d == DEPENDS_FLAT)
+        diag_note(e->diags, g, "rounding, comparisons and argmax give no gradient, so it could not learn");
     if (var) diag_label(e->diags, g, var->span, "%s is declared here", name);
     return false;
 }
@@ -104,8 +107,8 @@ static Val with_args(Elab *e, const Optimizer *o, const Args *more) {
         const char *name = from->names[k];
         while (!name && next < params->n && is_given(a, params->kids[next]->text)) next++;
         if (!name && next == params->n) {
-            int d = elab_error(e, DL0206, from->nodes[k] ? from->nodes[k]->span : more->at, "`%s` takes %d argument%s", o->decl->text, params->n,
-                               params->n == 1 ? "" : "s");
+            int d = elab_error(e, DL0206, from->nodes[k] ? from->nodes[k]->span : more->at, "`%s` takes %d argument%s",
+                               o->decl->text, params->n, params->n == 1 ? "" : "s");
             diag_label(e->diags, d, o->decl->name_span, "declared here");
             return POISON;
         }
@@ -142,7 +145,8 @@ static Optimizer *origin_of(Elab *e, Optimizer *o, const Node *statement) {
     if (!origin->name) {
         FuncBuild *f = e->build;
         for (int i = 0; i < f->anonymous.n; i++)
-            if (f->anonymous.at[i].statement == statement && f->anonymous.at[i].self == e->frame->self) return f->anonymous.at[i].optimizer;
+            if (f->anonymous.at[i].statement == statement && f->anonymous.at[i].self == e->frame->self)
+                return f->anonymous.at[i].optimizer;
         vec_push(e->arena, &f->anonymous, (Anonymous){statement, e->frame->self, origin});
     }
     if (!origin->unique) make_unique(e, origin);
@@ -167,7 +171,8 @@ static Var *step_slot(Elab *e, Optimizer *origin) {
 Val elab_optimizer_member(Elab *e, Span at, Optimizer *o, const char *name) {
     const Node *params = o->decl->kids[LAYER_PARAMS];
     if (!strcmp(name, "step")) {
-        if (!o->origin->name) return elab_fail(e, DL0404, at, "only an optimizer named by a `let` of the model has steps to read");
+        if (!o->origin->name)
+            return elab_fail(e, DL0404, at, "only an optimizer named by a `let` of the model has steps to read");
         if (!e->build) return elab_fail(e, DL0308, at, "`step` is known at run time only");
         if (!o->origin->unique) make_unique(e, o->origin);
         Var *v = step_slot(e, o->origin);
@@ -193,12 +198,13 @@ static Value *slot_initial(Elab *e, const Node *decl, const char *name, Type typ
     e->init.site_path = name;
     Like *like = arena_new(e->arena, Like);
     like->type = type;
-    Val v = decl->kids[VAR_INIT] ? elab_initial(e, decl->kids[VAR_INIT], (Val){.kind = VAL_LIKE, .like = like}) : val_int(0);
+    Val v = decl->kids[VAR_INIT] ? elab_initial(e, decl->kids[VAR_INIT], (Val){.kind = VAL_LIKE, .like = like})
+                                 : val_int(0);
     Value *x = elab_tensor(e, decl->span, v, type.dtype);
     if (x && x->type.rank == 0) x = build_broadcast_to(elab_builder(e, decl->span), x, type.rank, type.shape);
     if (x && !type_equal(x->type, type)) {
-        elab_fail(e, DL0301, decl->span, "the initial value of `%s` is %s, not %s", decl->text, val_text(e, val_tensor(x)),
-                  type_text(&e->module->dims, type, e->arena));
+        elab_fail(e, DL0301, decl->span, "the initial value of `%s` is %s, not %s", decl->text,
+                  val_text(e, val_tensor(x)), type_text(&e->module->dims, type, e->arena));
         x = NULL;
     }
     e->build = outer;
@@ -213,7 +219,8 @@ static bool bind_states(Elab *e, const Application *a, Var *p) {
         if (m->kind == NODE_LET || m->kind == NODE_REQUIRE) elab_eval(e, m);
         if (m->kind != NODE_STATE) continue;
         bool present = true;
-        if (m->kids[VAR_IF] && !elab_truth(e, m->kids[VAR_IF]->span, elab_eval(e, m->kids[VAR_IF]), &present)) return false;
+        if (m->kids[VAR_IF] && !elab_truth(e, m->kids[VAR_IF]->span, elab_eval(e, m->kids[VAR_IF]), &present))
+            return false;
         if (!present) continue;
         Type type = p->type;
         Sig sig = {.scope = e->scope};
@@ -236,12 +243,17 @@ static Value *run_optimizer(Elab *e, const Application *a, Var *p, Val g) {
     Sig sig = {.scope = f.scope};
     const Node *params = a->with->decl->kids[LAYER_PARAMS];
     Val *vals = arena_array(e->arena, Val, params->n + 1), result = POISON;
-    if (elab_bind_args(e, params, &a->with->args, f.scope, arena_printf(e->arena, "`%s`", a->with->decl->text), a->with->decl->name_span, &sig, vals) &&
+    if (elab_bind_args(e, params, &a->with->args, f.scope, arena_printf(e->arena, "`%s`", a->with->decl->text),
+                       a->with->decl->name_span, &sig, vals) &&
         bind_states(e, a, p)) {
-        Args args = {.n = 3, .vals = (Val[]){val_tensor(elab_read(e, at, p)), g, a->t}, .nodes = (const Node *[]){NULL, NULL, NULL},
-                     .names = (const char *[]){NULL, NULL, NULL}, .at = at};
+        Args args = {.n = 3,
+                     .vals = (Val[]){val_tensor(elab_read(e, at, p)), g, a->t},
+                     .nodes = (const Node *[]){NULL, NULL, NULL},
+                     .names = (const char *[]){NULL, NULL, NULL},
+                     .at = at};
         Val bound[3];
-        if (elab_bind_args(e, a->fn->kids[FN_PARAMS], &args, f.scope, "the optimizer's function", a->fn->name_span, &sig, bound))
+        if (elab_bind_args(e, a->fn->kids[FN_PARAMS], &args, f.scope, "the optimizer's function", a->fn->name_span,
+                           &sig, bound))
             result = elab_run_body(e, &sig, a->fn);
     }
     Value *x = is_poison(result) ? NULL : elab_tensor(e, a->fn->span, result, p->type.dtype);
@@ -259,7 +271,8 @@ static const Node *optimizer_function(Elab *e, const Node *decl) {
     for (int i = 0; i < members->n; i++)
         if (members->kids[i]->kind == NODE_FN && !members->kids[i]->text) {
             if (members->kids[i]->kids[FN_PARAMS]->n == 3) return members->kids[i];
-            elab_fail(e, DL0206, members->kids[i]->span, "an optimizer's function takes three: the parameter, its gradient and the step");
+            elab_fail(e, DL0206, members->kids[i]->span,
+                      "an optimizer's function takes three: the parameter, its gradient and the step");
             return NULL;
         }
     elab_fail(e, DL0404, decl->name_span, "the optimizer `%s` has no function `fn (p, g, t)`", decl->text);
@@ -289,9 +302,11 @@ static void apply(Elab *e, const Node *n, const ParamMap *grads, Val with) {
 
 static bool need_optimizer(Elab *e, const Node *n, Val *v) {
     *v = elab_eval(e, n);
-    if (v->kind == VAL_CLASS && v->class->decl->kind == NODE_OPTIMIZER) *v = elab_make_optimizer(e, v->class, &(Args){.at = n->span});
+    if (v->kind == VAL_CLASS && v->class->decl->kind == NODE_OPTIMIZER)
+        *v = elab_make_optimizer(e, v->class, &(Args){.at = n->span});
     if (v->kind == VAL_OPTIMIZER) return true;
-    if (!is_poison(*v)) elab_fail(e, DL0302, n->span, "`with` names an optimizer such as adam(lr), not %s", val_text(e, *v));
+    if (!is_poison(*v))
+        elab_fail(e, DL0302, n->span, "`with` names an optimizer such as adam(lr), not %s", val_text(e, *v));
     return false;
 }
 
@@ -310,7 +325,9 @@ static bool dependent_params(Elab *e, const Node *n, Value *loss, ParamMap *to) 
         else if (d == DEPENDS_FLAT) flat = all.keys[i];
     }
     if (to->n && !flat) return true;
-    if (flat) elab_fail(e, DL0402, n->span, "the loss depends on `%s` only through operators whose gradient is zero", flat->name);
+    if (flat)
+        elab_fail(e, DL0402, n->span, "the loss depends on `%s` only through operators whose gradient is zero",
+                  flat->name);
     else elab_fail(e, DL0402, n->span, "the loss depends on no parameter");
     return false;
 }
@@ -323,7 +340,8 @@ void elab_minimize(Elab *e, const Node *n) {
     Value *l = loss_value(e, at->span, loss);
     ParamMap wrt, grads;
     if (!l || !good || is_poison(over)) return;
-    if (n->kids[TRAIN_OVER] ? !elab_collect(e, of->span, over, VAR_PARAM, &wrt) : !dependent_params(e, at, l, &wrt)) return;
+    if (n->kids[TRAIN_OVER] ? !elab_collect(e, of->span, over, VAR_PARAM, &wrt) : !dependent_params(e, at, l, &wrt))
+        return;
     if (!wrt.n) elab_fail(e, DL0402, of->span, "there is no parameter to train");
     else if (gradients_of_map(e, at->span, of->span, l, &wrt, &grads)) apply(e, n, &grads, with);
 }
@@ -334,7 +352,8 @@ void elab_apply(Elab *e, const Node *n) {
     ParamMap wanted;
     if (!good || is_poison(g) || !elab_collect(e, n->kids[TRAIN_OVER]->span, to, VAR_PARAM, &wanted)) return;
     if (g.kind != VAL_MAP) {
-        elab_fail(e, DL0302, n->kids[TRAIN_VALUE]->span, "`apply` takes a map of gradients, as grad(loss, params(...)) gives, not %s", val_text(e, g));
+        elab_fail(e, DL0302, n->kids[TRAIN_VALUE]->span,
+                  "`apply` takes a map of gradients, as grad(loss, params(...)) gives, not %s", val_text(e, g));
         return;
     }
     for (int i = 0; i < wanted.n; i++) {

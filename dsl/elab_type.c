@@ -105,8 +105,8 @@ static const char *source_text(Elab *e, Span s) {
 
 static bool report_shape(Expect *x, const char *which) {
     Elab *e = x->e;
-    int d = elab_error(e, DL0301, x->at, "%s is %s, but %s was declared%s", x->what, type_text(&e->module->dims, x->actual, e->arena),
-                       source_text(e, x->type->span), which);
+    int d = elab_error(e, DL0301, x->at, "%s is %s, but %s was declared%s", x->what,
+                       type_text(&e->module->dims, x->actual, e->arena), source_text(e, x->type->span), which);
     diag_label(e->diags, d, x->type->span, "declared here");
     for (int i = 0; i < x->type->n; i++) {
         const Node *k = x->type->kids[i];
@@ -126,7 +126,8 @@ static bool fit_dim(Expect *x, const Node *pattern, int axis) {
         Dim d = eval_dim(e, x->sig, pattern);
         wanted = d ? arena_printf(e->arena, "%s = %s", wanted, elab_dim_text(e, d)) : wanted;
     }
-    return report_shape(x, arena_printf(e->arena, ": dim %d is %s, not %s", axis, elab_dim_text(e, x->actual.shape[axis]), wanted));
+    return report_shape(
+        x, arena_printf(e->arena, ": dim %d is %s, not %s", axis, elab_dim_text(e, x->actual.shape[axis]), wanted));
 }
 
 /* Dims first .. first+n-1 of the value are the rest. */
@@ -143,14 +144,16 @@ static bool fit_rest(Expect *x, int first, int n) {
     if (shape_equal(n, dims, sig->rest_rank, sig->rest)) return true;
     Type rest = type_make(x->e->module, DTYPE_BOOL, sig->rest_rank, sig->rest);
     const char *text = type_text(&x->e->module->dims, rest, x->e->arena);
-    report_shape(x, arena_printf(x->e->arena, ", where `..` is %s from an earlier argument", sig->rest_rank ? text + 4 : "no dim"));
+    report_shape(x, arena_printf(x->e->arena, ", where `..` is %s from an earlier argument",
+                                 sig->rest_rank ? text + 4 : "no dim"));
     return false;
 }
 
 static bool fit_shape(Expect *x) {
     int rest = rest_position(x->type), given = x->type->n, rank = x->actual.rank;
     if (rest < 0 ? given != rank : given - 1 > rank)
-        return report_shape(x, arena_printf(x->e->arena, ": %d dim%s, not %d", rank, rank == 1 ? "" : "s", rest < 0 ? given : given - 1));
+        return report_shape(x, arena_printf(x->e->arena, ": %d dim%s, not %d", rank, rank == 1 ? "" : "s",
+                                            rest < 0 ? given : given - 1));
     for (int i = 0; i < given && i != rest; i++)
         if (!fit_dim(x, x->type->kids[i], i)) return false;
     if (rest < 0) return true;
@@ -181,7 +184,8 @@ static bool fit_static(Expect *x, Val *v, bool *known) {
     if (!strcmp(name, "str")) return v->kind == VAL_STR || report_kind(x, *v, "a text");
     if (!strcmp(name, "layer")) return v->kind == VAL_LAYER || report_kind(x, *v, "a layer");
     if (!strcmp(name, "optimizer")) return v->kind == VAL_OPTIMIZER || report_kind(x, *v, "an optimizer");
-    if (!strcmp(name, "fn")) return v->kind == VAL_FN || v->kind == VAL_BUILTIN || v->kind == VAL_LAYER || report_kind(x, *v, "a function");
+    if (!strcmp(name, "fn"))
+        return v->kind == VAL_FN || v->kind == VAL_BUILTIN || v->kind == VAL_LAYER || report_kind(x, *v, "a function");
     *known = false;
     return true;
 }
@@ -195,7 +199,8 @@ static bool fit_list(Expect *x, Val *v) {
     if (!dim_is(n, v->list->n)) return report_kind(x, *v, wanted);
     for (int i = 0; i < v->list->n; i++) {
         Val k = v->list->at[i];
-        if (!is_poison(k) && !(is_size(k) || (k.kind == VAL_FLOAT && !strcmp(x->type->text, "float")))) return report_kind(x, k, wanted);
+        if (!is_poison(k) && !(is_size(k) || (k.kind == VAL_FLOAT && !strcmp(x->type->text, "float"))))
+            return report_kind(x, k, wanted);
     }
     return true;
 }
@@ -212,7 +217,8 @@ static bool fit_dtype(Expect *x, bool num, DType declared, Val *v) {
         declared = sig->num;
     }
     if (t == declared) return true;
-    int d = elab_error(x->e, DL0302, x->at, "%s is %s, but %s was declared", x->what, type_text(&x->e->module->dims, x->actual, x->e->arena),
+    int d = elab_error(x->e, DL0302, x->at, "%s is %s, but %s was declared", x->what,
+                       type_text(&x->e->module->dims, x->actual, x->e->arena),
                        num ? dtype_name(declared) : source_text(x->e, x->type->span));
     diag_label(x->e->diags, d, x->type->span, "declared here");
     diag_hint(x->e->diags, d, "convert it: %s(...)", dtype_name(declared));
@@ -248,7 +254,8 @@ static bool fit_like(Expect *x, Val *v) {
     like = elab_as_map(e, like);
     Val given = elab_as_map(e, *v);
     if (like.kind == VAL_MAP) return given.kind == VAL_MAP || report_kind(x, *v, "a map over parameters");
-    if (given.kind == VAL_MAP || !is_runtime(like)) return given.kind == like.kind || report_kind(x, *v, val_text(e, like));
+    if (given.kind == VAL_MAP || !is_runtime(like))
+        return given.kind == like.kind || report_kind(x, *v, val_text(e, like));
     if (!is_runtime(*v)) *v = val_tensor(elab_tensor(e, x->at, *v, val_type(like).dtype));
     if (is_poison(*v)) return false;
     return type_equal(val_type(*v), val_type(like)) || report_kind(x, *v, val_text(e, like));
@@ -287,7 +294,8 @@ static bool declare_unknown(Elab *e, Sig *sig, const Node *n) {
         const Bound *bound = bound_of(sig, n->text);
         if (!bound) {
             int d = elab_error(e, DL0304, n->span, "`%s` has no bound", n->text);
-            diag_note(e->diags, d, "memory is planned at compile time, so each run-time dim of an exported function is bounded");
+            diag_note(e->diags, d,
+                      "memory is planned at compile time, so each run-time dim of an exported function is bounded");
             diag_hint(e->diags, d, "declare it at the top of the file: dim %s <= 256", n->text);
             scope_bind(e, sig->scope, n->text, POISON, n->span);
             return false;
@@ -308,7 +316,8 @@ static bool type_dim(Elab *e, const Node *n, Sig *sig, Dim *to) {
     *to = eval_dim(e, sig, n);
     if (!*to) return false;
     if ((*to)->lower < 0 || (*to)->upper >= DIM_HUGE) {
-        elab_fail(e, DL0304, n->span, "this dim is %s, which is %s", elab_dim_text(e, *to), (*to)->lower < 0 ? "or can be negative" : "too large");
+        elab_fail(e, DL0304, n->span, "this dim is %s, which is %s", elab_dim_text(e, *to),
+                  (*to)->lower < 0 ? "or can be negative" : "too large");
         return false;
     }
     return true;
@@ -323,7 +332,9 @@ bool elab_type(Elab *e, const Node *type, bool exported, Sig *sig, Type *to) {
     DType t = elab_dtype(e, type->text, &known);
     if (!known) {
         bool fixed = !strcmp(type->text, "int") || !strcmp(type->text, "float") || !strcmp(type->text, "str");
-        int d = fixed ? elab_error(e, DL0302, type->span, "`%s` is known at compile time only; a tensor or scalar has a type like f32 or i32", type->text)
+        int d = fixed ? elab_error(e, DL0302, type->span,
+                                   "`%s` is known at compile time only; a tensor or scalar has a type like f32 or i32",
+                                   type->text)
                       : elab_error(e, DL0201, type->span, "unknown type `%s`", type->text);
         if (fixed) diag_hint(e->diags, d, "write %s", !strcmp(type->text, "int") ? "i32" : "f32");
         return false;

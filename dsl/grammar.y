@@ -38,7 +38,8 @@ static Node *name_node(Parser *ps, Span span, const char *name);
 static Node *call_node(Parser *ps, NodeKind kind, Span span, Node *base, const Nodes *items);
 static Node *dim_node(Parser *ps, Span span, Node *lower, Node *name, Node *upper, Node *value);
 #define MAKE(kind, span, text, ...)                                                                                    \
-    parse_node(ps, NODE_##kind, span, text, (Node *[]){__VA_ARGS__}, (int)(sizeof((Node *[]){__VA_ARGS__}) / sizeof(Node *)))
+    parse_node(ps, NODE_##kind, span, text, (Node *[]){__VA_ARGS__},                                                   \
+               (int)(sizeof((Node *[]){__VA_ARGS__}) / sizeof(Node *)))
 #define LEAF(kind, span, text) parse_node(ps, NODE_##kind, span, text, NULL, 0)
 }
 

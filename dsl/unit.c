@@ -55,14 +55,16 @@ static Unit *import(Elab *e, const Unit *from, const Node *n) {
     const char *path = strncmp(n->text, "std/", 4) ? resolve(e, from->path, n->text) : n->text;
     Unit *u = find_unit(e, path);
     if (u && u->loading) {
-        int d = elab_error(e, DL0502, n->name_span, u == from ? "`%s` imports itself" : "importing `%s` goes round in a circle", n->text);
+        int d = elab_error(e, DL0502, n->name_span,
+                           u == from ? "`%s` imports itself" : "importing `%s` goes round in a circle", n->text);
         diag_note(e->diags, d, "put what both files need into a third");
         return NULL;
     }
     if (u) return u;
     size_t length = 0;
     const DslFiles *files = &e->options->files;
-    const char *text = files->read && strncmp(n->text, "std/", 4) ? files->read(files->user, e->arena, path, &length) : NULL;
+    const char *text =
+        files->read && strncmp(n->text, "std/", 4) ? files->read(files->user, e->arena, path, &length) : NULL;
     if (!text) {
         elab_error(e, DL0501, n->name_span, "cannot read `%s`", path);
         return NULL;
@@ -105,14 +107,17 @@ static void run_import(Elab *e, Unit *u, const Node *n) {
 
 static void declare_dim(Elab *e, Unit *u, const Node *n) {
     Bound *b = arena_new(e->arena, Bound);
-    Val low = n->kids[DIM_LOWER] ? elab_eval(e, n->kids[DIM_LOWER]) : val_int(1), high = elab_eval(e, n->kids[DIM_UPPER]);
+    Val low = n->kids[DIM_LOWER] ? elab_eval(e, n->kids[DIM_LOWER]) : val_int(1),
+        high = elab_eval(e, n->kids[DIM_UPPER]);
     Val v = {.kind = VAL_BOUND, .bound = b};
     *b = (Bound){n, n->text, low.i, high.i};
     if (low.kind != VAL_INT || high.kind != VAL_INT || low.i < 0 || low.i > high.i || high.i >= DIM_HUGE) {
-        if (!is_poison(low) && !is_poison(high)) elab_fail(e, DL0304, n->span, "the bounds of a dim are integers from 0, the lower one first");
+        if (!is_poison(low) && !is_poison(high))
+            elab_fail(e, DL0304, n->span, "the bounds of a dim are integers from 0, the lower one first");
         v = POISON;
     }
-    if (n->kids[DIM_VALUE]) elab_fail(e, DL0205, n->kids[DIM_VALUE]->span, "a dim with a value is a statement of a function");
+    if (n->kids[DIM_VALUE])
+        elab_fail(e, DL0205, n->kids[DIM_VALUE]->span, "a dim with a value is a statement of a function");
     scope_bind(e, u->scope, n->text, v, n->name_span);
 }
 
@@ -132,7 +137,8 @@ static void declare(Elab *e, Unit *u) {
     for (int i = 0; i < u->tree->n; i++) {
         const Node *n = u->tree->kids[i];
         if (n->kind == NODE_DIM) declare_dim(e, u, n);
-        else if (n->kind == NODE_LET) elab_bind_names(e, n->kids[LET_NAMES], elab_eval(e, n->kids[LET_VALUE]), n->span, false);
+        else if (n->kind == NODE_LET)
+            elab_bind_names(e, n->kids[LET_NAMES], elab_eval(e, n->kids[LET_VALUE]), n->span, false);
     }
     e->scope = outer;
 }

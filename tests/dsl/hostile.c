@@ -40,7 +40,8 @@ static Outcome compile(const char *text, size_t length) {
     dsl_compile(&arena, &names, &diags, "hostile.dl", copy, length, &options);
     Text out = text_new(&arena);
     diags_render(&diags, &out, false);
-    Outcome o = {diags.errors, diags.all.n ? diags.all.at[0].code : DIAG_CODE_COUNT, (double)(clock() - start) / CLOCKS_PER_SEC};
+    Outcome o = {diags.errors, diags.all.n ? diags.all.at[0].code : DIAG_CODE_COUNT,
+                 (double)(clock() - start) / CLOCKS_PER_SEC};
     free(copy);
     arena_reset(&arena);
     return o;
@@ -91,11 +92,24 @@ static void garbage(void **state) {
 }
 
 static void deep(void **state) {
-    static const struct { const char *head, *piece, *tail; } all[] = {
-        {"fn f() { ", "(", ""}, {"fn f() { ", "[", ""}, {"fn f() { ", "-", "1 }"}, {"fn f() { ", "not ", "x }"},
-        {"fn f() { 1", " + 1", " }"}, {"fn f() { 1", " ^ 1", " }"}, {"fn f(x) { x", ".T", " }"}, {"fn f(x) { x", "(1)", " }"},
-        {"fn f(x) { x", "[0]", " }"}, {"fn f() { ", "if true { ", ""}, {"fn f() { if a { 1 }", " else if a { 1 }", " }"},
-        {"fn f() { ", "f(", ""}, {"", "{", ""}, {"", "}", ""}, {"fn f() { ", "recompute { ", ""}, {"model M() { ", "fn f() { ", ""},
+    static const struct { const char *head, *piece, *tail;
+    } all[] = {
+        {"fn f() { ", "(", ""},
+        {"fn f() { ", "[", ""},
+        {"fn f() { ", "-", "1 }"},
+        {"fn f() { ", "not ", "x }"},
+        {"fn f() { 1", " + 1", " }"},
+        {"fn f() { 1", " ^ 1", " }"},
+        {"fn f(x) { x", ".T", " }"},
+        {"fn f(x) { x", "(1)", " }"},
+        {"fn f(x) { x", "[0]", " }"},
+        {"fn f() { ", "if true { ", ""},
+        {"fn f() { if a { 1 }", " else if a { 1 }", " }"},
+        {"fn f() { ", "f(", ""},
+        {"", "{", ""},
+        {"", "}", ""},
+        {"fn f() { ", "recompute { ", ""},
+        {"model M() { ", "fn f() { ", ""},
     };
     (void)state;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -126,16 +140,20 @@ static void endless(void **state) {
     static const char *const all[] = {
         "layer A() { let a = A() }\nmodel M() { let a = A()\n export fn f(x: f32) -> f32 { x } }",
         "fn f(n) { f(n) + f(n) }\nmodel M() { export fn g(x: f32) -> f32 { x * f(1) } }",
-        "fn f(n) { if n == 0 { 1 } else { f(n - 1) + f(n - 1) } }\nmodel M() { export fn g(x: f32) -> f32 { x * f(100) } }",
-        "model M() { let a = [[[i for i in range(1000)] for j in range(1000)] for k in range(1000)]\n export fn f(x: f32) -> f32 { x * len(a) } }",
+        "fn f(n) { if n == 0 { 1 } else { f(n - 1) + f(n - 1) } }\nmodel M() { export fn g(x: f32) -> f32 { x * f(100) "
+        "} }",
+        "model M() { let a = [[[i for i in range(1000)] for j in range(1000)] for k in range(1000)]\n export fn f(x: "
+        "f32) -> f32 { x * len(a) } }",
         "model M() { let a = [range(1000000) for i in range(100000)]\n export fn f(x: f32) -> f32 { x * len(a) } }",
         "fn f(s) { f(s + s) }\nmodel M() { export fn g(x: f32) -> f32 { x * f(\"ab\") } }",
         "fn f(s) { f(s + s) }\nmodel M() { export fn g(x: f32) -> f32 { x * f([1, 2]) } }",
         "dim N <= 1\nfn f(n) { f(n * n) }\nmodel M() { export fn g(x: f32[N]) -> f32 { f(N) } }",
         "dim N <= 9\ndim K <= 9\nfn f(n) { f(n * n + n) }\nmodel M() { export fn g(x: f32[N, K]) -> f32 { f(N + K) } }",
         "model M() { let a = 3 ^ 9223372036854775807\n export fn f(x: f32) -> f32 { x * a } }",
-        "model M() { let a = 0 - 9223372036854775807 - 1\n let b = a % (0 - 1)\n let c = div(a, 0 - 1)\n let d = -a\n export fn f(x: f32) -> f32 { x * b * c * d } }",
-        "model M() { param w: f32[1000000, 1000000, 1000000, 1000000] = zeros\n export fn f(x: f32) -> f32 { x * w[0, 0, 0, 0] } }",
+        "model M() { let a = 0 - 9223372036854775807 - 1\n let b = a % (0 - 1)\n let c = div(a, 0 - 1)\n let d = -a\n "
+        "export fn f(x: f32) -> f32 { x * b * c * d } }",
+        "model M() { param w: f32[1000000, 1000000, 1000000, 1000000] = zeros\n export fn f(x: f32) -> f32 { x * w[0, "
+        "0, 0, 0] } }",
         "dim N <= 4611686018427387904\nmodel M() { export fn f(x: f32[N]) -> f32 { sum(x) } }",
         "model M() { export fn f(x: f32[1, 1, 1, 1, 1, 1, 1, 1, 1]) -> f32 { sum(x) } }",
         "model M() { export fn f(x: f32[0 - 3]) -> f32 { sum(x) } }",
@@ -173,7 +191,8 @@ static void damaged(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(not_text), cmocka_unit_test(garbage), cmocka_unit_test(deep), cmocka_unit_test(deep_calls), cmocka_unit_test(endless), cmocka_unit_test(damaged),
+        cmocka_unit_test(not_text),   cmocka_unit_test(garbage), cmocka_unit_test(deep),
+        cmocka_unit_test(deep_calls), cmocka_unit_test(endless), cmocka_unit_test(damaged),
     };
     char path[4096];
     snprintf(path, sizeof path, "%s/tests/dsl/oracle.dl", argc > 1 ? argv[1] : ".");

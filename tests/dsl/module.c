@@ -67,8 +67,9 @@ static void paths(void **state) {
         "  export fn f(x: f32[2, 4]) -> f32[2, 4] { again(held(renamed(h[1](h[0](rnn(x)))))) }\n"
         "}\n", DTYPE_F32);
     static const char *const names[] = {
-        "rnn.weight_l0", "rnn.weight_l0_reverse", "rnn.weight_l1", "rnn.weight_l1_reverse", "h.0.weight", "h.1.weight", "features.0.weight",
-        "features.0.bias", "held.inner.weight", "held.seen", "again.seen",
+        "rnn.weight_l0", "rnn.weight_l0_reverse", "rnn.weight_l1",   "rnn.weight_l1_reverse", "h.0.weight",
+        "h.1.weight",    "features.0.weight",     "features.0.bias", "held.inner.weight",     "held.seen",
+        "again.seen",
     };
     assert_vars(m, names, 11);
     assert_int_equal(m->vars.at[9]->kind, VAR_STATE);
@@ -87,7 +88,8 @@ static void slots(void **state) {
         "  export fn d(x: f32[3]) -> f32 { let l = loss(x)\n minimize l with adam(0.1)\n return l }\n"
         "}\n", DTYPE_F32);
     static const char *const names[] = {
-        "w", "opt.step", "w.opt.momentum_buffer", "adam.step", "w.adam.exp_avg", "w.adam.exp_avg_sq", "adam2.step", "w.adam2.exp_avg", "w.adam2.exp_avg_sq",
+        "w",          "opt.step",        "w.opt.momentum_buffer", "adam.step", "w.adam.exp_avg", "w.adam.exp_avg_sq",
+        "adam2.step", "w.adam2.exp_avg", "w.adam2.exp_avg_sq",
     };
     assert_vars(m, names, 9);
     for (int i = 1; i < 9; i++) assert_int_equal(m->vars.at[i]->kind, VAR_SLOT);
@@ -126,7 +128,10 @@ static void documentation(void **state) {
 }
 
 static void f64_mode(void **state) {
-    Module *m = compile(*state, "model M() { param w: f32[3] = ones\n param v: num[3] = ones\n export fn f(x: f32[3], n: i32) -> f32[3] { f32(n) * x * w * v } }", DTYPE_F64);
+    Module *m = compile(*state,
+                        "model M() { param w: f32[3] = ones\n param v: num[3] = ones\n export fn f(x: f32[3], n: i32) "
+                        "-> f32[3] { f32(n) * x * w * v } }",
+                        DTYPE_F64);
     assert_int_equal(m->vars.at[0]->type.dtype, DTYPE_F64);
     assert_int_equal(m->vars.at[1]->type.dtype, DTYPE_F64);
     assert_int_equal(m->funcs.at[0]->body->params.at[0]->type.dtype, DTYPE_F64);
@@ -140,20 +145,25 @@ static const Tensor *one_result(Session *s, Interp *in, int func, int which) {
     return results[which];
 }
 
-static bool same(const Tensor *a, const Tensor *b) { return a->count == b->count && !memcmp(a->at, b->at, sizeof *a->at * (size_t)a->count); }
+static bool same(const Tensor *a, const Tensor *b) {
+    return a->count == b->count && !memcmp(a->at, b->at, sizeof *a->at * (size_t)a->count);
+}
 
 /* Draws differ by place, function and call, repeat with the seed, and have the promised distribution. */
 static void randomness(void **state) {
     Session *s = *state;
     Module *m = compile(s,
-        "layer Noise() { fn (n: int) { normal([n]) } }\n"
-        "model M() {\n"
-        "  param a: f32[64] = uniform(-1, 1)\n"
-        "  param b: f32[64] = uniform(-1, 1)\n"
-        "  let one = Noise()\n let two = Noise()\n"
-        "  export fn f() -> (p: f32[10000], q: f32[10000], r: f32[10000], u: f32[10000]) { one(10000), one(10000), two(10000), uniform([10000]) }\n"
-        "  export fn g() -> (p: f32[10000], k: f32[10000], l: f32[10000]) { one(10000), normal([10000], key = 3), normal([10000], key = 3) }\n"
-        "}\n", DTYPE_F32);
+                        "layer Noise() { fn (n: int) { normal([n]) } }\n"
+                        "model M() {\n"
+                        "  param a: f32[64] = uniform(-1, 1)\n"
+                        "  param b: f32[64] = uniform(-1, 1)\n"
+                        "  let one = Noise()\n let two = Noise()\n"
+                        "  export fn f() -> (p: f32[10000], q: f32[10000], r: f32[10000], u: f32[10000]) { one(10000), "
+                        "one(10000), two(10000), uniform([10000]) }\n"
+                        "  export fn g() -> (p: f32[10000], k: f32[10000], l: f32[10000]) { one(10000), "
+                        "normal([10000], key = 3), normal([10000], key = 3) }\n"
+                        "}\n",
+                        DTYPE_F32);
     Interp *in = interp_open(m, &s->arena, &s->scratch, false);
     assert_true(interp_init(in, 1));
     assert_false(same(in->vars[0], in->vars[1]));
@@ -206,9 +216,12 @@ static void versions(void **state) {
 
 static void label_names(void **state) {
     Session *s = *state;
-    Module *m = compile(s, "dim B <= 4\nmodel M() { export fn f(z: f32[B, 3], label: i32[B]) -> f32 { cross_entropy(z, label) } }", DTYPE_F32);
+    Module *m = compile(
+        s, "dim B <= 4\nmodel M() { export fn f(z: f32[B, 3], label: i32[B]) -> f32 { cross_entropy(z, label) } }",
+        DTYPE_F32);
     Interp *in = interp_open(m, &s->arena, &s->scratch, false);
-    Tensor *z = tensor_new(&s->arena, DTYPE_F32, 2, (int64_t[]){2, 3}), *y = tensor_new(&s->arena, DTYPE_I32, 1, (int64_t[]){2}), *r[1];
+    Tensor *z = tensor_new(&s->arena, DTYPE_F32, 2, (int64_t[]){2, 3}),
+           *y = tensor_new(&s->arena, DTYPE_I32, 1, (int64_t[]){2}), *r[1];
     y->at[1].i = 3;
     assert_false(interp_run(in, m->funcs.at[0], NULL, (Tensor *[]){z, y}, r));
     assert_non_null(strstr(in->error, "label"));
@@ -221,7 +234,8 @@ static void list(void **state) {
         const DslEntry *all = dsl_list(&s->arena, &s->names, (DslSort)sort, &n);
         assert_true(n > 0);
         for (int i = 0; i < n; i++) {
-            assert_true(all[i].line > 0 && !strncmp(all[i].path, "std/", 4) && all[i].doc && strchr(all[i].signature, ')'));
+            assert_true(all[i].line > 0 && !strncmp(all[i].path, "std/", 4) && all[i].doc &&
+                        strchr(all[i].signature, ')'));
             assert_true(!i || strcmp(all[i - 1].name, all[i].name) < 0);
         }
         if (sort == DSL_OPTIMIZERS) assert_string_equal(all[0].name, "adam");
@@ -231,7 +245,8 @@ static void list(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_session, close_session)
     const struct CMUnitTest tests[] = {
-        TEST(paths), TEST(slots), TEST(documentation), TEST(f64_mode), TEST(randomness), TEST(versions), TEST(label_names), TEST(list),
+        TEST(paths),      TEST(slots),    TEST(documentation), TEST(f64_mode),
+        TEST(randomness), TEST(versions), TEST(label_names),   TEST(list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
