@@ -226,6 +226,10 @@ void emit_node_store(Emit *e, NodePoint *p, const KStore *store) {
     LLVMValueRef value = emit_node(e, p, store->node);
     Address at = address_of(e, p, &p->scope->kernel->accesses.at[store->access]);
     int lanes = p->lanes;
+    if (store->adds) {
+        LLVMValueRef old = lanes == 1 ? emit_load(e, at.dtype, 1, at.base, NULL) : load_lanes(e, p, &at, p->mask);
+        value = emit_element(e, MAP_add, (LLVMValueRef[]){old, value}, at.dtype, at.dtype, lanes, 0, 0);
+    }
     if (lanes == 1 || (!at.lane_index && dim_is(at.stride, 1))) {
         emit_store(e, at.dtype, lanes, at.base, value, p->mask);
     } else if (!at.lane_index && dim_is(at.stride, -1)) {

@@ -8,6 +8,7 @@
 #include "codegen/signature.h"
 #include "dsl/dsl.h"
 #include "ir/kernel_print.h"
+#include "ir/kernel_verify.h"
 #include "ir/print.h"
 #include "pass/lower.h"
 #include "pass/place.h"
@@ -140,6 +141,14 @@ static DlccStatus show_graph(Compilation *c) {
 
 /* ------------------------------------------------------------------ kernel level */
 
+/* What holds of kernel IR must hold after each pass over it. */
+static DlccStatus verify_kernels(Compilation *c, const char *pass) {
+    FaultList faults = {0};
+    if (!kernels_verify(c->kernels, c->scratch, &faults)) return dump_kernels(c, pass);
+    for (int i = 0; i < faults.n; i++) driver_fail(c, DLCC_BUG, "%s", faults.at[i].text);
+    return driver_fail(c, DLCC_BUG, "this is a bug in dlcc, not in the model: pass %s left invalid kernel IR", pass);
+}
+
 static DlccStatus run_kernel_pass(Compilation *c, const char *name) {
     double start = driver_now();
     if (!strcmp(name, "schedule")) schedule_module(c->kernels, c->target, c->scratch);
@@ -147,7 +156,7 @@ static DlccStatus run_kernel_pass(Compilation *c, const char *name) {
     else return driver_fail(c, DLCC_USER, "%s is no pass over kernel IR", name);
     arena_reset(c->scratch);
     driver_time(c, name, start);
-    return dump_kernels(c, name);
+    return verify_kernels(c, name);
 }
 
 static DlccStatus lower_graph(Compilation *c) {
@@ -156,7 +165,7 @@ static DlccStatus lower_graph(Compilation *c) {
     c->kernels = lower_module(&context, c->module);
     arena_reset(c->scratch);
     driver_time(c, "lower", start);
-    return c->kernels ? dump_kernels(c, "lower") : user_status(c);
+    return c->kernels ? verify_kernels(c, "lower") : user_status(c);
 }
 
 static DlccStatus read_kernels(Compilation *c) {

@@ -73,6 +73,7 @@ typedef struct KNode {
 
 typedef struct KStore {
     int access, node;
+    bool adds;                 /* LOOPS, an inner stage: adds to the element, in the inner axes' order */
 } KStore;
 
 /* Reduction over all inner axes. For arg-reductions `arg` is set: the value compared is `node`, the

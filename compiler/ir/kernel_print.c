@@ -172,7 +172,7 @@ static void print_stage(const Printer *p, int i, const bool *here) {
     for (int j = 0; j < s->stores.n; j++) {
         text_add(p->to, "    ");
         print_place(p, &p->k->accesses.at[s->stores.at[j].access]);
-        text_add(p->to, " = %%%d\n", s->stores.at[j].node);
+        text_add(p->to, " %s %%%d\n", s->stores.at[j].adds ? "+=" : "=", s->stores.at[j].node);
     }
     text_add(p->to, "  }\n");
 }

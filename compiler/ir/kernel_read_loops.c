@@ -248,11 +248,12 @@ static bool read_reduction(KernelReader *kr, KStage *stage) {
     return true;
 }
 
-/* y1[...] = %3 */
+/* y1[...] = %3, or += */
 static bool read_store(KernelReader *kr, KStage *stage) {
     KStore s;
     int buf;
     if (!kernel_reader_lookup(kr, &kr->bufs, "a buffer", &buf) || !read_place(kr, buf, &s.access)) return false;
+    s.adds = reader_take(kr->r, '+');
     if (!reader_expect(kr->r, '=') || !read_node_number(kr, &s.node)) return false;
     vec_push(kr->r->arena, &stage->stores, s);
     return true;

@@ -152,7 +152,7 @@ const OpInfo OP_gather = {
 
 const OpInfo OP_scatter_add = {
     .name = "scatter_add", .kind = KIND_INDEX, .min_operands = 3, .max_operands = 3, .result_count = 1,
-    .signature = "TiT", .types = CLASS_NUMBER, .attrs = attrs_index,
+    .signature = "TiT", .types = CLASS_NUMBER, .flags = OP_ADDS_AT, .attrs = attrs_index,
     .doc = "scatter_add(x, indices, updates): x with updates, shaped as gather(x, indices), added where gather reads, "
            "in index order.",
     .infer = infer_scatter, .grad = grad_scatter, .eval = eval_scatter};

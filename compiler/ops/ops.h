@@ -42,6 +42,7 @@ enum OpFlags {
     OP_PREDICATE = 8,          /* result is bool whatever the operands */
     OP_RELABELS = 64,          /* MOVE: the result's elements are the operand's, in the same row-major order */
     OP_STOPS_GRADIENT = 16,    /* the zero gradient is what the user asked for */
+    OP_ADDS_AT = 128,          /* an INDEX op that adds its last operand into its first, where its second says */
     OP_ARG_REDUCTION = 32      /* a REDUCE whose result is where (an index), not what */
 };
 

@@ -203,7 +203,7 @@ static bool op_fits(Fuser *f, int number, const Op *op, const Reads *from) {
         if (!is_full_shape(g, op->results[0].type) && !is_row_shape(g, op->results[0].type)) return false;
         return members_read_well(f, g, number, from, op->results[0].type);
     case KIND_REDUCE: return reduction_fits(f, g, number, op, from);
-    case KIND_INDEX: return op->info == &OP_gather && gather_fits(f, g, number, op);
+    case KIND_INDEX: return !(op->info->flags & OP_ADDS_AT) && gather_fits(f, g, number, op);
     default: return false;
     }
 }
@@ -241,7 +241,7 @@ static int open_group(Fuser *f, const Op *op) {
     case KIND_MAP:
     case KIND_MOVE: g->form = GROUP_MAP; break;
     case KIND_CONTRACT: g->form = GROUP_CONTRACT; break;
-    case KIND_INDEX: g->form = op->info == &OP_gather ? GROUP_MAP : GROUP_ALONE; break;
+    case KIND_INDEX: g->form = op->info->flags & OP_ADDS_AT ? GROUP_ALONE : GROUP_MAP; break;
     case KIND_REDUCE:
         g->form = GROUP_ROWS;
         domain = op->operands[0]->type;
@@ -534,6 +534,7 @@ static bool *find_stored(Fuser *f) {
         const Op *op = body->ops.at[i];
         if (needs_memory_operand(f->module, op)) store(f, stored, behind_relabels(op->operands[0]));
         if (op->info->kind == KIND_INDEX) store(f, stored, op->operands[1]);
+        if (op->info->flags & OP_ADDS_AT) store(f, stored, op->operands[0]);
         for (int j = 0; op->info->kind == KIND_CONTRACT && j < op->operand_count; j++)
             if (!reads_affinely(f, op->operands[j])) store(f, stored, op->operands[j]);
     }

@@ -12,7 +12,7 @@
 
 typedef struct Draft {
     PlanStep step;
-    bool copy;                 /* of a value of this type from reads[0] to writes[0] */
+    Op *fusion;                /* null: a copy of a value of this type from reads[0] to writes[0] */
     Type type;
     uint64_t *after;           /* bit set of drafts that must run before (transitively closed) */
     VEC(int) reads, writes;    /* PlanBufs */
@@ -58,6 +58,14 @@ static void place_inputs(Lowering *l) {
     }
 }
 
+/* The operand into whose memory a fusion adds, or null. */
+static Value *adds_into(const Op *fusion) {
+    const Region *body = fusion->regions[0];
+    for (int i = 0; i < body->ops.n; i++)
+        if (body->ops.at[i]->info->flags & OP_ADDS_AT) return fusion->operands[body->ops.at[i]->operands[0]->index];
+    return NULL;
+}
+
 /* The buffer of a result of a fusion: the caller's if it is a result, else the workspace. In-place updates
  * are decided later. */
 static void place_outputs(Lowering *l) {
@@ -70,10 +78,13 @@ static void place_outputs(Lowering *l) {
         int buf = plan_add_buf(l, b);
         if (l->buf_of[v->id] < 0) l->buf_of[v->id] = buf;
     }
+    const int *uses = graph_use_counts(l->func, l->scratch);
     for (int i = 0; i < body->ops.n; i++)
         for (int j = 0; j < body->ops.at[i]->result_count; j++) {
-            Value *v = &body->ops.at[i]->results[j];
-            if (l->buf_of[v->id] < 0) l->buf_of[v->id] = plan_add_buf(l, buf_for(l, PLACE_ARENA, v, v->name));
+            Value *v = &body->ops.at[i]->results[j], *into = adds_into(body->ops.at[i]);
+            if (l->buf_of[v->id] >= 0) continue;
+            bool takes_over = into && uses[into->id] == 1 && l->plan->bufs.at[l->buf_of[into->id]].place == PLACE_ARENA;
+            l->buf_of[v->id] = takes_over ? l->buf_of[into->id] : plan_add_buf(l, buf_for(l, PLACE_ARENA, v, v->name));
         }
 }
 
@@ -108,16 +119,20 @@ static bool in_list(const int *list, int n, int x) {
     return false;
 }
 
+/* Drafts come in an order in which what is written is read later; a second writer adds to what the first left. */
 static void add_data_edges(Orderer *o) {
     int *writer = arena_array(o->l->scratch, int, o->l->plan->bufs.n);
     for (int b = 0; b < o->l->plan->bufs.n; b++) writer[b] = -1;
-    for (int d = 0; d < o->drafts.n; d++)
-        for (int i = 0; i < o->drafts.at[d].writes.n; i++) writer[o->drafts.at[d].writes.at[i]] = d;
-    for (int d = 0; d < o->drafts.n; d++)
-        for (int i = 0; i < o->drafts.at[d].reads.n; i++) {
-            int w = writer[o->drafts.at[d].reads.at[i]];
-            if (w >= 0 && w != d) add_edge(o, w, d);
+    for (int d = 0; d < o->drafts.n; d++) {
+        const Draft *draft = &o->drafts.at[d];
+        for (int i = 0; i < draft->reads.n; i++)
+            if (writer[draft->reads.at[i]] >= 0) add_edge(o, writer[draft->reads.at[i]], d);
+        for (int i = 0; i < draft->writes.n; i++) {
+            int *last = &writer[draft->writes.at[i]];
+            if (*last >= 0) add_edge(o, *last, d);
+            *last = d;
         }
+    }
 }
 
 /* ------------------------------------------------------------------------------- checks */
@@ -154,23 +169,26 @@ static void add_checks(Orderer *o, const Op *fusion) {
 
 /* ------------------------------------------------------------------------ kernels and copies */
 
-/* Reads and writes of a fusion, known before its kernel is built. */
-static void draft_fusion(Orderer *o, Op *fusion) {
-    Lowering *l = o->l;
-    Draft d = {.step = {.kind = STEP_KERNEL, .span = fusion->span}};
-    for (int i = 0; i < fusion->operand_count; i++) vec_push(l->scratch, &d.reads, l->buf_of[fusion->operands[i]->id]);
-    for (int i = 0; i < fusion->result_count; i++) vec_push(l->scratch, &d.writes, l->buf_of[fusion->results[i].id]);
-    vec_push(l->scratch, &o->drafts, d);
-}
-
 static int draft_copy(Orderer *o, Type type, int to, int from) {
     Lowering *l = o->l;
-    Draft d = {.step = {.kind = STEP_KERNEL}, .copy = true, .type = type};
+    Draft d = {.step = {.kind = STEP_KERNEL}, .type = type};
     vec_push(l->scratch, &d.reads, from);
     vec_push(l->scratch, &d.writes, to);
     if (o->words) d.after = arena_array(l->scratch, uint64_t, o->words);
     vec_push(l->scratch, &o->drafts, d);
     return o->drafts.n - 1;
+}
+
+/* Reads and writes of a fusion, known before its kernel is built. */
+static void draft_fusion(Orderer *o, Op *fusion) {
+    Lowering *l = o->l;
+    Value *into = adds_into(fusion);
+    int result = fusion->result_count ? l->buf_of[fusion->results[0].id] : -1;
+    if (into && result != l->buf_of[into->id]) draft_copy(o, into->type, result, l->buf_of[into->id]);
+    Draft d = {.step = {.kind = STEP_KERNEL, .span = fusion->span}, .fusion = fusion};
+    for (int i = 0; i < fusion->operand_count; i++) vec_push(l->scratch, &d.reads, l->buf_of[fusion->operands[i]->id]);
+    for (int i = 0; i < fusion->result_count; i++) vec_push(l->scratch, &d.writes, l->buf_of[fusion->results[i].id]);
+    vec_push(l->scratch, &o->drafts, d);
 }
 
 /* Results that are an input, or another result too, are copied. */
@@ -270,8 +288,8 @@ static void place_updates(Orderer *o) {
         if (!l->func->results.at[i].var) continue;
         bool own = v->op && l->plan->bufs.at[l->buf_of[v->id]].place == PLACE_ARENA;
         int writer = -1;
-        for (int j = 0; own && j < body->ops.n; j++)
-            if (body->ops.at[j] == v->op) writer = j;
+        for (int d = 0; own && d < o->drafts.n; d++)
+            if (o->drafts.at[d].fusion == v->op && !adds_into(v->op)) writer = d;
         Var *var = l->func->results.at[i].var;
         if (l->buf_of[v->id] == find_var_buf(l, var, v)) continue;
         copied[i] = writer < 0 || !update_in_place(o, v->op, writer, v, var);
@@ -285,10 +303,10 @@ static void place_updates(Orderer *o) {
 
 /* -------------------------------------------------------------------------------- emission */
 
-static bool finish_kernel(Lowering *l, const Op *fusion, Draft *d) {
+static bool finish_kernel(Lowering *l, Draft *d) {
     LoweredKernel lk = {0};
-    if (d->copy) lower_copy(l, d->type, d->writes.at[0], d->reads.at[0], &lk);
-    else if (!lower_fusion(l, fusion, &lk)) return false;
+    if (!d->fusion) lower_copy(l, d->type, d->writes.at[0], d->reads.at[0], &lk);
+    else if (!lower_fusion(l, d->fusion, &lk)) return false;
     lower_normalize(l, lk.kernel);
     lower_intern(l, &lk);
     d->step.kernel = lk.kernel;
@@ -333,8 +351,7 @@ static bool lower_func(Lowering *l, Func *func) {
     place_updates(&o);
     bool ok = true;
     for (int i = 0; i < o.drafts.n; i++)
-        if (o.drafts.at[i].step.kind == STEP_KERNEL)
-            ok &= finish_kernel(l, i < body->ops.n ? body->ops.at[i] : NULL, &o.drafts.at[i]);
+        if (o.drafts.at[i].step.kind == STEP_KERNEL) ok &= finish_kernel(l, &o.drafts.at[i]);
     emit_steps(&o);
     return ok;
 }

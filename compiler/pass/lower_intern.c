@@ -94,7 +94,7 @@ static void describe(Text *t, const Kernel *k) {
     for (int i = 0; i < k->stages.n; i++) {
         const KStage *s = &k->stages.at[i];
         text_add(t, "s%d ", s->inner);
-        for (int j = 0; j < s->stores.n; j++) text_add(t, "w%d %d ", s->stores.at[j].access, s->stores.at[j].node);
+        for (int j = 0; j < s->stores.n; j++) text_add(t, "w%d %d %d ", s->stores.at[j].access, s->stores.at[j].node, s->stores.at[j].adds);
         for (int j = 0; j < s->reductions.n; j++) text_add(t, "r%d ", s->reductions.at[j]);
     }
 }

@@ -401,7 +401,7 @@ static KStore output_store(Maker *m, int output) {
     int node = node_at(m, v, &p, -1);
     Dim strides[MAX_RANK];
     plan_strides(m->dims, &m->l->plan->bufs.at[buf], v->type, strides);
-    return (KStore){add_access(m, buf, true, strides, &p), node};
+    return (KStore){add_access(m, buf, true, strides, &p), node, false};
 }
 
 /* Which stage first knows a node: 0 without reductions, else one after those it needs. */
@@ -451,6 +451,37 @@ static void make_loops(Maker *m) {
     KStore *stores = arena_array(m->scratch, KStore, n);
     for (int i = 0; i < n; i++) stores[i] = output_store(m, i);
     make_stages(m, stores, n);
+}
+
+static const Op *adding_op(const Region *body) {
+    for (int i = 0; i < body->ops.n; i++)
+        if (body->ops.at[i]->info->flags & OP_ADDS_AT) return body->ops.at[i];
+    return NULL;
+}
+
+/* result[.., index, ..] += update, where the result holds the first operand already. Outer axes are those of the
+ * result but for the indexed one, so that each point adds alone, in the order of the indices. */
+static void make_addition(Maker *m, const Op *op) {
+    int axis = (int)op_int(op, "axis"), batch = (int)op_int(op, "batch");
+    Value *index = op->operands[1], *update = op->operands[2];
+    int many = index->type.rank - batch;
+    for (int d = 0; d < update->type.rank; d++)
+        add_axis(m, d >= axis && d < axis + many ? AXIS_INNER : AXIS_OUTER, update->type.shape[d]);
+    m->domain = update->type;
+    IndexPoint p = domain_point(m), at = p, to = p;
+    at.rank = index->type.rank;
+    for (int d = batch; d < at.rank; d++) at.at[d] = p.at[axis + d - batch];
+    to.rank = op->results[0].type.rank;
+    for (int d = axis + 1; d < to.rank; d++) to.at[d] = p.at[d - 1 + many];
+    to.at[axis] = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
+    to.at[axis].node = node_at(m, index, &at, -1);
+    to.at[axis].node_coeff = dim_const(m->dims, 1);
+    int buf = m->l->buf_of[m->fusion->results[0].id], node = node_at(m, update, &p, -1);
+    Dim strides[MAX_RANK];
+    plan_strides(m->dims, &m->l->plan->bufs.at[buf], op->results[0].type, strides);
+    KStage stage = {.inner = true};
+    vec_push(m->l->arena, &stage.stores, (KStore){add_access(m, buf, true, strides, &to), node, true});
+    vec_push(m->l->arena, &m->k->stages, stage);
 }
 
 /* Axes of the result come first (batch, lhs free, rhs free), as the result's dims are; then K. */
@@ -507,10 +538,12 @@ bool lower_fusion(Lowering *l, const Op *fusion, LoweredKernel *to) {
     m.k = arena_new(l->arena, Kernel);
     forget_nodes(l, m.body);
     m.k->a = m.k->b = -1;
-    find_domain(&m);
+    const Op *adding = adding_op(m.body);
+    if (!adding) find_domain(&m);
     m.k->form = m.contraction ? KERNEL_CONTRACT : KERNEL_LOOPS;
     /* Points carry as many coefficients as there are axes; those are known before any node is made. */
-    if (m.contraction) make_contraction(&m);
+    if (adding) make_addition(&m, adding);
+    else if (m.contraction) make_contraction(&m);
     else make_loops(&m);
     to->kernel = m.k;
     to->flops = count_flops(&m);
@@ -528,7 +561,7 @@ void lower_copy(Lowering *l, Type t, int to_buf, int from_buf, LoweredKernel *to
     plan_strides(m.dims, &l->plan->bufs.at[from_buf], t, strides);
     int node = load_node(&m, from_buf, strides, &p, -1);
     plan_strides(m.dims, &l->plan->bufs.at[to_buf], t, strides);
-    KStore store = {add_access(&m, to_buf, true, strides, &p), node};
+    KStore store = {add_access(&m, to_buf, true, strides, &p), node, false};
     make_stages(&m, &store, 1);
     to->kernel = m.k;
     to->flops = count_flops(&m);

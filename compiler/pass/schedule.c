@@ -41,8 +41,16 @@ static double vector_cost(const Kernel *k, int axis, int lanes) {
     return cost * vectors * lanes / (extent < 1 ? 1 : extent);
 }
 
+/* Whether the order along the inner axes is fixed by a store that adds. */
+static bool inner_in_order(const Kernel *k) {
+    for (int s = 0; s < k->stages.n; s++)
+        for (int i = 0; i < k->stages.at[s].stores.n; i++)
+            if (k->stages.at[s].stores.at[i].adds) return true;
+    return false;
+}
+
 static void choose_axis(Kernel *k, KSchedule *s) {
-    int inner = last_of(k, AXIS_INNER), outer = last_of(k, AXIS_OUTER);
+    int inner = inner_in_order(k) ? -1 : last_of(k, AXIS_INNER), outer = last_of(k, AXIS_OUTER);
     s->vector_axis = inner >= 0 ? inner : outer;
     if (inner >= 0 && outer >= 0 && vector_cost(k, outer, s->lanes) < vector_cost(k, inner, s->lanes))
         s->vector_axis = outer;
@@ -52,15 +60,17 @@ static void choose_axis(Kernel *k, KSchedule *s) {
 
 static int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 
-/* Vectors in flight: four hide the latency of memory and of sums. Where a point takes many operations these
- * overlap by themselves, and copies of them would only make the code larger. */
-static int in_flight(const Kernel *k) {
+/* Vectors in flight: four hide the latency of memory and of sums. Column sums walk memory row by row and take
+ * half the registers, to read longer runs of each. Where a point takes many operations these overlap by
+ * themselves, and copies of them would only make the code larger. */
+static int in_flight(const Kernel *k, const Target *t, int vector_axis) {
     int work = 0;
+    bool columns = k->reductions.n == 1 && vector_axis >= 0 && k->axes.at[vector_axis].role == AXIS_OUTER;
     for (int i = 0; i < k->nodes.n; i++) {
         const KNode *n = &k->nodes.at[i];
         if (n->kind == NODE_MAP) work += op_of_map(n->map)->flags & OP_COSTLY ? 8 : 1;
     }
-    return work > 16 ? 1 : work > 8 ? 2 : 4;
+    return work > 16 ? 1 : work > 8 ? 2 : columns ? t->vector_registers / 2 : 4;
 }
 
 static void schedule_loops(Kernel *k, const Target *t, Arena *scratch) {
@@ -69,7 +79,7 @@ static void schedule_loops(Kernel *k, const Target *t, Arena *scratch) {
     choose_axis(k, s);
     int64_t inner = clamp(kernel_most_points(k, AXIS_INNER), 1, DIM_HUGE);
     int64_t along = s->vector_axis < 0 ? 1 : k->axes.at[s->vector_axis].extent->upper;
-    s->unroll = (int)clamp(along / s->lanes, 1, in_flight(k));
+    s->unroll = (int)clamp(along / s->lanes, 1, in_flight(k, t, s->vector_axis));
     int64_t step = s->vector_axis >= 0 && k->axes.at[s->vector_axis].role == AXIS_OUTER ? (int64_t)s->lanes * s->unroll : 1;
     s->chunk = clamp((ITEM_POINTS / inner + step - 1) / step, 1, DIM_HUGE) * step;
     s->serial_below = SERIAL_POINTS;

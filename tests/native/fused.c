@@ -154,6 +154,35 @@ static void index_maps(void **state) {
     check(text, names, 7, dims, 5, 1e-5);
 }
 
+static void additions_at_indices(void **state) {
+    (void)state;
+    static const char text[] =
+        "module @m\ndim B in 1..40\n"
+        "param @e : f32[5,33]\n"
+        "func @rows(%x: f32[5,33] = arg \"x\", %i: i32[B,2] = arg \"i\", %u: f32[B,2,33] = arg \"u\") dims(B) {\n"
+        "%y = scatter_add %x, %i, %u {axis = 0, batch = 0} : f32[5,33]\n"
+        "%n = negate %y : f32[5,33]\n"
+        "return %y as \"y\", %n as \"n\", %x as \"x1\"\n}\n"
+        "func @counts(%i: i32[B] = arg \"i\") dims(B) {\n"
+        "%zero = constant {dtype = i32, shape = [5], value = 0.0} : i32[5]\n"
+        "%one = constant {dtype = i32, shape = [B], value = 1.0} : i32[B]\n"
+        "%y = scatter_add %zero, %i, %one {axis = 0, batch = 0} : i32[5]\n"
+        "return %y as \"y\"\n}\n"
+        "func @matched(%i: i32[B,3] = arg \"i\", %u: f32[B,3,4] = arg \"u\") dims(B) {\n"
+        "%zero = constant {dtype = f32, shape = [B,5,4], value = 0.5} : f32[B,5,4]\n"
+        "%v = exp %u : f32[B,3,4]\n"
+        "%y = scatter_add %zero, %i, %v {axis = 1, batch = 1} : f32[B,5,4]\n"
+        "return %y as \"y\"\n}\n"
+        "func @embed(%i: i32[B] = arg \"i\", %e: f32[5,33] = var @e) dims(B) {\n"
+        "%g = gather %e, %i {axis = 0, batch = 0} : f32[B,33]\n"
+        "%h = multiply %g, %g : f32[B,33]\n"
+        "%e1 = scatter_add %e, %i, %h {axis = 0, batch = 0} : f32[5,33]\n"
+        "return %e1 -> @e\n}\n";
+    static const char *const names[] = {"rows", "counts", "matched", "embed"};
+    static const int64_t dims[] = {1, 2, 16, 17, 40};
+    check(text, names, 4, dims, 5, 1e-5);
+}
+
 /* A variable read by others, written from itself, swapped with another, given back as it was. */
 static void updates(void **state) {
     (void)state;
@@ -183,6 +212,7 @@ int main(void) {
         cmocka_unit_test(softmax_and_losses),
         cmocka_unit_test(rows_and_columns),
         cmocka_unit_test(index_maps),
+        cmocka_unit_test(additions_at_indices),
         cmocka_unit_test(updates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

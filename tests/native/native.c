@@ -3,6 +3,7 @@
 
 #include "codegen/codegen.h"
 #include "codegen/link.h"
+#include "ir/kernel_verify.h"
 #include "ir/read.h"
 #include "pass/lower.h"
 #include "pass/place.h"
@@ -38,6 +39,10 @@ static KModule *lower(Native *n, Module *m, const Target *target) {
     if (!k) stop(n, "lowering", NULL);
     schedule_module(k, target, &n->scratch);
     place_module(k, &n->scratch);
+    FaultList faults = {0};
+    kernels_verify(k, &n->scratch, &faults);
+    for (int i = 0; i < faults.n; i++) print_error("%s\n", faults.at[i].text);
+    if (faults.n) stop(n, "kernel IR", NULL);
     return k;
 }
 

@@ -136,13 +136,21 @@ static void start(Eval *e, int i) {
     else e->reduced[i].i = map_neutral_int(r->map, r->dtype);
 }
 
+static void add_to(Eval *e, Number *to, int n) {
+    Number x = node(e, n);
+    DType t = e->k->nodes.at[n].dtype;
+    if (dtype_is_float(t)) to->f += x.f;
+    else to->i = map_eval_int(MAP_add, t, (int64_t[3]){to->i, x.i, 0});
+}
+
 static void point(Eval *e, const KStage *s) {
     memset(e->known, 0, sizeof *e->known * (size_t)e->k->nodes.n);
     for (int i = 0; i < s->reductions.n; i++) reduce(e, s->reductions.at[i]);
     for (int i = 0; i < s->stores.n; i++) node(e, s->stores.at[i].node);
     for (int i = 0; i < s->stores.n; i++) {
         Number *to = element(e, &e->k->accesses.at[s->stores.at[i].access]);
-        if (to) *to = node(e, s->stores.at[i].node);
+        if (to && s->stores.at[i].adds) add_to(e, to, s->stores.at[i].node);
+        else if (to) *to = node(e, s->stores.at[i].node);
     }
 }
 
