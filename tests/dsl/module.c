@@ -2,6 +2,7 @@
 #include "dsl/dsl.h"
 #include "interp/interp.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -214,6 +215,34 @@ static void versions(void **state) {
     assert_true(r[0]->at->f == 1 && r[1]->at->f == 0.5 && r[2]->at->i == 12 && r[3]->at->i == 26);
 }
 
+/* relu keeps NaN and has gradient 0 at 0; norm's gradient at 0 is 0; what is written is a constant for gradients. */
+static void gradients_at_edges(void **state) {
+    Session *s = *state;
+    Module *m = compile(s,
+        "model M() {\n"
+        "  param w: f32 = 3\n state kept: f32 = 0\n"
+        "  export fn f(x: f32[3]) -> (y: f32[3], g: f32[3], h: f32[3]) {\n"
+        "    relu(x), grad(sum(relu(x)), x), grad(norm(x * 0) + norm(x), x) }\n"
+        "  export fn g() -> f32 {\n"
+        "    kept <- w * w\n"
+        "    return grad(kept * w, w) }\n"
+        "}\n", DTYPE_F32);
+    Interp *in = interp_open(m, &s->arena, &s->scratch, false);
+    Tensor *x = tensor_new(&s->arena, DTYPE_F32, 1, (int64_t[]){3}), *r[3];
+    assert_true(interp_init(in, 1));
+    x->at[0].f = NAN;
+    x->at[1].f = 0;
+    x->at[2].f = 2;
+    assert_true(interp_run(in, m->funcs.at[0], NULL, &x, r));
+    assert_true(isnan(r[0]->at[0].f) && r[0]->at[1].f == 0 && r[0]->at[2].f == 2);
+    assert_true(r[1]->at[1].f == 0 && r[1]->at[2].f == 1);
+    x->at[0].f = 0;
+    assert_true(interp_run(in, m->funcs.at[0], NULL, &x, r));
+    assert_true(r[2]->at[0].f == 0 && r[2]->at[1].f == 0 && r[2]->at[2].f == 1);
+    assert_true(interp_run(in, m->funcs.at[1], NULL, NULL, r));
+    assert_true(r[0]->at->f == 9);             /* 27 if the gradient went through the write */
+}
+
 static void label_names(void **state) {
     Session *s = *state;
     Module *m = compile(
@@ -246,7 +275,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_session, close_session)
     const struct CMUnitTest tests[] = {
         TEST(paths),      TEST(slots),    TEST(documentation), TEST(f64_mode),
-        TEST(randomness), TEST(versions), TEST(label_names),   TEST(list),
+        TEST(randomness), TEST(versions), TEST(gradients_at_edges), TEST(label_names),   TEST(list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
