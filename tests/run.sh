@@ -40,8 +40,9 @@ tests_of() {
     local folder=$1 log=$1/Testing/Temporary/LastTest.log status cases
     shift
     rm -f "$log"
-    (cd "$folder" && ctest -j "$jobs" --timeout 300 --output-on-failure "$@")
-    status=$?
+    # Indented, so that a test's own ok lines are not counted twice.
+    (cd "$folder" && ctest -j "$jobs" --timeout 300 --output-on-failure "$@") | sed 's/^/    /'
+    status=${PIPESTATUS[0]}
     cases=$([ -f "$log" ] && awk -f "$top/tests/ctest_cases.awk" "$log")
     printf '%s\n' "$cases"
     if [ $status != 0 ] && ! grep -q '^not ok' <<<"$cases"; then echo "not ok - ctest ended with status $status"; fi
@@ -125,7 +126,7 @@ stage() {
     printf '%-24s %5d passed %4d failed %5d s\n' "$name" "$good" "$bad" $((SECONDS - begin))
     grep -E '^ok .*# SKIP' "$log" | sed 's/^ok - /    skipped: /; s/# SKIP/-/'
     if [ "$bad" -gt 0 ]; then
-        grep -vE '^ok |Passed +[0-9.]+ sec$|^ *Start +[0-9]+:' "$log" | tail -n 50 | sed 's/^/    /'
+        grep -vE '^ *ok |Passed +[0-9.]+ sec$|^ *Start +[0-9]+:' "$log" | tail -n 50 | sed 's/^/    /'
         echo "    all of it: $log"
     fi
     return $((bad > 0))
