@@ -74,12 +74,15 @@ clang_build() {
 }
 
 # Tests labelled "slow" are left out. dlcc links models with the cc that it finds; what it links here is a runtime
-# with sanitizers, so that cc has to know of them.
+# with sanitizers, so that the compilers have to know of them.
 address_sanitizer() {
-    local sanitizers=address,undefined
+    local sanitizers=address,undefined tool
     mkdir -p "$DLCC_BUILD/asan/bin"
-    printf '#!/bin/sh\nexec gcc -fsanitize=%s "$@"\n' $sanitizers >"$DLCC_BUILD/asan/bin/cc"
-    chmod +x "$DLCC_BUILD/asan/bin/cc"
+    for tool in cc c++; do
+        command -v $tool >/dev/null || continue
+        printf '#!/bin/sh\nexec %s -fsanitize=%s "$@"\n' "$(command -v $tool)" $sanitizers >"$DLCC_BUILD/asan/bin/$tool"
+        chmod +x "$DLCC_BUILD/asan/bin/$tool"
+    done
     export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
     if configure_and_build "$DLCC_BUILD/asan" -DCMAKE_C_COMPILER=gcc -DDLCC_SANITIZE=$sanitizers; then
         PATH=$DLCC_BUILD/asan/bin:$PATH tests_of "$DLCC_BUILD/asan" -LE slow
