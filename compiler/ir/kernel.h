@@ -118,7 +118,7 @@ typedef struct Kernel {
     VEC(KNode) nodes;          /* arguments before users */
     VEC(KReduction) reductions;/* LOOPS */
     VEC(KStage) stages;        /* LOOPS; of CONTRACT the one stage with the epilogue's stores */
-    int a, b;                  /* CONTRACT: the nodes that are multiplied (loads, or prologues) */
+    int a, b;                  /* CONTRACT: the nodes that are multiplied: loads with affine addresses */
     DType acc;                 /* CONTRACT: type of the sum */
     KSchedule schedule;
     uint64_t hash;             /* of the structure */

@@ -250,6 +250,9 @@ static void check_product(KernelVerifier *v, const Kernel *k, const uint64_t *ax
             kernel_fault(v, "a factor is missing");
             continue;
         }
+        const KNode *n = &k->nodes.at[factors[i]];
+        if (n->kind != NODE_LOAD || n->guard >= 0 || k->accesses.at[n->access].index >= 0)
+            kernel_fault(v, "%%%d is no plain load, as a factor must be", factors[i]);
         if (axes[factors[i]] & own[i]) kernel_fault(v, "%%%d depends on the axes of the other factor", factors[i]);
         if (k->nodes.at[factors[i]].dtype != k->acc) kernel_fault(v, "%%%d has another type than the sum", factors[i]);
     }

@@ -457,14 +457,21 @@ static int only_reader(Fuser *f, int number) {
     return only;
 }
 
+/* A reduction reads what it sweeps, an elementwise operation its own point; the others read anywhere. */
+static bool op_reads_well(Fuser *f, const Group *g, const Op *op, int source) {
+    Reads from = sources_of(f, op);
+    bool pointwise = op->info->kind == KIND_MAP || op->info->kind == KIND_REDUCE;
+    Type reader = op->info->kind == KIND_REDUCE ? op->operands[0]->type : op->results[0].type;
+    for (int i = 0; i < from.n; i++)
+        if (group_of_value(f, from.at[i].value) == source && (!pointwise || !reads_own_point(g, &from.at[i], reader)))
+            return false;
+    return true;
+}
+
 static bool group_reads_well(Fuser *f, int reader, int source) {
     const Group *g = f->groups.at[reader];
-    for (int i = 0; i < g->ops.n; i++) {
-        Reads from = sources_of(f, g->ops.at[i]);
-        for (int j = 0; j < from.n; j++)
-            if (group_of_value(f, from.at[j].value) == source && !reads_own_point(g, &from.at[j], g->ops.at[i]->results[0].type))
-                return false;
-    }
+    for (int i = 0; i < g->ops.n; i++)
+        if (!op_reads_well(f, g, g->ops.at[i], source)) return false;
     return true;
 }
 

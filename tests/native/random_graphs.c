@@ -1,0 +1,199 @@
+/* Random graphs: matrices, rows, columns and scalars combined by every sort of operator, results and variables'
+ * updates taken at random; native code against the reference.
+ * RANDOM_SEED and RANDOM_COUNT in the environment say which and how many; a failure names its seed. */
+#include "native.h"
+
+#include "ir/print.h"
+#include "ops/build.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <setjmp.h>
+#include <cmocka.h>
+
+enum { MOST_VALUES = 64 };
+
+typedef struct Maker {
+    Builder b;
+    uint64_t random;
+    Dim extents[4];            /* B and constants: what dims are made of */
+    Value *at[MOST_VALUES];    /* f32 values so far */
+    int n;
+} Maker;
+
+static int below(Maker *m, int n) { return (int)(native_random(&m->random) * n); }
+
+static Value *any(Maker *m) { return m->at[below(m, m->n)]; }
+
+static void keep(Maker *m, Value *v) {
+    if (v && m->n < MOST_VALUES) m->at[m->n++] = v;
+}
+
+/* Keeps numbers tame, so that errors stay comparable: x / (1 + |x|). */
+static Value *tame(Maker *m, Value *x) {
+    if (!x) return NULL;
+    Value *one = build_constant_like(&m->b, x, 1);
+    return build_map2(&m->b, MAP_divide, x, build_map2(&m->b, MAP_add, one, build_map1(&m->b, MAP_abs, x)));
+}
+
+static Value *unary(Maker *m) {
+    static const MapFn functions[] = {MAP_negate, MAP_abs, MAP_exp, MAP_tanh, MAP_logistic, MAP_sin, MAP_erf};
+    Value *x = any(m);
+    if (x->type.rank == 2 && below(m, 4) == 0) return build_transpose(&m->b, x, (int64_t[]){1, 0});
+    return build_map1(&m->b, functions[below(m, 7)], tame(m, x));
+}
+
+static Value *binary(Maker *m) {
+    static const MapFn functions[] = {MAP_add, MAP_subtract, MAP_multiply, MAP_maximum, MAP_minimum};
+    Value *x = any(m), *y = any(m);
+    for (int tries = 0; tries < 8; tries++) {
+        bool fits = x->type.rank == y->type.rank;
+        int small = x->type.rank < y->type.rank ? x->type.rank : y->type.rank;
+        fits = true;
+        for (int i = 1; i <= small; i++) fits &= x->type.shape[x->type.rank - i] == y->type.shape[y->type.rank - i];
+        if (fits) break;
+        y = any(m);
+        if (tries == 7) y = x;
+    }
+    if (!build_broadcast_pair(&m->b, &x, &y)) return NULL;
+    if (below(m, 5) == 0) return build_map3(&m->b, MAP_select, build_map2(&m->b, MAP_less, x, y), y, tame(m, x));
+    return build_map2(&m->b, functions[below(m, 5)], x, y);
+}
+
+static Value *reduction(Maker *m) {
+    static const OpInfo *const kinds[] = {&OP_reduce_sum, &OP_reduce_max, &OP_reduce_min};
+    Value *x = tame(m, any(m));
+    if (x->type.rank == 0) return x;
+    int64_t axes[2] = {below(m, x->type.rank), 1};
+    int n = 1;
+    if (x->type.rank == 2 && below(m, 4) == 0) axes[0] = 0, n = 2;
+    Value *r = build_reduce(&m->b, kinds[below(m, 3)], x, axes, n);
+    if (n == 2 || below(m, 2)) return r;
+    int64_t place[2] = {0, 1};
+    if (x->type.rank == 1) return build_broadcast_in_dim(&m->b, r, 1, x->type.shape, place);
+    place[0] = 1 - axes[0];
+    return build_broadcast_in_dim(&m->b, r, 2, x->type.shape, place);
+}
+
+static Value *matmul(Maker *m) {
+    for (int tries = 0; tries < 12; tries++) {
+        Value *x = any(m), *y = any(m);
+        if (x->type.rank != 2 || y->type.rank != 2) continue;
+        for (int way = 0; way < 4; way++) {
+            int64_t i = way & 1, j = way >> 1;
+            if (x->type.shape[i] == y->type.shape[j])
+                return build_dot_general(&m->b, tame(m, x), tame(m, y), NULL, NULL, 0, &i, &j, 1);
+        }
+    }
+    return NULL;
+}
+
+static Value *movement(Maker *m) {
+    Value *x = any(m);
+    if (x->type.rank != 2) return NULL;
+    Dim rows = x->type.shape[0], columns = x->type.shape[1], zero = dim_const(&m->b.module->dims, 0);
+    Dim one = dim_const(&m->b.module->dims, 1);
+    Dim start[2] = {zero, zero}, limit[2] = {rows, columns};
+    switch (below(m, 5)) {
+    case 0: return build_reverse(&m->b, x, (int64_t[]){below(m, 2)}, 1);
+    case 1: {
+        Value *parts[2] = {x, tame(m, x)};
+        return build_slice(&m->b, build_concatenate(&m->b, parts, 2, 1), start, limit, (int64_t[]){1, 1});
+    }
+    case 2: {
+        Dim low[2] = {zero, one}, high[2] = {zero, zero};
+        Value *p = build_pad(&m->b, x, build_constant(&m->b, type_scalar(DTYPE_F32), 0.25), low, high, (int64_t[]){0, 0});
+        return build_slice(&m->b, p, start, limit, (int64_t[]){1, 1});
+    }
+    case 3: {
+        Dim flat[1] = {dim_mul(&m->b.module->dims, rows, columns)};
+        Value *y = build_map1(&m->b, MAP_tanh, build_reshape(&m->b, x, 1, flat));
+        return build_reshape(&m->b, y, 2, x->type.shape);
+    }
+    default: {
+        Value *index = build_reduce(&m->b, &OP_argmax, x, (int64_t[]){1}, 1);
+        return build_gather(&m->b, x, index, 1, 1, "index");
+    }
+    }
+}
+
+static void add_inputs(Maker *m, Func *f) {
+    Module *module = m->b.module;
+    for (int i = 0; i < 3; i++) {
+        /* The first fixes B. */
+        Dim shape[2] = {m->extents[i ? below(m, 4) : 0], m->extents[below(m, 4)]};
+        Port port = {.kind = PORT_ARG, .name = arena_printf(module->arena, "a%d", i)};
+        keep(m, func_add_input(f, port, type_make(module, DTYPE_F32, i ? 2 - below(m, 2) : 2, shape)));
+    }
+    for (int i = 0; i < 2; i++) {
+        Dim shape[2] = {m->extents[1 + below(m, 3)], m->extents[1 + below(m, 3)]};
+        Var *v = module_add_var(module, VAR_PARAM, arena_printf(module->arena, "w%d", i), type_make(module, DTYPE_F32, 2, shape));
+        keep(m, func_var(f, v));
+    }
+}
+
+/* Some values become results, and where a type fits, new versions of the variables. */
+static void add_results(Maker *m, Func *f) {
+    Module *module = m->b.module;
+    for (int i = 0; i < 3; i++) {
+        Result r = {.name = arena_printf(module->arena, "r%d", i)};
+        func_add_result(f, r, m->at[m->n - 1 - below(m, m->n / 2)]);
+    }
+    for (int i = 0; i < module->vars.n; i++)
+        for (int j = m->n - 1; j >= 0 && below(m, 4); j--) {
+            if (!type_equal(m->at[j]->type, module->vars.at[i]->type)) continue;
+            func_add_result(f, (Result){.var = module->vars.at[i]}, m->at[j]);
+            break;
+        }
+}
+
+static const char *make_text(Arena *arena, uint64_t seed) {
+    Interner *names = arena_new(arena, Interner);
+    Diags *diags = arena_new(arena, Diags);
+    intern_init(names, arena);
+    diags_init(diags, arena);
+    Module *module = module_new(arena, names, diags, "random");
+    Func *f = module_add_func(module, "f");
+    Maker m = {.b = {.module = module, .func = f, .region = f->body}, .random = seed};
+    m.extents[0] = dim_symbol(&module->dims, intern(names, "B"), 1, 40);
+    vec_push(arena, &f->dims, dim_find(&module->dims, intern(names, "B")));
+    for (int i = 1; i < 4; i++) m.extents[i] = dim_const(&module->dims, (int64_t[]){1 + below(&m, 4), 5 + below(&m, 20), 16}[i - 1]);
+    add_inputs(&m, f);
+    static Value *(*const makers[])(Maker *) = {unary, binary, binary, reduction, reduction, matmul, movement};
+    int ops = 6 + below(&m, 18);
+    for (int i = 0; i < ops; i++) keep(&m, makers[below(&m, 7)](&m));
+    add_results(&m, f);
+    Text text = text_new(arena);
+    module_print(module, &text);
+    return text_get(&text);
+}
+
+static uint64_t setting(const char *name, uint64_t otherwise) {
+    const char *text = getenv(name);
+    return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void random_graphs(void **state) {
+    (void)state;
+    uint64_t first = setting("RANDOM_SEED", 1), count = setting("RANDOM_COUNT", 60);
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        Arena arena;
+        jmp_buf out;
+        if (setjmp(out)) fail();
+        arena_init(&arena, &out);
+        const char *text = make_text(&arena, seed);
+        print_message("seed %llu\n", (unsigned long long)seed);
+        if (getenv("RANDOM_SHOW")) print_message("%s\n", text);
+        Native *n = native_open(text, seed % 4 ? NULL : "x86-64-v3", 1 + 2 * (int)(seed % 2));
+        static const int64_t dims[] = {1, 17, 40};
+        for (int i = 0; i < 3; i++) native_check(n, "f", &dims[i], 3e-4);
+        native_close(n);
+        arena_reset(&arena);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_graphs)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
