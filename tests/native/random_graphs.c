@@ -148,6 +148,16 @@ static void add_results(Maker *m, Func *f) {
         }
 }
 
+/* The derivatives of the sum of some value, as further values to go on with. */
+static void add_gradients(Maker *m, Func *f) {
+    Value *x = tame(m, any(m)), *vars[2], *gradients[2];
+    int64_t axes[2] = {0, 1};
+    Value *loss = x->type.rank ? build_reduce(&m->b, &OP_reduce_sum, x, axes, x->type.rank) : x;
+    for (int i = 0; i < 2; i++) vars[i] = func_var(f, m->b.module->vars.at[i]);
+    assert_true(build_gradients(&m->b, loss, vars, 2, gradients));
+    for (int i = 0; i < 2; i++) keep(m, tame(m, gradients[i]));
+}
+
 static const char *make_text(Arena *arena, uint64_t seed) {
     Interner *names = arena_new(arena, Interner);
     Diags *diags = arena_new(arena, Diags);
@@ -163,6 +173,7 @@ static const char *make_text(Arena *arena, uint64_t seed) {
     static Value *(*const makers[])(Maker *) = {unary, binary, binary, reduction, reduction, matmul, movement};
     int ops = 6 + below(&m, 18);
     for (int i = 0; i < ops; i++) keep(&m, makers[below(&m, 7)](&m));
+    if (below(&m, 2)) add_gradients(&m, f);
     add_results(&m, f);
     Text text = text_new(arena);
     module_print(module, &text);
