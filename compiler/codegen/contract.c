@@ -266,20 +266,26 @@ static void emit_tile(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef 
 
 /* ------------------------------------------------------------------- strips, columns, items */
 
-/* `rows` rows from `row` on, all columns of the item, `vectors` at a time. */
+/* Tiles of `vectors` from column `from` on, as long as they fit; gives the first column that they left. */
+static LLVMValueRef emit_full_tiles(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef row, LLVMValueRef from) {
+    int64_t width = (int64_t)vectors * c->lanes;
+    Dim extent = c->k->axes.at[c->n].extent;
+    if (dim_is_const(extent) && dim_value(extent) < width) return from;
+    LLVMValueRef last = LLVMBuildSub(e->at, c->n_until, emit_i64(e, width - 1), "");
+    EmitLoop loop = emit_loop_begin(e, from, last, emit_i64(e, width), "n");
+    emit_tile(e, c, rows, vectors, row, loop.index, NULL);
+    emit_loop_end(e, &loop);
+    return emit_get(e, e->i64, loop.counter);
+}
+
+/* `rows` rows from `row` on, all columns of the item, `vectors` at a time. What is left of the last item's columns
+ * is known if the items before it have none left; else ever fewer vectors at a time take it. */
 static void emit_columns(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef row) {
     int64_t width = (int64_t)vectors * c->lanes;
     Dim extent = c->k->axes.at[c->n].extent;
-    EmitLoop loop;
-    LLVMValueRef left = c->n_from;
-    if (!dim_is_const(extent) || dim_value(extent) >= width) {
-        LLVMValueRef last = LLVMBuildSub(e->at, c->n_until, emit_i64(e, width - 1), "");
-        loop = emit_loop_begin(e, c->n_from, last, emit_i64(e, width), "n");
-        emit_tile(e, c, rows, vectors, row, loop.index, NULL);
-        emit_loop_end(e, &loop);
-        left = emit_get(e, e->i64, loop.counter);
-    }
-    if (dim_is_const(extent)) {
+    bool fixed = dim_is_const(extent);
+    LLVMValueRef left = emit_full_tiles(e, c, rows, vectors, row, c->n_from);
+    if (fixed && (c->n_block % width == 0 || dim_value(extent) <= c->n_block)) {
         int64_t rest = dim_value(extent) % width;
         if (!rest) return;
         EmitIf some = emit_if_begin(e, LLVMBuildICmp(e->at, LLVMIntSLT, left, c->n_until, ""));
@@ -288,7 +294,10 @@ static void emit_columns(Emit *e, Contract *c, int rows, int vectors, LLVMValueR
         emit_if_end(e, &some);
         return;
     }
-    loop = emit_loop_begin(e, left, c->n_until, emit_i64(e, c->lanes), "n");
+    for (int fewer = vectors / 2; fixed && fewer >= 1; fewer /= 2)
+        left = emit_full_tiles(e, c, rows, fewer, row, left);
+    if (fixed && dim_value(extent) % c->lanes == 0) return;
+    EmitLoop loop = emit_loop_begin(e, left, c->n_until, emit_i64(e, c->lanes), "n");
     LLVMValueRef count = LLVMBuildSub(e->at, c->n_until, loop.index, "");
     emit_tile(e, c, rows, 1, row, loop.index, emit_mask(e, count, c->lanes));
     emit_loop_end(e, &loop);
@@ -365,7 +374,7 @@ static void emit_depth(Emit *e, Contract *c, bool skinny) {
  * fastest, so that neighbouring items share B's columns in the cache. */
 static void decode_item(Emit *e, Contract *c, const Blocks *b, LLVMValueRef item, bool skinny) {
     const KSchedule *s = &c->k->schedule;
-    int64_t width = skinny ? skinny_columns(c->k) : s->nc;
+    int64_t width = c->n_block = skinny ? skinny_columns(c->k) : s->nc;
     LLVMValueRef row_block = LLVMBuildURem(e->at, item, b->rows, ""), rest = LLVMBuildUDiv(e->at, item, b->rows, "");
     LLVMValueRef column_block = LLVMBuildURem(e->at, rest, b->columns, "");
     rest = LLVMBuildUDiv(e->at, rest, b->columns, "");

@@ -15,6 +15,7 @@ typedef struct Contract {
     int lanes;
     LLVMValueRef *index;       /* by axis: of the loops around and of the tile's corner */
     LLVMValueRef m_from, m_until, n_from, n_until;     /* the item's block */
+    int64_t n_block;           /* columns of every block but the last */
     bool k_blocks;             /* between k_from and k_until only; k_last: the last such block */
     LLVMValueRef k_from, k_until, k_last;
     LLVMValueRef panel_memory, paused;                 /* scratch */

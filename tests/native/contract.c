@@ -96,6 +96,24 @@ static void run_time_dims(void **state) {
     arena_reset(&s.arena);
 }
 
+/* Fewer rows than a tile has: wide runs of columns, whose blocks the narrower tiles of several rows need not divide. */
+static void few_rows(void **state) {
+    (void)state;
+    Scratch s;
+    if (setjmp(s.out)) fail();
+    arena_init(&s.arena, &s.out);
+    Text t = text_new(&s.arena);
+    text_add(&t, "module @m\ndim B in 1..512\n");
+    static const char *const columns[] = {"784", "787", "400", "130"};
+    const char *names[16];
+    for (int i = 0; i < 16; i++) {
+        names[i] = arena_printf(&s.arena, "f%d", i);
+        add_matmul(&t, names[i], "B", columns[i / 4], "40", i & 1, i & 2, " dims(B)");
+    }
+    for (int64_t b = 1; b <= 15; b += b < 8 ? 1 : 7) check_all(text_get(&t), names, 16, &b, 5e-5);
+    arena_reset(&s.arena);
+}
+
 static void batches_and_several_dims(void **state) {
     (void)state;
     static const char text[] =
@@ -163,7 +181,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fixed_shapes),
         cmocka_unit_test(deep_sums_pause_exactly),
-        cmocka_unit_test(run_time_dims),
+        cmocka_unit_test(run_time_dims), cmocka_unit_test(few_rows),
         cmocka_unit_test(batches_and_several_dims),
         cmocka_unit_test(epilogues),
     };
