@@ -59,6 +59,7 @@ typedef struct DlccOptions {
 
     int check_samples;         /* gradcheck: elements of each input */
     long long seed;
+    bool json;                 /* gradcheck: one JSON object a line */
 } DlccOptions;
 
 typedef struct DlccOutput {

@@ -1,124 +1,22 @@
-/* dlcc gradcheck: the whole model's gradients against differences, in the interpreter and in double precision.
+/* dlcc gradcheck: the whole model's gradients, twice. Here against differences, in the interpreter and in double
+ * precision; in check_native.c as native code computes them, against the interpreter.
  *
  * Checked are the functions that train - or, where none does, those with a float scalar result - for every
- * parameter and every float argument, at the model's initial values and random data. Run-time dims are small;
- * integers are 0 or 1, which every label and index of a sensible model can be. */
-#include "driver/driver.h"
+ * parameter and every float argument, at the model's initial values and random data, for several values of the
+ * run-time dims. */
+#include "driver/check.h"
 
 #include "codegen/role.h"
 #include "codegen/signature.h"
 #include "dlrt.h"
 #include "interp/gradcheck.h"
-#include "ops/philox.h"
 
-enum { SMALL_EXTENT = 3, SHORTER_STEPS = 3 };
+#include <math.h>
 
-typedef struct ModelCheck {
-    Compilation *c;
-    Interp *interp;
-    uint32_t drawn;
-    int checked, failed;
-} ModelCheck;
+/* The interpreter is slow: rounds, and how far above its least value a dim may be. */
+enum { ROUNDS = 2, DIM_SPAN = 8, SHORTER_STEPS = 3 };
 
-/* Uniform in 0 .. 1, from the seed and the number of draws. */
-static double draw(ModelCheck *k) {
-    uint32_t out[4], key[2] = {(uint32_t)k->c->options->seed, (uint32_t)(k->c->options->seed >> 32)};
-    philox4x32(key, (const uint32_t[]){k->drawn++, 0, 0, 1}, out);
-    return out[0] / 4294967296.0;
-}
-
-static bool is_loss(ModelCheck *k, const Func *f, int place, bool training) {
-    Type type = func_results(k->c->arena, f).at[place].type;
-    if (training) return role_of_result(k->c->arena, f, place) == DLRT_ROLE_LOSS;
-    return type.rank == 0 && dtype_is_float(type.dtype);
-}
-
-/* The value of the function's loss; null if it has none. */
-static Value *loss_of(ModelCheck *k, Func *f, bool training) {
-    for (int i = 0, place = 0; i < f->results.n; i++)
-        if (!f->results.at[i].var && is_loss(k, f, place++, training)) return f->body->yields.at[i];
-    return NULL;
-}
-
-static Tensor *random_argument(ModelCheck *k, Type type, const int64_t *dims) {
-    int64_t shape[MAX_RANK];
-    for (int d = 0; d < type.rank; d++) shape[d] = dim_eval(&k->c->module->dims, type.shape[d], dims);
-    Tensor *t = tensor_new(k->c->arena, type.dtype, type.rank, shape);
-    for (int64_t i = 0; i < t->count; i++) {
-        if (dtype_is_float(type.dtype)) t->at[i].f = 2 * draw(k) - 1;
-        else t->at[i].i = draw(k) < 0.5;
-    }
-    return t;
-}
-
-static Tensor *scalar(Arena *arena, int64_t value) {
-    Tensor *t = tensor_new(arena, DTYPE_I64, 0, NULL);
-    t->at[0].i = value;
-    return t;
-}
-
-/* Inputs of a call: random arguments, initial variables. The dims' values go into `dims`, by symbol. */
-static Tensor **make_inputs(ModelCheck *k, const Func *f, int64_t *dims) {
-    Arena *arena = k->c->arena;
-    Tensor **inputs = arena_array(arena, Tensor *, f->inputs.n + 1);
-    for (int i = 0; i < f->dims.n; i++) {
-        const DimSymbol *d = f->dims.at[i];
-        int64_t extent = d->lower > SMALL_EXTENT ? d->lower : SMALL_EXTENT;
-        dims[d->id] = extent < d->upper ? extent : d->upper;
-    }
-    for (int i = 0; i < f->inputs.n; i++) {
-        const Port *port = &f->inputs.at[i];
-        switch (port->kind) {
-        case PORT_ARG: inputs[i] = random_argument(k, f->body->params.at[i]->type, dims); break;
-        case PORT_VAR: inputs[i] = k->interp->vars[port->var->id]; break;
-        case PORT_SEED: inputs[i] = scalar(arena, k->c->options->seed); break;
-        case PORT_COUNT: inputs[i] = scalar(arena, 0); break;
-        }
-    }
-    return inputs;
-}
-
-static bool is_checked(const Func *f, int input) {
-    const Port *port = &f->inputs.at[input];
-    bool wanted = port->kind == PORT_ARG || (port->kind == PORT_VAR && port->var->kind == VAR_PARAM);
-    return wanted && dtype_is_float(f->body->params.at[input]->type.dtype);
-}
-
-static void say_input(ModelCheck *k, const Func *f, const GradcheckInput *r) {
-    Text *to = &k->c->output->out;
-    const Port *port = &f->inputs.at[r->input->index];
-    text_add(to, "  %-6s %-28s %4d differences, worst %.2g of what is allowed", r->failed ? "WRONG" : "ok",
-             port->kind == PORT_VAR ? port->var->name : port->name, r->checked, r->worst);
-    if (r->failed && r->element >= 0)
-        text_add(to, "; element %lld", (long long)r->element);
-    if (r->failed) text_add(to, ": derived %.9g, differenced %.9g", r->derived, r->differenced);
-    text_add(to, "\n");
-}
-
-static DlccStatus check_function(ModelCheck *k, Func *f, Value *loss) {
-    Compilation *c = k->c;
-    Value **wrt = arena_array(c->arena, Value *, f->inputs.n + 1);
-    GradcheckInput *report = arena_array(c->arena, GradcheckInput, f->inputs.n + 1);
-    GradcheckOptions options = gradcheck_defaults();
-    int64_t *dims = arena_array(c->arena, int64_t, c->module->dims.symbols.n + 1);
-    int n = 0;
-    for (int i = 0; i < f->inputs.n; i++)
-        if (is_checked(f, i)) wrt[n++] = f->body->params.at[i];
-    InterpCall call = {.func = f, .arena = c->arena, .dims = dims, .inputs = make_inputs(k, f, dims)};
-    call.dims = interp_bind(f, NULL, call.inputs, c->arena, &call.error);
-    options.samples = c->options->check_samples;
-    options.retries = SHORTER_STEPS;
-    options.seed = (uint64_t)c->options->seed;
-    if (!call.dims || !gradcheck(&call, loss, wrt, n, options, c->scratch, report))
-        return call.error ? driver_fail(c, DLCC_USER, "%s cannot be evaluated: %s", f->name, call.error) : DLCC_USER;
-    text_add(&c->output->out, "%s\n", f->name);
-    for (int i = 0; i < n; i++) {
-        say_input(k, f, &report[i]);
-        k->checked += report[i].checked;
-        k->failed += report[i].failed;
-    }
-    return DLCC_OK;
-}
+/* ---------------------------------------------------------------- what is checked */
 
 static bool any_trains(const Module *m) {
     for (int i = 0; i < m->funcs.n; i++)
@@ -126,27 +24,165 @@ static bool any_trains(const Module *m) {
     return false;
 }
 
-static DlccStatus check_functions(ModelCheck *k) {
+static bool is_loss(const Compilation *c, const Func *f, int place, bool training) {
+    Type type = func_results(c->arena, f).at[place].type;
+    if (training) return role_of_result(c->arena, f, place) == DLRT_ROLE_LOSS;
+    return type.rank == 0 && dtype_is_float(type.dtype);
+}
+
+Value *check_loss(const Compilation *c, Func *f) {
+    bool training = any_trains(f->module);
+    for (int i = 0, place = 0; i < f->results.n; i++)
+        if (!f->results.at[i].var && is_loss(c, f, place++, training)) return f->body->yields.at[i];
+    return NULL;
+}
+
+bool check_covers(const Func *f, int input) {
+    const Port *port = &f->inputs.at[input];
+    bool wanted = port->kind == PORT_ARG || (port->kind == PORT_VAR && port->var->kind == VAR_PARAM);
+    return wanted && dtype_is_float(f->body->params.at[input]->type.dtype);
+}
+
+const char *check_input_name(const Func *f, int input) {
+    const Port *port = &f->inputs.at[input];
+    return port->kind == PORT_VAR ? port->var->name : port->name;
+}
+
+/* ------------------------------------------------------------------------- report */
+
+void check_add_dims(Text *to, const Func *f, const int64_t *dims) {
+    for (int i = 0; i < f->dims.n; i++)
+        text_add(to, "%s %s = %lld", i ? "," : "", f->dims.at[i]->name, (long long)dims[i]);
+}
+
+void check_say_title(ModelCheck *k, const Func *f, const char *what, const char *dims) {
+    if (k->c->options->json) return;
+    text_add(&k->c->output->out, "%s: %s%s%s\n", f->name, what, *dims ? ", for" : "", dims);
+}
+
+void check_say_row(ModelCheck *k, const Func *f, const CheckRow *row) {
+    Text *to = &k->c->output->out;
+    k->failed += row->failed;
+    if (!k->c->options->json) {
+        text_add(to, "  %-6s %-28s %8lld %s, worst %.2g of what is allowed%s%s\n", row->failed ? "WRONG" : "ok", row->name,
+                 row->count, row->unit, row->worst, row->detail ? "; " : "", row->detail ? row->detail : "");
+        return;
+    }
+    text_add(to, "{\"function\": ");
+    text_add_quoted(to, f->name);
+    text_add(to, ", \"tensor\": ");
+    text_add_quoted(to, row->name);
+    text_add(to, ", \"%s\": %lld, \"wrong\": %lld, \"worst\": ", row->unit, row->count, row->failed);
+    text_add(to, isfinite(row->worst) ? "%.3g}\n" : "null}\n", row->worst);
+}
+
+static DlccStatus say_total(ModelCheck *k) {
+    const char *form = k->c->options->json ? "{\"differences\": %lld, \"elements\": %lld, \"wrong\": %lld}\n"
+                                           : "%lld differences, %lld native elements, %lld wrong\n";
+    text_add(&k->c->output->out, form, k->differences, k->elements, k->failed);
+    return k->failed ? DLCC_USER : DLCC_OK;
+}
+
+/* -------------------------------------------------------------- against differences */
+
+static Tensor *scalar(Arena *arena, int64_t value) {
+    Tensor *t = tensor_new(arena, DTYPE_I64, 0, NULL);
+    t->at[0].i = value;
+    return t;
+}
+
+/* Inputs of a call: random arguments, initial variables. */
+static Tensor **make_inputs(ModelCheck *k, const Interp *model, const Func *f, const int64_t *dims) {
+    Tensor **inputs = arena_array(k->c->arena, Tensor *, f->inputs.n + 1);
+    for (int i = 0; i < f->inputs.n; i++) {
+        switch (f->inputs.at[i].kind) {
+        case PORT_ARG: inputs[i] = sample_input(&k->sampler, f, i, dims); break;
+        case PORT_VAR: inputs[i] = model->vars[f->inputs.at[i].var->id]; break;
+        case PORT_SEED: inputs[i] = scalar(k->c->arena, k->c->options->seed); break;
+        case PORT_COUNT: inputs[i] = scalar(k->c->arena, 0); break;
+        }
+    }
+    return inputs;
+}
+
+/* The findings of one round go to those of the rounds before. */
+static void add_findings(const Compilation *c, CheckRow *row, const GradcheckInput *r) {
+    row->count += r->checked;
+    row->failed += r->failed;
+    if (r->worst <= row->worst) return;
+    row->worst = r->worst;
+    if (!r->failed) return;
+    const char *where = r->element < 0 ? "" : arena_printf(c->arena, "element %lld: ", (long long)r->element);
+    row->detail = arena_printf(c->arena, "%sderived %.9g, differenced %.9g", where, r->derived, r->differenced);
+}
+
+static bool check_round(ModelCheck *k, const Interp *model, Func *f, Value *loss, const int64_t *dims, CheckRow *rows) {
+    Compilation *c = k->c;
+    Value **wrt = arena_array(c->arena, Value *, f->inputs.n + 1);
+    GradcheckInput *report = arena_array(c->arena, GradcheckInput, f->inputs.n + 1);
+    Tensor **none = arena_array(c->arena, Tensor *, f->inputs.n + 1);
+    GradcheckOptions options = gradcheck_defaults();
+    options.samples = c->options->check_samples;
+    options.retries = SHORTER_STEPS;
+    options.seed = (uint64_t)c->options->seed;
+    int n = 0;
+    for (int i = 0; i < f->inputs.n; i++)
+        if (check_covers(f, i)) wrt[n++] = f->body->params.at[i];
+    InterpCall call = {.func = f, .arena = c->arena};
+    call.dims = interp_bind(f, dims, none, c->arena, &call.error);
+    if (call.dims) call.inputs = make_inputs(k, model, f, call.dims);
+    bool good = call.dims && gradcheck(&call, loss, wrt, n, options, c->scratch, report);
+    if (!good && call.error) driver_fail(c, DLCC_USER, "%s cannot be evaluated: %s", f->name, call.error);
+    for (int i = 0; i < n && good; i++) add_findings(c, &rows[i], &report[i]);
+    return good;
+}
+
+static DlccStatus check_function(ModelCheck *k, const Interp *model, Func *f, Value *loss) {
+    CheckRow *rows = arena_array(k->c->arena, CheckRow, f->inputs.n + 1);
+    Text at = text_new(k->c->arena);
+    int n = 0;
+    for (int round = 0; round < (f->dims.n ? ROUNDS : 1); round++) {
+        const int64_t *dims = sample_dims(&k->sampler, f, round ? 2 : 0, DIM_SPAN);
+        text_add(&at, round ? ";" : "");
+        check_add_dims(&at, f, dims);
+        if (!check_round(k, model, f, loss, dims, rows)) return DLCC_USER;
+    }
+    check_say_title(k, f, "derivatives in f64 against differences", text_get(&at));
+    for (int i = 0; i < f->inputs.n; i++) {
+        if (!check_covers(f, i)) continue;
+        rows[n].name = check_input_name(f, i);
+        rows[n].unit = "differences";
+        k->differences += rows[n].count;
+        check_say_row(k, f, &rows[n++]);
+    }
+    return DLCC_OK;
+}
+
+static DlccStatus check_functions(ModelCheck *k, const Interp *model) {
     Module *m = k->c->module;
-    bool training = any_trains(m);
     DlccStatus status = DLCC_OK;
     for (int i = 0; i < m->funcs.n && !status; i++) {
-        Value *loss = loss_of(k, m->funcs.at[i], training);
-        if (loss) status = check_function(k, m->funcs.at[i], loss);
+        Value *loss = check_loss(k->c, m->funcs.at[i]);
+        if (loss) status = check_function(k, model, m->funcs.at[i], loss);
     }
-    if (status) return status;
-    if (!k->checked) return driver_fail(k->c, DLCC_USER, "no function trains or has a float scalar as a result");
-    text_add(&k->c->output->out, "%d differences, %d wrong\n", k->checked, k->failed);
-    return k->failed ? DLCC_USER : DLCC_OK;
+    if (!status && !k->differences)
+        return driver_fail(k->c, DLCC_USER, "no function trains or has a float scalar as a result");
+    return status;
 }
 
 DlccStatus driver_gradcheck(Compilation *c) {
     DlccStatus status = input_read(c);
+    if (!status && input_is_kernels(c))
+        status = driver_fail(c, DLCC_USER, "gradients are checked of a model's source or graph, not of kernels");
+    if (!status) status = driver_find_target(c);
     if (status) return status;
     c->module = input_module(c, DTYPE_F64);
     if (!c->module) return DLCC_USER;
-    ModelCheck k = {.c = c, .interp = interp_open(c->module, c->arena, c->scratch, false)};
-    if (!interp_init(k.interp, c->options->seed))
-        return driver_fail(c, DLCC_USER, "the model cannot be initialised: %s", k.interp->error);
-    return check_functions(&k);
+    ModelCheck k = {.c = c, .sampler = {.arena = c->arena, .seed = (uint64_t)c->options->seed}};
+    Interp *model = interp_open(c->module, c->arena, c->scratch, false);
+    if (!interp_init(model, c->options->seed))
+        return driver_fail(c, DLCC_USER, "the model cannot be initialised: %s", model->error);
+    status = check_functions(&k, model);
+    if (!status) status = check_native(&k);
+    return status ? status : say_total(&k);
 }

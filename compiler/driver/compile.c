@@ -20,7 +20,7 @@ static DlccStatus user_status(const Compilation *c) { return c->diags.errors ? D
 
 /* ------------------------------------------------------------------ preparation */
 
-static DlccStatus find_target(Compilation *c) {
+DlccStatus driver_find_target(Compilation *c) {
     CodeHost host = code_host(c->arena);
     const char *why;
     c->target = target_find(c->arena, c->options->target, c->options->cpu, host.triple, host.cpu, host.features, &why);
@@ -48,7 +48,7 @@ static bool is_wanted(const Compilation *c, const PassInfo *pass) {
 static DlccStatus prepare(Compilation *c) {
     DlccStatus status = outputs_plan(c);
     if (!status) status = dump_check(c);
-    if (!status) status = find_target(c);
+    if (!status) status = driver_find_target(c);
     if (!status && c->options->run.n && outputs_furthest(c) > (input_is_kernels(c) ? DLCC_KERNEL : DLCC_GRAPH))
         status = driver_fail(c, DLCC_USER, "--run runs single passes over IR; show the result with --emit or -o x.ir");
     return status;
@@ -200,6 +200,18 @@ static DlccStatus make_code(Compilation *c) {
         return driver_fail(c, DLCC_BUG, "this is a bug in dlcc: LLVM's passes fail: %s", why);
     driver_time(c, "optimise", start);
     return DLCC_OK;
+}
+
+DlccStatus driver_link(Compilation *c, const char *path) {
+    OutputFile file = {.path = path, .stage = DLCC_SHARED};
+    DlccStatus status = driver_graph_passes(c, NULL);
+    if (!status) status = make_kernels(c);
+    if (!status) status = make_code(c);
+    if (!status) status = output_make(c, &file);
+    if (!status) status = output_write(c, &file);
+    code_free(c->code);
+    c->code = NULL;
+    return status;
 }
 
 /* Whether nothing was asked for but to look for mistakes. */

@@ -69,6 +69,10 @@ KModule *input_kernels(Compilation *c);
 
 /* compile.c */
 DlccStatus driver_compile(Compilation *c);
+/* What the options ask for as target. */
+DlccStatus driver_find_target(Compilation *c);
+/* Compiles c->module, which is not used again, to a shared object at `path`. */
+DlccStatus driver_link(Compilation *c, const char *path);
 /* The graph passes that the options ask for, up to but not including `until` (null: all). */
 DlccStatus driver_graph_passes(Compilation *c, const PassInfo *until);
 /* outputs.c: what -o asks for, checked before anything is done; then made; then written, all or nothing. */
@@ -77,6 +81,9 @@ DlccStage outputs_furthest(const Compilation *c);      /* how far the compilatio
 void outputs_make_graph(Compilation *c);      /* .ir: the graph as it is when this is called */
 DlccStatus outputs_make(Compilation *c);      /* the others, and --emit of code */
 DlccStatus outputs_write(Compilation *c);
+/* The same for one file that no -o asked for. */
+DlccStatus output_make(Compilation *c, OutputFile *file);
+DlccStatus output_write(Compilation *c, const OutputFile *file);
 /* dump.c: --dump-after and --dump-all. Pass names are those of passes.def and "lower", "schedule", "place". */
 DlccStatus dump_check(Compilation *c);                 /* are the names known; makes the folder */
 DlccStatus dump_graph(Compilation *c, const char *pass);

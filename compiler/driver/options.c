@@ -42,6 +42,7 @@ static const OptionSpec specs[] = {
     {"--cc", "PROGRAM", SET_TEXT, AT(cc), 0, "the C compiler that links a .so"},
     {"--samples", "N", SET_NUMBER, AT(check_samples), 0, "gradcheck: elements to check of each tensor (default 16)"},
     {"--seed", "N", SET_SEED, AT(seed), 0, "gradcheck: of parameters and data (default 0)"},
+    {"--json", NULL, SET_FLAG, AT(json), 0, "gradcheck: print one JSON object a line"},
     {"--list", "WHAT", SET_COMMAND, AT(subject), DLCC_LIST, "list ops, passes, targets, layers, losses, ..."},
     {"--explain", "CODE", SET_COMMAND, AT(subject), DLCC_EXPLAIN, "explain a diagnostic, e.g. DL0301"},
     {"--version", NULL, SET_COMMAND, 0, DLCC_VERSION, "print the version"},

@@ -81,13 +81,15 @@ static DlccStatus make(Compilation *c, DlccStage stage, const char **bytes, size
     return DLCC_OK;
 }
 
+DlccStatus output_make(Compilation *c, OutputFile *file) { return make(c, file->stage, &file->bytes, &file->n); }
+
 DlccStatus outputs_make(Compilation *c) {
     DlccStatus status = DLCC_OK;
     const char *bytes;
     size_t n;
     for (int i = 0; i < c->files.n && !status; i++) {
         OutputFile *file = &c->files.at[i];
-        if (file->stage != DLCC_GRAPH) status = make(c, file->stage, &file->bytes, &file->n);
+        if (file->stage != DLCC_GRAPH) status = output_make(c, file);
     }
     if (status || (c->options->emit != DLCC_LLVM && c->options->emit != DLCC_ASM)) return status;
     status = make(c, c->options->emit, &bytes, &n);
@@ -97,7 +99,7 @@ DlccStatus outputs_make(Compilation *c) {
 
 void outputs_make_graph(Compilation *c) {
     for (int i = 0; i < c->files.n; i++)
-        if (c->files.at[i].stage == DLCC_GRAPH) make(c, DLCC_GRAPH, &c->files.at[i].bytes, &c->files.at[i].n);
+        if (c->files.at[i].stage == DLCC_GRAPH) output_make(c, &c->files.at[i]);
 }
 
 /* ----------------------------------------------------------------------- writing */
@@ -152,14 +154,16 @@ static DlccStatus write_depend(Compilation *c) {
     return DLCC_OK;
 }
 
+DlccStatus output_write(Compilation *c, const OutputFile *file) {
+    const char *why;
+    if (file->stage == DLCC_SHARED) return write_shared(c, file);
+    if (file_write(c->arena, file->path, file->bytes, file->n, &why)) return DLCC_OK;
+    return driver_fail(c, DLCC_ENVIRONMENT, "%s", why);
+}
+
 DlccStatus outputs_write(Compilation *c) {
     for (int i = 0; i < c->files.n; i++) {
-        const OutputFile *file = &c->files.at[i];
-        const char *why;
-        DlccStatus status = DLCC_OK;
-        if (file->stage == DLCC_SHARED) status = write_shared(c, file);
-        else if (!file_write(c->arena, file->path, file->bytes, file->n, &why))
-            status = driver_fail(c, DLCC_ENVIRONMENT, "%s", why);
+        DlccStatus status = output_write(c, &c->files.at[i]);
         if (status) return status;
     }
     bool depend = c->options->depend || c->options->depend_file;

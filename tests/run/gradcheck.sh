@@ -1,8 +1,39 @@
 #!/usr/bin/env bash
-# The gradients of every example, of a size at which finite differences take little time.
+# The gradients of the example, in full and of a size at which finite differences take little time, and of a model
+# with indices, a dim with a lower bound and random numbers; what is said where native code cannot be checked.
 . "$(dirname "$0")/lib.sh"
 cd "$work" || exit 1
-check_status "gradcheck of the digit classifier" 0 "$dlcc" gradcheck "$digits" -D hidden1=8 -D hidden2=6
-check_match "names the parameters" "$output" 'fc1\.weight'
-check_status "gradcheck of a model that does not train: a mistake" 2 "$dlcc" gradcheck "$top/bench/matmul.dl"
+small="-D hidden1=8 -D hidden2=6"
+check_status "gradcheck of the digit classifier" 0 "$dlcc" gradcheck "$digits"
+check_match "differences: names the parameters" "$output" 'ok +fc1\.weight +[0-9]+ differences'
+check_match "native code: takes every element" "$output" 'ok +fc2\.weight +524288 elements'
+check_match "for several batch sizes" "$output" 'native.*B = 3; B = 1; B = [0-9]+; B = [0-9]+$'
+check_match "nothing is wrong" "$output" '^[0-9]+ differences, [0-9]+ native elements, 0 wrong$'
+for level in 0 1 3; do check "at -O$level" "$dlcc" gradcheck "$digits" $small -O$level; done
+if [ "$(uname -m)" = x86_64 ]; then
+    check "for every x86-64" "$dlcc" gradcheck "$digits" $small --cpu=x86-64
+fi
+
+cat >words.dl <<'END'
+dim B <= 64
+dim 2 <= T <= 9
+model Words() {
+    param table: f32[37, 5] = normal(0.5)
+    let out = Linear(5, 4)
+    export fn train(words: i32[B, T], y: i32[B], lr: f32) -> (loss: f32) {
+        let e = dropout(sum(gather(table, words, axis = 0), axis = 1), 0.3)
+        let loss = cross_entropy(out(tanh(e)), y)
+        minimize loss with sgd(lr, momentum = 0.9)
+        return loss
+    }
+}
+END
+check_status "indices, dims with lower bounds, random numbers" 0 "$dlcc" gradcheck words.dl --json
+check_match "as JSON" "$output" '^\{"function": "train", "tensor": "table", "elements": 740, "wrong": 0, "worst": [0-9.e-]+\}$'
+check_equal "and nothing else" "$(grep -vcE '^\{.*\}$' <<<"$output")" 0
+
+check_status "for another system: differences alone" 0 "$dlcc" gradcheck words.dl --target=aarch64-linux-gnu
+if [ "$(uname -m)" = x86_64 ]; then check_match "and says so" "$output" 'native gradients are not checked'; fi
+check_status "without a linker: the environment's fault" 1 "$dlcc" gradcheck words.dl --cc=no-such-compiler
+check_status "a model that does not train: a mistake" 2 "$dlcc" gradcheck "$top/bench/matmul.dl"
 finish
