@@ -134,7 +134,7 @@ stage() {
     printf '%-24s %5d passed %4d failed %5d s\n' "$name" "$good" "$bad" $((SECONDS - begin))
     grep -E '^ok .*# SKIP' "$log" | sed 's/^ok - /    skipped: /; s/# SKIP/-/'
     if [ "$bad" -gt 0 ]; then
-        grep -vE '^ *ok |Passed +[0-9.]+ sec$|^ *Start +[0-9]+:' "$log" | tail -n 50 | sed 's/^/    /'
+        grep -vE '^ *ok |Passed +[0-9.]+ sec$|^ *Start +[0-9]+:|^\[[0-9]+/[0-9]+\]' "$log" | tail -n 50 | sed 's/^/    /'
         echo "    all of it: $log"
     fi
     return $((bad > 0))
