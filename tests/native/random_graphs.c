@@ -185,23 +185,25 @@ static uint64_t setting(const char *name, uint64_t otherwise) {
     return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
+static void check_seed(uint64_t seed) {
+    Arena arena;
+    jmp_buf out;
+    if (setjmp(out)) fail();
+    arena_init(&arena, &out);
+    const char *text = make_text(&arena, seed);
+    print_message("seed %llu\n", (unsigned long long)seed);
+    if (getenv("RANDOM_SHOW")) print_message("%s\n", text);
+    Native *n = native_open(text, seed % 4 ? NULL : "x86-64-v3", 1 + 2 * (int)(seed % 2));
+    static const int64_t dims[] = {1, 17, 40};
+    for (int i = 0; i < 3; i++) native_check(n, "f", &dims[i], 3e-4);
+    native_close(n);
+    arena_reset(&arena);
+}
+
 static void random_graphs(void **state) {
     (void)state;
     uint64_t first = setting("RANDOM_SEED", 1), count = setting("RANDOM_COUNT", 60);
-    for (uint64_t seed = first; seed < first + count; seed++) {
-        Arena arena;
-        jmp_buf out;
-        if (setjmp(out)) fail();
-        arena_init(&arena, &out);
-        const char *text = make_text(&arena, seed);
-        print_message("seed %llu\n", (unsigned long long)seed);
-        if (getenv("RANDOM_SHOW")) print_message("%s\n", text);
-        Native *n = native_open(text, seed % 4 ? NULL : "x86-64-v3", 1 + 2 * (int)(seed % 2));
-        static const int64_t dims[] = {1, 17, 40};
-        for (int i = 0; i < 3; i++) native_check(n, "f", &dims[i], 3e-4);
-        native_close(n);
-        arena_reset(&arena);
-    }
+    for (uint64_t seed = first; seed < first + count; seed++) check_seed(seed);
 }
 
 int main(void) {
