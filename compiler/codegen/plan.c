@@ -172,27 +172,14 @@ static void emit_check_step(Entry *s, const PlanStep *step) {
     LLVMPositionBuilderAtEnd(e->at, good);
 }
 
-static unsigned alignment_of(const PlanBuf *b) {
-    bool ours = b->place == PLACE_VAR || b->place == PLACE_ARENA || b->place == PLACE_CONST;
-    return ours ? 64 : (unsigned)dtype_bytes(b->dtype);
-}
-
-static void emit_copy_step(Entry *s, const PlanStep *step) {
-    const PlanBuf *to = &s->plan->bufs.at[step->bufs[0]], *from = &s->plan->bufs.at[step->bufs[1]];
-    LLVMValueRef bytes = emit_mul(s->e, function_dim(s, from->elements), emit_i64(s->e, dtype_bytes(from->dtype)));
-    LLVMBuildMemCpy(s->e->at, buffer_pointer(s, step->bufs[0]), alignment_of(to), buffer_pointer(s, step->bufs[1]),
-                    alignment_of(from), bytes);
-}
-
 static int step_buf_count(const PlanStep *step) {
-    return step->kind == STEP_KERNEL ? step->kernel->bufs.n : step->kind == STEP_COPY ? 2 : 1;
+    return step->kind == STEP_KERNEL ? step->kernel->bufs.n : 1;
 }
 
 static void emit_step(Entry *s, const PlanStep *step) {
     switch (step->kind) {
     case STEP_KERNEL: emit_kernel_step(s, step); break;
     case STEP_CHECK: emit_check_step(s, step); break;
-    case STEP_COPY: emit_copy_step(s, step); break;
     }
 }
 

@@ -64,8 +64,8 @@ void check_say_row(ModelCheck *k, const Func *f, const CheckRow *row) {
     Text *to = &k->c->output->out;
     k->failed += row->failed;
     if (!k->c->options->json) {
-        text_add(to, "  %-6s %-28s %8lld %s, worst %.2g of what is allowed%s%s\n", row->failed ? "WRONG" : "ok", row->name,
-                 row->count, row->unit, row->worst, row->detail ? "; " : "", row->detail ? row->detail : "");
+        text_add(to, "  %-6s %-28s %8lld %s, worst %.2g of what is allowed%s%s\n", row->failed ? "WRONG" : "ok",
+                 row->name, row->count, row->unit, row->worst, row->detail ? "; " : "", row->detail ? row->detail : "");
         return;
     }
     text_add(to, "{\"function\": ");

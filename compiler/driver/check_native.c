@@ -190,7 +190,8 @@ static Tensor **call_native(NativeCheck *n, const Subject *s, Tensor *const *arg
 }
 
 /* The interpreter's results, every operator's rounded or none. A call count that the other call will see too. */
-static Tensor **call_interp(NativeCheck *n, const Subject *s, const int64_t *dims, Tensor **args, bool round, bool last) {
+static Tensor **call_interp(NativeCheck *n, const Subject *s, const int64_t *dims, Tensor **args, bool round,
+                            bool last) {
     Tensor **results = arena_array(n->c->arena, Tensor *, s->count + 1);
     n->interp->round = round;
     bool good = interp_run(n->interp, s->f, dims, args, results);
@@ -336,7 +337,8 @@ static DlrtModel *open_model(Compilation *c, const char *path, DlccStatus *statu
 DlccStatus check_native(ModelCheck *k) {
     Compilation *c = k->c;
     if (c->cross)
-        return driver_fail(c, DLCC_OK, "native gradients are not checked: code for %s does not run here", c->target->triple);
+        return driver_fail(c, DLCC_OK, "native gradients are not checked: code for %s does not run here",
+                           c->target->triple);
     Value **losses = arena_array(c->arena, Value *, c->module->funcs.n + 1);
     Module *compiled = gradient_functions(c, losses), *interpreted = compiled ? gradient_functions(c, losses) : NULL;
     if (!interpreted) return DLCC_USER;

@@ -151,14 +151,13 @@ typedef struct PlanBuf {
 
 typedef enum StepKind {
     STEP_KERNEL,
-    STEP_CHECK,                /* every element of an integer buffer is in 0 .. limit-1, or DLRT_ERR_INDEX */
-    STEP_COPY                  /* bytes from one buffer to another */
+    STEP_CHECK                 /* every element of an integer buffer is in 0 .. limit-1, or DLRT_ERR_INDEX */
 } StepKind;
 
 typedef struct PlanStep {
     StepKind kind;
     Kernel *kernel;
-    const int *bufs;           /* KERNEL: a PlanBuf for each KBuf; CHECK: {indices}; COPY: {to, from} */
+    const int *bufs;           /* KERNEL: a PlanBuf for each KBuf; CHECK: {indices} */
     const Dim *dims;           /* KERNEL: a value (over the function's dims) for each kernel dim */
     Dim limit;                 /* CHECK */
     const char *what;          /* CHECK: the name in the message */

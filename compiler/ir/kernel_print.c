@@ -304,12 +304,7 @@ static void print_run(const DimTable *dims, const PlanStep *s, Text *to) {
     text_append(to, "\n", 1);
 }
 
-static void print_step(const DimTable *dims, const PlanStep *s, Text *to) {
-    switch (s->kind) {
-    case STEP_KERNEL: print_run(dims, s, to); return;
-    case STEP_COPY: text_add(to, "  copy b%d from b%d\n", s->bufs[0], s->bufs[1]); return;
-    case STEP_CHECK: break;
-    }
+static void print_check(const DimTable *dims, const PlanStep *s, Text *to) {
     text_add(to, "  check b%d below ", s->bufs[0]);
     dim_print(dims, s->limit, to);
     print_quoted(to, " what ", s->what);
@@ -337,7 +332,11 @@ static void print_plan(const Module *m, const Plan *p, Text *to) {
     text_add(to, " {\n");
     print_results(m, p->func, to);
     for (int i = 0; i < p->bufs.n; i++) print_plan_buf(&m->dims, p, i, to);
-    for (int i = 0; i < p->steps.n; i++) print_step(&m->dims, &p->steps.at[i], to);
+    for (int i = 0; i < p->steps.n; i++) {
+        const PlanStep *s = &p->steps.at[i];
+        if (s->kind == STEP_KERNEL) print_run(&m->dims, s, to);
+        else print_check(&m->dims, s, to);
+    }
     if (p->arena_bytes || p->live_bytes || p->scratch_bytes)
         text_add(to, "  memory arena=%lld live=%lld scratch=%lld\n", (long long)p->arena_bytes,
                  (long long)p->live_bytes, (long long)p->scratch_bytes);

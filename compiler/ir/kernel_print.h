@@ -40,7 +40,6 @@
  *     buf b1 : f32[512*B] arena at 1024 life 0..1
  *     run k4(b0, b1) sizes(B) flops 1000.0
  *     check b2 below 10 what "label"
- *     copy b3 from b1
  *     memory arena=1024 live=1024 scratch=0
  *   }
  *   init plan @init(%seed: i64 = seed) { ... }

@@ -139,15 +139,6 @@ static bool read_check(PlanReader *p, PlanStep *s) {
     return !reader_take_word(p->r, "what") || reader_name(p->r, TOKEN_TEXT, "a text in quotes", &s->what);
 }
 
-static bool read_copy(PlanReader *p, PlanStep *s) {
-    int *bufs = arena_array(p->r->arena, int, 2);
-    s->kind = STEP_COPY;
-    s->bufs = bufs;
-    if (!read_buf_number(p, &bufs[0])) return false;
-    if (!reader_take_word(p->r, "from")) return reader_expected(p->r, "from");
-    return read_buf_number(p, &bufs[1]);
-}
-
 static bool read_memory(PlanReader *p) {
     static const char *const keys[] = {"arena", "live", "scratch"};
     int64_t *to[] = {&p->plan->arena_bytes, &p->plan->live_bytes, &p->plan->scratch_bytes};
@@ -185,8 +176,7 @@ static bool read_plan_statement(PlanReader *p) {
     if (reader_take_word(r, "memory")) return read_memory(p);
     if (reader_take_word(r, "run")) good = read_run(p, &s);
     else if (reader_take_word(r, "check")) good = read_check(p, &s);
-    else if (reader_take_word(r, "copy")) good = read_copy(p, &s);
-    else return reader_expected(r, "result, buf, run, check, copy or memory");
+    else return reader_expected(r, "result, buf, run, check or memory");
     if (good) vec_push(r->arena, &p->plan->steps, s);
     return good;
 }

@@ -29,7 +29,7 @@ static void find_lives(Plan *p) {
     for (int i = 0; i < p->bufs.n; i++) p->bufs.at[i].first = p->bufs.at[i].last = -1;
     for (int s = 0; s < p->steps.n; s++) {
         const PlanStep *step = &p->steps.at[s];
-        int n = step->kind == STEP_KERNEL ? step->kernel->bufs.n : step->kind == STEP_COPY ? 2 : 1;
+        int n = step->kind == STEP_KERNEL ? step->kernel->bufs.n : 1;
         for (int i = 0; i < n; i++) touch(p, step->bufs[i], s);
     }
 }

@@ -1,5 +1,5 @@
 /* A small model written as kernel IR by hand. It has a variable of every kind, a function with a run-time dim, a
- * derived one, a checked index, a scalar argument, a copy, and an initializer that writes weights and cache. */
+ * derived one, a checked index, a scalar argument, and an initializer that writes weights and cache. */
 #ifndef DLCC_TESTS_MODEL_TEXT_H
 #define DLCC_TESTS_MODEL_TEXT_H
 
@@ -70,6 +70,23 @@ static const char model_text[] =
     "    y0[i] = %0\n"
     "  }\n"
     "}\n"
+    "kernel k5 loops {\n"
+    "  buf x0 : i64\n"
+    "  buf y1 : i64 out\n"
+    "  stage point {\n"
+    "    %0 = load x0[0] : i64\n"
+    "    y1[0] = %0\n"
+    "  }\n"
+    "}\n"
+    "kernel k6 loops {\n"
+    "  buf x0 : f32\n"
+    "  buf y1 : f32 out\n"
+    "  outer i in 4\n"
+    "  stage point {\n"
+    "    %0 = load x0[i] : f32\n"
+    "    y1[i] = %0\n"
+    "  }\n"
+    "}\n"
     "plan @embed(\n"
     "    %i: i32[B] = arg \"i\" doc \"Row numbers.\",\n"
     "    %scale: f32 = arg \"scale\",\n"
@@ -92,13 +109,13 @@ static const char model_text[] =
     "  check b0 below 10 what \"i\"\n"
     "  run k0(b0, b2, b1, b6, b5) sizes(B) flops 768.0\n"
     "  run k1(b3) flops 1.0\n"
-    "  copy b7 from b4\n"
+    "  run k5(b4, b7)\n"
     "}\n"
     "plan @halves(%x: f32[B] = arg \"default\", %h: u8[H] = arg \"H\") dims(B) {\n"
     "  result : f32[4] as \"last\"\n"
     "  buf b0 \"last\" : f32[4] var @last\n"
     "  buf b1 \"out\" : f32[4] result 0\n"
-    "  copy b1 from b0\n"
+    "  run k6(b0, b1)\n"
     "}\n"
     "init plan @init() {\n"
     "  result : f32[10,4] -> @table\n"

@@ -29,7 +29,8 @@ model Words() {
 }
 END
 check_status "indices, dims with lower bounds, random numbers" 0 "$dlcc" gradcheck words.dl --json
-check_match "as JSON" "$output" '^\{"function": "train", "tensor": "table", "elements": 740, "wrong": 0, "worst": [0-9.e-]+\}$'
+check_match "as JSON" "$output" \
+    '^\{"function": "train", "tensor": "table", "elements": 740, "wrong": 0, "worst": [0-9.e-]+\}$'
 check_equal "and nothing else" "$(grep -vcE '^\{.*\}$' <<<"$output")" 0
 
 check_status "for another system: differences alone" 0 "$dlcc" gradcheck words.dl --target=aarch64-linux-gnu
