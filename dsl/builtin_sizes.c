@@ -37,7 +37,7 @@ static bool need_int(Elab *e, const BuiltinCall *c, int i, int64_t *to) {
 }
 
 static Val run_range(Elab *e, const Builtin *self, const BuiltinCall *c) {
-    int64_t from = 0, to, step = 1;
+    int64_t from = 0, to = 0, step = 1;
     (void)self;
     if (!need_int(e, c, 0, &to)) return POISON;
     if (c->args[1].kind != VAL_NONE) {

@@ -85,8 +85,8 @@ DlccStatus output_make(Compilation *c, OutputFile *file) { return make(c, file->
 
 DlccStatus outputs_make(Compilation *c) {
     DlccStatus status = DLCC_OK;
-    const char *bytes;
-    size_t n;
+    const char *bytes = "";
+    size_t n = 0;
     for (int i = 0; i < c->files.n && !status; i++) {
         OutputFile *file = &c->files.at[i];
         if (file->stage != DLCC_GRAPH) status = output_make(c, file);

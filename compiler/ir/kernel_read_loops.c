@@ -213,7 +213,7 @@ static bool read_node_kind(KernelReader *kr, KNode *n) {
 static bool read_node(KernelReader *kr) {
     Reader *r = kr->r;
     Span span = reader_span(r);
-    int i;
+    int i = 0;
     KNode blank = {.args = {-1, -1, -1}, .access = -1, .guard = -1, .axis = -1, .reduction = -1}, n = blank;
     if (!read_node_number(kr, &i) || !reader_expect(r, '=') || !read_node_kind(kr, &n) || !read_dtype(kr, &n.dtype))
         return false;
