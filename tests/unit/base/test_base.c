@@ -138,12 +138,26 @@ static void nearest_names_are_near(void **state) {
     assert_null(nearest_name("x", names, 0));
 }
 
+/* Whoever asks for an explanation gets the reason, an example and how it is right. */
+static void codes_are_explained(void **state) {
+    (void)state;
+    for (int i = 0; i < DIAG_CODE_COUNT; i++) {
+        const DiagCodeInfo *info = diag_code_info((DiagCode)i);
+        const char *example = strstr(info->explain, "\n\n    ");
+        if (!info->title[0]) fail_msg("DL%04d has no title", info->number);
+        if (!example || example - info->explain < 60) fail_msg("DL%04d: no reason, or no example", info->number);
+        if (!strstr(example, "Right") && !strstr(example, "// right")) fail_msg("DL%04d: nothing is right", info->number);
+        if (info->explain[strlen(info->explain) - 1] != '\n') fail_msg("DL%04d: no end of line", info->number);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(arena_memory_is_zeroed_and_aligned), FIXTURE_TEST(arena_jumps_when_memory_ends),
         FIXTURE_TEST(equal_names_are_one), FIXTURE_TEST(hashes_are_fnv), FIXTURE_TEST(maps_find_what_was_set),
         FIXTURE_TEST(numbers_read_back), FIXTURE_TEST(texts_grow_and_quote),
         FIXTURE_TEST(diagnostics_show_their_place), FIXTURE_TEST(codes_are_sorted),
+        FIXTURE_TEST(codes_are_explained),
         FIXTURE_TEST(nearest_names_are_near)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
