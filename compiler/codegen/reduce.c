@@ -6,6 +6,8 @@
  * elements are the neutral value and the first is the right answer. */
 #include "codegen/reduce.h"
 
+#include "ops/ops.h"
+
 static LLVMTypeRef value_type(Emit *e, const Accumulator *a) {
     return emit_vector(e, emit_type(e, a->dtype), a->lanes);
 }

@@ -5,7 +5,7 @@
  * its new version. So every read sees a definite version, differentiation sees ordinary values, and
  * re-using memory in place is the planner's business.
  *
- * An operation (Op) is an entry of the operator table (ops/ops.h) with operands, attributes, results -
+ * An operation (Op) is an entry of the operator table (ir/op.h) with operands, attributes, results -
  * several are allowed - and regions (bodies of scan, while, cond, fusion). Ops of a region are in an
  * order in which definitions come before uses.
  *
@@ -17,7 +17,7 @@
 #include "base/diag.h"
 #include "ir/type.h"
 
-typedef struct OpInfo OpInfo;      /* ops/ops.h */
+typedef struct OpInfo OpInfo;      /* ir/op.h */
 typedef struct Op Op;
 typedef struct Region Region;
 typedef struct Value Value;

@@ -20,7 +20,7 @@
 #define DLCC_IR_KERNEL_H
 
 #include "ir/graph.h"
-#include "ops/ops.h"
+#include "ir/op.h"
 
 typedef enum KernelForm { KERNEL_LOOPS, KERNEL_CONTRACT } KernelForm;
 

@@ -1,7 +1,7 @@
 /* Prints graph IR: see print.h. */
 #include "ir/print.h"
 #include "base/map.h"
-#include "ops/ops.h"
+#include "ir/op.h"
 
 typedef struct Printer {
     const Module *module;

@@ -1,7 +1,7 @@
 /* Reads ops and regions: see reader.h. */
 #include "ir/reader.h"
+#include "ir/op.h"
 #include "ir/verify.h"
-#include "ops/ops.h"
 
 /* ------------------------------------------------------------------------ values */
 

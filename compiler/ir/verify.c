@@ -1,8 +1,8 @@
 /* Verifier: see verify.h. One walk per function with a table of the values that are visible. */
 #include "ir/verify.h"
 #include "base/map.h"
+#include "ir/op.h"
 #include "ir/print.h"
-#include "ops/ops.h"
 
 typedef struct Verifier {
     Module *module;

@@ -228,7 +228,7 @@ static void grad_map(GradContext *context, const Op *op, Value *const *dy, Value
     switch (op->info->map) {
 #define ELEMENTWISE(name, arity, rule, types, flags, reference, gradient, ...)                                         \
     case MAP_##name: gradient; break;
-#include "ops/elementwise.def"
+#include "ir/elementwise.def"
 #undef ELEMENTWISE
     case MAP_COUNT: break;
     }
@@ -274,7 +274,7 @@ static const AttrSpec attrs_random_bits[] = {{"site", ATTR_INT, false}, {"word",
         return kink;                                                                                                   \
     }                                                                                                                  \
     static const double samples_##name[2][3] = samples;
-#include "ops/elementwise.def"
+#include "ir/elementwise.def"
 #undef ELEMENTWISE
 #undef NO_SAMPLE
 #undef SAMPLE1
@@ -300,7 +300,7 @@ const OpInfo map_ops[MAP_COUNT] = {
                   .attrs = attrs_##rule, .doc = text, .infer = infer_##rule, .grad = gradient, .eval = eval_##rule,    \
                   .sample_low = APPLY(samples, op, 0), .sample_high = APPLY(samples, op, 1), .kink = kink_##op,        \
                   .ulp = accuracy},
-#include "ops/elementwise.def"
+#include "ir/elementwise.def"
 #undef ELEMENTWISE
 };
 

@@ -91,7 +91,7 @@ static int64_t whole_shift_right(DType t, int64_t x, int64_t y) {
 static int arity_of(MapFn f) {
     static const int arity[] = {
 #define ELEMENTWISE(name, arity, ...) arity,
-#include "ops/elementwise.def"
+#include "ir/elementwise.def"
 #undef ELEMENTWISE
     };
     return arity[f];
@@ -105,7 +105,7 @@ double map_eval_float(MapFn f, const double *v) {
     switch (f) {
 #define ELEMENTWISE(name, arity, rule, types, flags, reference, ...)                                                   \
     case MAP_##name: return reference;
-#include "ops/elementwise.def"
+#include "ir/elementwise.def"
 #undef ELEMENTWISE
 #undef REF
     case MAP_COUNT: break;
@@ -120,7 +120,7 @@ int64_t map_eval_int(MapFn f, DType t, const int64_t *v) {
     switch (f) {
 #define ELEMENTWISE(name, arity, rule, types, flags, reference, ...)                                                   \
     case MAP_##name: w = reference; break;
-#include "ops/elementwise.def"
+#include "ir/elementwise.def"
 #undef ELEMENTWISE
 #undef REF
 #undef OWN

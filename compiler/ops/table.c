@@ -6,7 +6,7 @@
 
 static const OpInfo *const table[] = {
 #define ELEMENTWISE(name, ...) &map_ops[MAP_##name],
-#include "ops/elementwise.def"
+#include "ir/elementwise.def"
 #undef ELEMENTWISE
     &OP_reduce_sum, &OP_reduce_max, &OP_reduce_min, &OP_reduce_prod, &OP_reduce_and, &OP_reduce_or,
     &OP_argmax, &OP_argmin,

@@ -11,7 +11,7 @@
 
 const MapInfo map_info[MAP_COUNT] = {
 #define ELEMENTWISE(name, arity, rule, types, flags, reference, gradient, kink, ulp, ...) {#name, arity, types, ulp},
-#include "ops/elementwise.def"
+#include "ir/elementwise.def"
 #undef ELEMENTWISE
 };
 

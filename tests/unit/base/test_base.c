@@ -146,7 +146,8 @@ static void codes_are_explained(void **state) {
         const char *example = strstr(info->explain, "\n\n    ");
         if (!info->title[0]) fail_msg("DL%04d has no title", info->number);
         if (!example || example - info->explain < 60) fail_msg("DL%04d: no reason, or no example", info->number);
-        if (!strstr(example, "Right") && !strstr(example, "// right")) fail_msg("DL%04d: nothing is right", info->number);
+        if (!strstr(example, "Right") && !strstr(example, "// right"))
+            fail_msg("DL%04d: nothing is right", info->number);
         if (info->explain[strlen(info->explain) - 1] != '\n') fail_msg("DL%04d: no end of line", info->number);
     }
 }

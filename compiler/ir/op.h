@@ -1,0 +1,103 @@
+/* What an operator is: the form of a row of the operator table, and how rows are found.
+ *
+ * Everything the compiler knows of an operator stands in its row. Passes and code generation ask for an operator's
+ * kind and properties, never for its name. Elementwise operators are rows of elementwise.def, which is here because
+ * kernel IR too is made of its element functions; what a row's columns mean is worked out in ops/. The structured
+ * ones are defined in ops/, one block each in the file of their kind.
+ *
+ * The rows lie in ops/, and so do op_table, op_find, op_of_map and op_infer: this level reads, prints and verifies IR
+ * by the declarations alone and does not include ops/, but a program needs ops/ to link. */
+#ifndef DLCC_IR_OP_H
+#define DLCC_IR_OP_H
+
+#include "ir/graph.h"
+
+typedef enum OpKind {
+    KIND_MAP,        /* elementwise; operands and result have one shape; also constants and iota */
+    KIND_REDUCE,     /* over axes, by a monoid or an arg-reduction */
+    KIND_CONTRACT,   /* dot_general, convolution */
+    KIND_MOVE,       /* pure index maps */
+    KIND_INDEX,      /* data-dependent addresses, checked */
+    KIND_REGION,     /* scan, while, cond, fusion */
+    KIND_OPAQUE      /* a routine of its own */
+} OpKind;
+
+/* Element functions: what a MAP computes per element, a REDUCE combines by, kernel IR is made of.
+ * MAP_name for every row of elementwise.def. */
+typedef enum MapFn {
+#define ELEMENTWISE(name, ...) MAP_##name,
+#include "ir/elementwise.def"
+#undef ELEMENTWISE
+    MAP_COUNT
+} MapFn;
+
+/* Which element types an elementwise operator takes. */
+typedef enum TypeClass {
+    CLASS_FLOAT = 1, CLASS_INT = 2, CLASS_BOOL = 4,
+    CLASS_NUMBER = CLASS_FLOAT | CLASS_INT, CLASS_LOGIC = CLASS_INT | CLASS_BOOL, CLASS_ANY = 7
+} TypeClass;
+
+enum OpFlags {
+    OP_COMMUTATIVE = 1,
+    OP_ZERO_GRADIENT = 2,      /* gradient defined as zero (floor, comparisons) */
+    OP_COSTLY = 4,             /* transcendental: recomputing it costs more than a load */
+    OP_PREDICATE = 8,          /* result is bool whatever the operands */
+    OP_RELABELS = 64,          /* MOVE: the result's elements are the operand's, in the same row-major order */
+    OP_STOPS_GRADIENT = 16,    /* the zero gradient is what the user asked for */
+    OP_ADDS_AT = 128,          /* an INDEX op that adds its last operand into its first, where its second says */
+    OP_ARG_REDUCTION = 32      /* a REDUCE whose result is where (an index), not what */
+};
+
+struct IndexPoint;
+typedef struct GradContext GradContext;       /* ops/grad.h */
+typedef struct EvalContext EvalContext;       /* ops/eval.h */
+
+typedef struct AttrSpec {
+    const char *key;
+    AttrKind kind;
+    bool optional;
+} AttrSpec;
+
+struct OpInfo {
+    const char *name;
+    OpKind kind;
+    int min_operands, max_operands;    /* max -1: any number */
+    int result_count;                  /* -1: as the regions say */
+    int region_count;
+    unsigned flags;
+    MapFn map;                         /* MAP: the element function; REDUCE: the combining one */
+    /* Element types of the operands, a letter each, the last for all further ones: T one common type out
+     * of `types`, b bool, i any integer, l i64, * any type of its own. */
+    const char *signature;
+    TypeClass types;
+    const AttrSpec *attrs;             /* ends with a null key; null for none */
+    const char *doc;                   /* one sentence with shapes */
+    /* Sets the results' types from operands and attributes, or returns a reason why it cannot, in the
+     * module's arena. Called by op_infer, which has checked counts, attributes and element types. */
+    const char *(*infer)(Module *m, Op *op);
+    /* Appends ops that compute the operands' gradients from the results'. `dy[i]` may be null (no
+     * gradient flows); leave dx[i] null for none. Null: the operator has no gradient. */
+    void (*grad)(GradContext *g, const Op *op, Value *const *dy, Value **dx);
+    /* Evaluates in f64 and i64. */
+    void (*eval)(EvalContext *e, const Op *op);
+    /* MOVE: how it reads its operands (ops/index_map.h). */
+    bool (*index_map)(const Op *op, int operand, struct IndexPoint *point);
+    /* Generated tests draw MAP operands from these ranges (null: none), at least 1e-3 away from kinks;
+     * `kink` is the distance of operand values from the nearest one. */
+    const double *sample_low, *sample_high;
+    double (*kink)(const double x[3]);
+    double ulp;                        /* promised f32 accuracy of a MAP; 0: correctly rounded */
+};
+
+/* The table. */
+const OpInfo *const *op_table(int *count);
+const OpInfo *op_find(const char *name);                   /* null if there is none */
+const OpInfo *op_of_map(MapFn f);
+
+typedef enum OpFault { FAULT_NONE, FAULT_FORM, FAULT_TYPE, FAULT_SHAPE } OpFault;
+/* Checks an op against its row - operand and region counts, attributes, element types, shapes - and sets
+ * its results' types. On a fault returns the reason, in the module's arena, and its sort in *fault
+ * (which may be null). The op must have result_count results; it may be wrong in any other way. */
+const char *op_infer(Module *m, Op *op, OpFault *fault);
+
+#endif
