@@ -45,6 +45,26 @@ else
     skip "digits.h compiles as C++" "no C++ compiler here"
 fi
 
+# Names that C or its headers need otherwise, and comments in comments.
+cat >odd.dl <<'END'
+/// Says */ and /* and \
+
+model Odd() {
+    /// A */ b /* c // d
+    export fn f(NULL: f32[2], errno: f32, class: i32[3], _Bool: bool, main: f32, context: f64, linux: f32[2])
+        -> (int: f32[2], I: f32[2]) {
+        return NULL + errno * linux + f32(sum(class)) + main, NULL * f32(context) * f32(_Bool)
+    }
+    export fn register(dlrt_open: f32) -> f32 { dlrt_open }
+}
+END
+check "names that C needs" "$dlcc" odd.dl -o odd.h
+printf '#include <complex.h>\n#include <errno.h>\n#include <stdio.h>\n#include "odd.h"\n' >odd.c
+for standard in c99 gnu17; do
+    check "odd.h compiles as $standard" cc -std=$standard -Wall -Wextra -Werror -fsyntax-only -I"$prefix/include" odd.c
+done
+[ -z "$cxx" ] || check "odd.h compiles as C++" "$cxx" -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c++ -I"$prefix/include" odd.h
+
 # Processor time, and the best of three, so that a busy machine does not count.
 TIMEFORMAT='%U %S'
 best=$(for _ in 1 2 3; do { time "$dlcc" "$digits" -o timed.so; } 2>&1; done | awk '{ print 1000 * ($1 + $2) }' | sort -n | head -n 1)
