@@ -155,6 +155,17 @@ static void walk_block(Checker *c, const Node *block) {
     }
 }
 
+/* Reports a name that an earlier result has. Results have names of their own: an argument may have the same. */
+static void name_result_once(Checker *c, const Node *results, int at) {
+    const Node *r = results->kids[at];
+    for (int i = 0; r->text && i < at; i++) {
+        if (results->kids[i]->kind != NODE_RESULT || results->kids[i]->text != r->text) continue;
+        int d = diag_report(c->e->diags, DL0202, r->name_span, "result `%s` is defined twice", r->text);
+        diag_label(c->e->diags, d, results->kids[i]->name_span, "first here");
+        return;
+    }
+}
+
 static void walk_fn(Checker *c, const Node *fn, bool quiet) {
     Names *outer = enter(c);
     bool in_scan = c->in_scan;
@@ -162,8 +173,11 @@ static void walk_fn(Checker *c, const Node *fn, bool quiet) {
     define_params(c, fn->kids[FN_PARAMS], quiet ? NULL : "parameter", true);
     walk_block(c, fn->kids[FN_BODY]);
     const Node *results = fn->kids[FN_RESULTS];
-    for (int i = 0; results && i < results->n; i++)
-        if (results->kids[i]->kind == NODE_RESULT) walk_type(c, results->kids[i]->kids[0], true);
+    for (int i = 0; results && i < results->n; i++) {
+        if (results->kids[i]->kind != NODE_RESULT) continue;
+        walk_type(c, results->kids[i]->kids[0], true);
+        name_result_once(c, results, i);
+    }
     if (fn->kids[FN_BACKWARD_BODY]) {
         for (int i = 0; i < fn->kids[FN_BACKWARD_NAMES]->n; i++)
             define(c, fn->kids[FN_BACKWARD_NAMES]->kids[i]->text, fn->kids[FN_BACKWARD_NAMES]->kids[i]->span, NULL,

@@ -106,9 +106,11 @@ static const Node *choose_model(Elab *e, const Unit *u) {
     if (e->options->model)
         d = diag_report(e->diags, DL0505, (Span){0}, "`%s` has no model `%s`", u->path, e->options->model);
     else if (!count) d = diag_report(e->diags, DL0505, (Span){u->source, 0, 0}, "this file declares no model");
-    else
+    else {
         d = diag_report(e->diags, DL0505, found->name_span, "this file declares %d models; say which one to compile",
                         count);
+        diag_hint(e->diags, d, "--model=%s", found->text);
+    }
     for (int i = 0; i < u->tree->n; i++)
         if (u->tree->kids[i]->kind == NODE_MODEL) diag_label(e->diags, d, u->tree->kids[i]->name_span, "a model");
     return NULL;

@@ -284,7 +284,8 @@ static Val report_operands(Elab *e, Span at, BinaryOp op, Val a, Val b, const ch
                              val_text(e, b));
     elab_label_operand(e, d, left, a);
     elab_label_operand(e, d, right, b);
-    if (why && op == BINARY_DIV && is_size(a) && is_size(b))
+    bool by_zero = b.kind == VAL_INT && !b.i;
+    if (why && op == BINARY_DIV && is_size(a) && is_size(b) && !by_zero)
         diag_hint(e->diags, d,
                   "write div(a, b) for the quotient rounded down, or a number with a point for a fraction");
     return POISON;

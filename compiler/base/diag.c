@@ -90,53 +90,85 @@ typedef struct Paint { const char *bold, *red, *yellow, *blue, *off; } Paint;
 static const Paint plain = {"", "", "", "", ""};
 static const Paint colored = {"\033[1m", "\033[1;31m", "\033[1;33m", "\033[1;34m", "\033[0m"};
 
-/* One source line with carets under the span, and the label's text behind them. */
-static void render_snippet(const Diags *d, Text *to, const Paint *p, Span span, char mark, const char *label) {
+/* Source text as it may go to a terminal: control characters but tabs become '?'. */
+static void append_printable(Text *to, const char *text, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        bool control = ((unsigned char)text[i] < ' ' && text[i] != '\t') || text[i] == 0x7f;
+        text_append(to, control ? "?" : text + i, 1);
+    }
+}
+
+static bool on_one_line(const Diags *d, Span a, Span b) {
+    if (a.source != b.source) return false;
+    const Source *s = &d->sources.at[a.source];
+    uint32_t from = a.begin < b.begin ? a.begin : b.begin, to = a.begin < b.begin ? b.begin : a.begin;
+    return to <= s->length && !memchr(s->text + from, '\n', to - from);
+}
+
+/* One source line with carets under the span, and the label's text behind them. The line is not repeated below
+ * `above`, the span shown before this one. */
+static void render_snippet(const Diags *d, Text *to, const Paint *p, Span span, Span above, char mark,
+                           const char *label) {
     const Source *s = &d->sources.at[span.source];
     int line, column;
     diag_place(d, span.source, span.begin, &line, &column);
     size_t from = span.begin < s->length ? span.begin : s->length, until = from;
     while (from > 0 && s->text[from - 1] != '\n') from--;
     while (until < s->length && s->text[until] != '\n') until++;
+    if (until > from && s->text[until - 1] == '\r') until--;
     enum { SHOWN = 200 };
-    if (until - from > SHOWN) {
+    bool whole = until - from <= SHOWN;
+    if (!whole) {
         if (span.begin - from > SHOWN / 2) from = span.begin - SHOWN / 2;
         if (until - from > SHOWN) until = from + SHOWN;
     }
-    text_add(to, "%s%5d |%s ", p->blue, line, p->off);
-    text_append(to, s->text + from, until - from);
-    text_add(to, "\n%s      |%s ", p->blue, p->off);
+    if (!whole || !on_one_line(d, span, above)) {
+        text_add(to, "%s%5d |%s ", p->blue, line, p->off);
+        append_printable(to, s->text + from, until - from);
+        text_add(to, "\n");
+    }
+    text_add(to, "%s      |%s ", p->blue, p->off);
     for (size_t i = from; i < span.begin; i++)
         if (!continues_character(s->text[i])) text_append(to, s->text[i] == '\t' ? "\t" : " ", 1);
     text_add(to, "%s%c", mark == '^' ? p->red : p->blue, mark);
     for (size_t i = span.begin + 1; i < span.end && i < until; i++)
         if (!continues_character(s->text[i])) text_append(to, &mark, 1);
-    text_add(to, "%s%s%s\n", label && *label ? " " : "", label ? label : "", p->off);
+    if (label && *label) {
+        text_add(to, " ");
+        append_printable(to, label, strlen(label));
+    }
+    text_add(to, "%s\n", p->off);
 }
 
-static void render_label(const Diags *d, Text *to, const Paint *p, const Diag *g, const DiagLabel *l) {
+static void render_label(const Diags *d, Text *to, const Paint *p, const Diag *g, const DiagLabel *l, Span above) {
     if (!l->span.source) return;
     if (l->span.source != g->span.source) {
         int line, column;
         diag_place(d, l->span.source, l->span.begin, &line, &column);
         text_add(to, "%s  :::%s %s:%d:%d\n", p->blue, p->off, d->sources.at[l->span.source].path, line, column);
     }
-    render_snippet(d, to, p, l->span, '-', l->text);
+    render_snippet(d, to, p, l->span, above, '-', l->text);
 }
 
 static void render_one(const Diags *d, Text *to, const Paint *p, const Diag *g) {
     const DiagCodeInfo *info = &code_infos[g->code];
     bool error = info->severity == SEVERITY_ERROR;
-    text_add(to, "%s%s[DL%04d]%s%s: %s%s\n", error ? p->red : p->yellow, error ? "error" : "warning", info->number,
-             p->off, p->bold, g->text, p->off);
+    text_add(to, "%s%s[DL%04d]%s%s: ", error ? p->red : p->yellow, error ? "error" : "warning", info->number, p->off,
+             p->bold);
+    append_printable(to, g->text, strlen(g->text));
+    text_add(to, "%s\n", p->off);
     if (g->span.source) {
         int line, column;
         diag_place(d, g->span.source, g->span.begin, &line, &column);
         text_add(to, "%s  -->%s %s:%d:%d\n%s      |%s\n", p->blue, p->off, d->sources.at[g->span.source].path, line,
                  column, p->blue, p->off);
-        render_snippet(d, to, p, g->span, '^', NULL);
+        render_snippet(d, to, p, g->span, (Span){0}, '^', NULL);
     }
-    for (int i = 0; i < g->labels.n; i++) render_label(d, to, p, g, &g->labels.at[i]);
+    Span above = g->span;
+    for (int i = 0; i < g->labels.n; i++) {
+        render_label(d, to, p, g, &g->labels.at[i], above);
+        if (g->labels.at[i].span.source) above = g->labels.at[i].span;
+    }
     for (int i = 0; i < g->notes.n; i++) text_add(to, "%s      =%s note: %s\n", p->blue, p->off, g->notes.at[i]);
     if (g->hint) text_add(to, "%s      =%s hint: %s\n", p->blue, p->off, g->hint);
 }

@@ -39,6 +39,7 @@ const char *type_check(Module *m, Type type) {
         if (dim_overflowed(type.shape[i])) return arena_printf(m->arena, "extent %d is too large", i);
         if (type.shape[i]->upper < 0) return arena_printf(m->arena, "extent %d is negative", i);
     }
+    if (type_elements(&m->dims, type)->upper >= DIM_HUGE) return "it can have too many elements";
     return NULL;
 }
 

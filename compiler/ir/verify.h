@@ -35,7 +35,8 @@ void faults_report(Module *m, const FaultList *faults, const char *where);
  * they are. In the module's arena. */
 const char *op_check_form(Module *m, const Op *op);
 
-/* Why a type cannot be: rank, a dim that overflowed, a negative extent; null if it can. */
+/* Why a type cannot be: rank, a dim that overflowed, a negative extent, more elements than can be
+ * counted; null if it can. */
 const char *type_check(Module *m, Type type);
 
 #endif

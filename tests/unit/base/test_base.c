@@ -124,6 +124,28 @@ static void diagnostics_show_their_place(void **state) {
                                       "      = hint: a hint\n");
 }
 
+static void diagnostics_show_a_line_once(void **state) {
+    Fixture *f = *state;
+    const char *text = "\033[1mtwo\x7f five\r\nsix\n";
+    uint32_t source = diag_add_source(&f->diags, "a.dl", text, strlen(text));
+    int d = diag_report(&f->diags, DL0603, (Span){source, 4, 7}, "no \033[0m");
+    diag_label(&f->diags, d, (Span){source, 9, 13}, "same line");
+    diag_label(&f->diags, d, (Span){source, 15, 18}, "\aother line");
+    diag_label(&f->diags, d, (Span){source, 4, 7}, "again");
+    Text t = text_new(&f->arena);
+    diags_render(&f->diags, &t, false);
+    assert_string_equal(text_get(&t), "error[DL0603]: no ?[0m\n"
+                                      "  --> a.dl:1:5\n"
+                                      "      |\n"
+                                      "    1 | ?[1mtwo? five\n"
+                                      "      |     ^^^\n"
+                                      "      |          ---- same line\n"
+                                      "    2 | six\n"
+                                      "      | --- ?other line\n"
+                                      "    1 | ?[1mtwo? five\n"
+                                      "      |     --- again\n");
+}
+
 static void codes_are_sorted(void **state) {
     (void)state;
     for (int i = 1; i < DIAG_CODE_COUNT; i++)
@@ -157,7 +179,8 @@ int main(void) {
         FIXTURE_TEST(arena_memory_is_zeroed_and_aligned), FIXTURE_TEST(arena_jumps_when_memory_ends),
         FIXTURE_TEST(equal_names_are_one), FIXTURE_TEST(hashes_are_fnv), FIXTURE_TEST(maps_find_what_was_set),
         FIXTURE_TEST(numbers_read_back), FIXTURE_TEST(texts_grow_and_quote),
-        FIXTURE_TEST(diagnostics_show_their_place), FIXTURE_TEST(codes_are_sorted),
+        FIXTURE_TEST(diagnostics_show_their_place), FIXTURE_TEST(diagnostics_show_a_line_once),
+        FIXTURE_TEST(codes_are_sorted),
         FIXTURE_TEST(codes_are_explained),
         FIXTURE_TEST(nearest_names_are_near)};
     return cmocka_run_group_tests(tests, NULL, NULL);
