@@ -49,7 +49,9 @@ tests_of() {
 }
 
 gcc_build() {
-    if configure_and_build "$DLCC_BUILD/gcc" -DCMAKE_C_COMPILER=gcc &&
+    local cross=
+    command -v aarch64-linux-gnu-gcc >/dev/null && cross=aarch64-linux-gnu
+    if configure_and_build "$DLCC_BUILD/gcc" -DCMAKE_C_COMPILER=gcc -DDLCC_CROSS_RUNTIMES="$cross" &&
         rm -rf "$DLCC_PREFIX" && cmake --install "$DLCC_BUILD/gcc" --prefix "$DLCC_PREFIX" >/dev/null; then
         echo "ok - builds with gcc, installs"
     else

@@ -40,7 +40,9 @@ const char *link_find_runtime(Arena *arena, const char *program, const Target *t
         vec_push(arena, &places, arena_printf(arena, "%s/../runtime/libdlrt.a", up));
     }
     Text text = text_new(arena);
-    text_add(&text, "there is no runtime for %s (give one with --runtime=PATH); looked for", system);
+    text_add(&text, "there is no runtime for %s: give one with --runtime=PATH", system);
+    if (cross) text_add(&text, ", or build dlcc with -DDLCC_CROSS_RUNTIMES=%s, which needs %s-gcc", system, system);
+    text_add(&text, "; looked for");
     for (int i = 0; i < places.n; i++) {
         if (!access(places.at[i], R_OK)) return places.at[i];
         text_add(&text, "%s %s", i ? "," : "", places.at[i]);

@@ -30,13 +30,21 @@ cross=aarch64-linux-gnu
 check "--target=$cross" "$dlcc" "$digits" --target=$cross -o arm.o
 check_match "is an object for it" "$(readelf -h arm.o)" 'AArch64'
 if command -v $cross-gcc >/dev/null && command -v qemu-aarch64 >/dev/null; then
-    check "the runtime builds for $cross" sh -c "cmake -G Ninja -S '$top' -B arm -DDLCC_RUNTIME_ONLY=ON -DCMAKE_SYSTEM_NAME=Linux \
-        -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_C_COMPILER=$cross-gcc && cmake --build arm --target dlrt"
-    library=$(find arm -name libdlrt.a)
+    library=$prefix/lib/dlcc/aarch64/libdlrt.a
     check "links" $cross-gcc -std=c17 -O2 -static -I. -I"$top/runtime" "$main" arm.o "$library" -lm -o arm_digits
     check "runs under qemu" sh -c "qemu-aarch64 ./arm_digits '$folder' >arm.said"
     [ "$(learned arm.said)" -ge 80 ] && ok "learns ($(learned arm.said) %)" || not_ok "learns" "$(cat arm.said)"
+    check "a shared object, runtime inside" "$dlcc" "$digits" --target=$cross -o libarm.so
+    check "links" $cross-gcc -std=c17 -O2 -I. -I"$top/runtime" "$main" libarm.so -Wl,-rpath,"$work" -o arm_shared
+    check "runs under qemu" sh -c "qemu-aarch64 -L /usr/$cross ./arm_shared '$folder' >shared.said"
+    check_equal "learns the same" "$(cat shared.said)" "$(cat arm.said)"
 else
     skip "$cross under qemu" "no $cross-gcc or qemu-aarch64"
 fi
+check_status "a runtime that is not there: the environment's fault" 1 "$dlcc" "$digits" --target=$cross \
+    --runtime=nowhere/libdlrt.a -o none.so
+cp "$dlcc" dlcc
+check_status "a dlcc on its own" 1 ./dlcc "$digits" --target=$cross -o none.so
+check_match "says how to come by a runtime" "$output" "no runtime for $cross: .*-DDLCC_CROSS_RUNTIMES=$cross"
+check_absent "leaves nothing behind" "$(ls none.so* 2>/dev/null)" .
 finish
