@@ -49,8 +49,8 @@ static KModule *lower(Native *n, Module *m, const Target *target) {
 /* The object's path is n->path. */
 static void compile(Native *n, Module *m, const char *cpu) {
     CodeHost host = code_host(&n->arena);
-    const char *why = NULL, *bytes;
-    size_t size;
+    const char *why = NULL, *bytes = NULL;
+    size_t size = 0;
     const Target *target = target_find(&n->arena, NULL, cpu, host.triple, host.cpu, host.features, &why);
     if (!target) stop(n, "target", why);
     CodeOptions options = {.target = target, .prefix = "m", .level = 2};

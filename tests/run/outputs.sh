@@ -51,8 +51,8 @@ cat >odd.dl <<'END'
 
 model Odd() {
     /// A */ b /* c // d
-    export fn f(NULL: f32[2], errno: f32, class: i32[3], _Bool: bool, main: f32, context: f64, linux: f32[2])
-        -> (int: f32[2], I: f32[2]) {
+    export fn f(NULL: f32[2], errno: f32, class: i32[3], _Bool: bool, main: f32, context: f64,
+                linux: f32[2]) -> (int: f32[2], I: f32[2]) {
         return NULL + errno * linux + f32(sum(class)) + main, NULL * f32(context) * f32(_Bool)
     }
     export fn register(dlrt_open: f32) -> f32 { dlrt_open }
