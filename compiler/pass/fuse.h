@@ -1,0 +1,71 @@
+/* Groups: what the files of the fuse pass share. fuse_fit.c says which operations fit where, fuse.c groups them,
+ * fuse_write.c writes the result. */
+#ifndef DLCC_PASS_FUSE_H
+#define DLCC_PASS_FUSE_H
+
+#include "ops/build.h"
+#include "pass/pass.h"
+
+typedef enum GroupForm { GROUP_MAP, GROUP_ROWS, GROUP_CONTRACT, GROUP_ALONE } GroupForm;
+
+typedef struct Group {
+    GroupForm form;
+    int rank;
+    const Dim *shape;          /* S */
+    unsigned inner;            /* ROWS: bit set of the reduced axes of S */
+    VEC(Op *) ops;             /* members, in order; free ops are members only to be stored */
+    uint64_t *needs;           /* bit set of the groups that must run before */
+} Group;
+
+typedef struct Fuser {
+    Module *module;
+    Func *func;
+    Arena *scratch;
+    VEC(Group *) groups;
+    int *group_of;             /* by id of an op's first result: its group or -1 */
+    int words;                 /* of a bit set of groups */
+    VEC(int) *readers;         /* by value id: groups that read it from memory */
+    int *position;             /* by id of an op's first result: its place in the body */
+} Fuser;
+
+/* A value that an op reads once free ops are looked through. */
+typedef struct Read {
+    Value *value;
+    bool placed;               /* its dims are whole axes of the reader: */
+    int place[MAX_RANK];       /* which axis each dim is, -1 where the extent is 1 */
+} Read;
+typedef VEC(Read) Reads;
+
+static inline bool group_in(const uint64_t *set, int i) { return set[i / 64] >> (i % 64) & 1; }
+static inline void group_put(uint64_t *set, int i) { set[i / 64] |= (uint64_t)1 << (i % 64); }
+
+/* The group whose member defines v, or -1. */
+static inline int group_of_value(const Fuser *f, const Value *v) {
+    return v->op && v->op->parent == f->func->body ? f->group_of[v->op->results[0].id] : -1;
+}
+
+/* Costs nothing to repeat in every kernel that uses it: a constant, an iota, an index map. */
+static inline bool op_is_free(const Op *op) {
+    return op->info->kind == KIND_MOVE || (op->info->kind == KIND_MAP && op->operand_count == 0);
+}
+/* Whether a kernel can read the op's operands through its index map, whatever they are. A relabelling that
+ * is not can still be read where its operand lies in memory, row-major. */
+bool op_reads_in_place(Module *m, const Op *op);
+
+/* What an op reads, free ops looked through. */
+Reads fuse_reads(Fuser *f, const Op *op);
+/* Whether the type is the group's domain, or the domain without the reduced axes. */
+bool group_has_full_shape(const Group *g, Type t);
+bool group_has_row_shape(const Group *g, Type t);
+/* Whether a member's value, read by a member of type `reader`, is read at its own point: full values at
+ * the same point, row values at the point's row. */
+bool group_reads_own_point(const Group *g, const Read *s, Type reader);
+/* Axes of a reduction, as a bit set. */
+unsigned fuse_axes_mask(const Op *op);
+/* Whether op, which reads `from`, may be a member of group `number`, as far as shapes and reads say. */
+bool fuse_fits(Fuser *f, int number, const Op *op, const Reads *from);
+
+/* Makes the groups the function's new body. */
+void fuse_write(Fuser *f);
+
+#endif

@@ -1,0 +1,155 @@
+/* fuse_fit: which operations fit which groups. See fuse.c.
+ *
+ * What an operation reads is found by looking through free operations - index maps and constants, which every
+ * kernel repeats - down to members of groups and to memory. A member of a group may be read by another member
+ * where both are at one point of the domain; how the index maps between them place dims tells whether they are. */
+#include "ops/index_map.h"
+#include "pass/fuse.h"
+
+bool op_reads_in_place(Module *m, const Op *op) {
+    Type t = op->results[0].type;
+    for (int i = 0; i < op->operand_count; i++) {
+        IndexPoint p = index_identity(&m->dims, t.rank, t.shape);
+        if (!op->info->index_map(op, i, &p)) return false;
+    }
+    return true;
+}
+
+/* How a read of op's result with its dims placed at axes `place` of a domain (-1: not an axis) looks as a read of
+ * operand 0. False if it is no longer a placement of whole axes. */
+static bool step_placement(const Fuser *f, const Op *op, const int *place, int *source_place) {
+    Type t = op->results[0].type;
+    IndexPoint p = index_identity(&f->module->dims, t.rank, t.shape);
+    if (op->info->kind != KIND_MOVE || !op->info->index_map(op, 0, &p) || p.guard_count) return false;
+    for (int i = 0; i < p.rank; i++) {
+        int axis;
+        source_place[i] = -1;
+        if (index_is_axis(&p.at[i], p.axes, &axis)) source_place[i] = place[axis];
+        else if (!dim_is(op->operands[0]->type.shape[i], 1)) return false;
+    }
+    return true;
+}
+
+static void find_sources(Fuser *f, Value *v, bool placed, const int *place, Reads *to) {
+    Op *op = v->op;
+    if (op && op_is_free(op) && group_of_value(f, v) < 0) {
+        for (int i = 0; i < op->operand_count; i++) {
+            int inner[MAX_RANK] = {0};
+            bool ok = placed && i == 0 && step_placement(f, op, place, inner);
+            find_sources(f, op->operands[i], ok, inner, to);
+        }
+        return;
+    }
+    Read s = {.value = v, .placed = placed};
+    if (placed) memcpy(s.place, place, sizeof s.place);
+    vec_push(f->scratch, to, s);
+}
+
+Reads fuse_reads(Fuser *f, const Op *op) {
+    Reads to = {0};
+    for (int i = 0; i < op->operand_count; i++) {
+        Value *v = op->operands[i];
+        int place[MAX_RANK];
+        for (int d = 0; d < MAX_RANK; d++) place[d] = d < v->type.rank && !dim_is(v->type.shape[d], 1) ? d : -1;
+        find_sources(f, v, true, place, &to);
+    }
+    return to;
+}
+
+/* ----------------------------------------------------------------------- what fits where */
+
+static int rows_rank(const Group *g) {
+    int n = 0;
+    for (int d = 0; d < g->rank; d++) n += !(g->inner >> d & 1);
+    return n;
+}
+
+/* Whether `shape` is S without the reduced axes. */
+bool group_has_row_shape(const Group *g, Type t) {
+    if (g->form != GROUP_ROWS || t.rank != rows_rank(g)) return false;
+    for (int d = 0, i = 0; d < g->rank; d++)
+        if (!(g->inner >> d & 1) && t.shape[i++] != g->shape[d]) return false;
+    return true;
+}
+
+bool group_has_full_shape(const Group *g, Type t) { return shape_equal(g->rank, g->shape, t.rank, t.shape); }
+
+/* Whether a member's value, read by a member of type `reader`, is read at its own point: full values at
+ * the same point, row values at the point's row. */
+bool group_reads_own_point(const Group *g, const Read *s, Type reader) {
+    if (!s->placed) return false;
+    bool full = group_has_full_shape(g, reader), source_full = group_has_full_shape(g, s->value->type);
+    if (source_full && !full) return false;
+    int axis = -1;
+    for (int i = 0; i < s->value->type.rank; i++) {
+        do axis++;
+        while (!source_full && full && axis < g->rank && (g->inner >> axis & 1));
+        if (s->place[i] != axis && !dim_is(s->value->type.shape[i], 1)) return false;
+    }
+    return true;
+}
+
+static bool members_read_well(const Fuser *f, const Group *g, int number, const Reads *from, Type reader) {
+    for (int i = 0; i < from->n; i++)
+        if (group_of_value(f, from->at[i].value) == number && !group_reads_own_point(g, &from->at[i], reader)) return false;
+    return true;
+}
+
+unsigned fuse_axes_mask(const Op *op) {
+    int n;
+    if (op_attr(op, "axis")) return 1u << op_int(op, "axis");
+    const int64_t *axes = op_ints(op, "axes", &n);
+    unsigned mask = 0;
+    for (int i = 0; i < n; i++) mask |= 1u << axes[i];
+    return mask;
+}
+
+/* Reducing everything leaves one item of work: only small domains may be pulled into that. */
+enum { WHOLE_REDUCTION_LIMIT = 1 << 14 };
+
+static bool whole_is_small(int rank, const Dim *shape, unsigned inner) {
+    double n = 1;
+    for (int d = 0; d < rank; d++) {
+        if (!(inner >> d & 1) && !dim_is(shape[d], 1)) return true;
+        n *= (double)shape[d]->upper;
+    }
+    return n <= WHOLE_REDUCTION_LIMIT;
+}
+
+static bool reduction_fits(Fuser *f, const Group *g, int number, const Op *op, const Reads *from) {
+    Type x = op->operands[0]->type;
+    unsigned mask = fuse_axes_mask(op);
+    if (!group_has_full_shape(g, x)) return false;
+    if (g->form == GROUP_ROWS ? g->inner != mask : g->form != GROUP_MAP || !whole_is_small(g->rank, g->shape, mask))
+        return false;
+    return members_read_well(f, g, number, from, x);
+}
+
+/* A gather that picks along the reduced axis, row by row, can evaluate its operand at the picked place. */
+static bool gather_fits(Fuser *f, const Group *g, int number, const Op *op) {
+    int64_t batch = op_int(op, "batch"), axis = op_int(op, "axis");
+    Value *x = op->operands[0], *index = op->operands[1];
+    if (g->form != GROUP_ROWS || axis != batch || x->type.rank != batch + 1 || index->type.rank != batch) return false;
+    if (!group_has_full_shape(g, x->type) || g->inner != 1u << axis) return false;
+    Reads a = {0}, b = {0};
+    int place[MAX_RANK];
+    for (int d = 0; d < MAX_RANK; d++) place[d] = d;
+    find_sources(f, x, true, place, &a);
+    find_sources(f, index, true, place, &b);
+    for (int i = 0; i < b.n; i++)
+        if (group_of_value(f, b.at[i].value) == number) return false;
+    return members_read_well(f, g, number, &a, x->type);
+}
+
+bool fuse_fits(Fuser *f, int number, const Op *op, const Reads *from) {
+    const Group *g = f->groups.at[number];
+    if (g->form == GROUP_ALONE) return false;
+    switch (op->info->kind) {
+    case KIND_MAP:
+        if (!group_has_full_shape(g, op->results[0].type) && !group_has_row_shape(g, op->results[0].type)) return false;
+        return members_read_well(f, g, number, from, op->results[0].type);
+    case KIND_REDUCE: return reduction_fits(f, g, number, op, from);
+    case KIND_INDEX: return !(op->info->flags & OP_ADDS_AT) && gather_fits(f, g, number, op);
+    default: return false;
+    }
+}
