@@ -31,7 +31,7 @@ setup() {
 configure_and_build() {
     local folder=$1
     shift
-    cmake -G Ninja -S "$top" -B "$folder" "$@" && cmake --build "$folder" -j "$jobs"
+    cmake -G Ninja -S "$top" -B "$folder" "$@" && cmake --build "$folder" -j "$jobs" -- -k 0
 }
 
 # tests_of FOLDER [CTEST-OPTIONS...]: runs them and turns ctest's log into ok lines, one for each test case where
