@@ -3,6 +3,8 @@
 
 #include "codegen/codegen.h"
 #include "codegen/link.h"
+#include "dsl/dsl.h"
+#include "interp/memory.h"
 #include "ir/kernel_verify.h"
 #include "ir/read.h"
 #include "pass/lower.h"
@@ -55,13 +57,31 @@ static void compile(Native *n, Module *m, const char *cpu) {
     if (!target) stop(n, "target", why);
     CodeOptions options = {.target = target, .prefix = "m", .level = 2};
     Code *code = code_build(&n->arena, lower(n, m, target), &options, &why);
-    if (!code || !code_optimise(code, &why) || !code_emit(code, CODE_OBJECT, &bytes, &size, &why)) stop(n, "code", why);
-    LinkOptions link = {.target = target, .runtime = RUNTIME_ARCHIVE, .output = n->path, .object = bytes, .object_bytes = size};
+    if (!code || !code_optimise(code, &why) || !code_emit(code, CODE_OBJECT, &bytes, &size, &why))
+        stop(n, "code", why);
+    LinkOptions link = {.target = target, .runtime = RUNTIME_ARCHIVE, .output = n->path, .object = bytes,
+                        .object_bytes = size};
     if (!link_shared(&n->arena, &link, &why)) stop(n, "link", why);
     code_free(code);
 }
 
-Native *native_open(const char *text, const char *cpu, int threads) {
+/* The module, made anew at each call: from IR text, or from a source if it has a path. */
+static Module *read_module(Native *n, const char *path, const char *text) {
+    DslOptions options = dsl_default_options();
+    if (path) return dsl_compile(&n->arena, &n->names, &n->diags, path, text, strlen(text), &options);
+    uint32_t source = diag_add_source(&n->diags, "test.ir", text, strlen(text));
+    return module_read(&n->arena, &n->names, &n->diags, source);
+}
+
+/* A loaded object stays, so no two may have one name. */
+static void make_file(Native *n) {
+    snprintf(n->path, sizeof n->path, "/tmp/dlcc-native-XXXXXX");
+    int file = mkstemp(n->path);
+    if (file < 0) fail_msg("cannot make %s", n->path);
+    close(file);
+}
+
+static Native *open_module(const char *path, const char *text, const char *cpu, int threads) {
     Native *n = calloc(1, sizeof *n);
     if (setjmp(n->out_of_memory)) fail_msg("out of memory");
     arena_init(&n->arena, &n->out_of_memory);
@@ -69,23 +89,26 @@ Native *native_open(const char *text, const char *cpu, int threads) {
     intern_init(&n->names, &n->arena);
     diags_init(&n->diags, &n->arena);
     n->int_limit = 5;
-    /* A loaded object stays, so no two may have one name. */
-    snprintf(n->path, sizeof n->path, "/tmp/dlcc-native-XXXXXX");
-    int file = mkstemp(n->path);
-    if (file < 0) fail_msg("cannot make %s", n->path);
-    close(file);
-    uint32_t source = diag_add_source(&n->diags, "test.ir", text, strlen(text));
-    n->module = module_read(&n->arena, &n->names, &n->diags, source);
-    Module *twin = module_read(&n->arena, &n->names, &n->diags, source);
-    if (!n->module || !twin) stop(n, "reading", NULL);
+    n->var_low = -2, n->var_high = 2;
+    make_file(n);
+    n->module = read_module(n, path, text);
+    Module *twin = n->module ? read_module(n, path, text) : NULL;
+    if (!twin) stop(n, "reading", NULL);
     compile(n, twin, cpu);
     n->interp = interp_open(n->module, &n->arena, &n->scratch, false);
+    if (!interp_init(n->interp, 0)) stop(n, "initialising", n->interp->error);
     char message[256] = "";
     DlrtOptions options = {.threads = threads};
     DlrtStatus s = dlrt_open_file(n->path, &options, &n->model, message, sizeof message);
     if (s) fail_msg("open: %d %s", s, message);
     assert_int_equal(dlrt_context_create(n->model, NULL, &n->context), DLRT_OK);
     return n;
+}
+
+Native *native_open(const char *text, const char *cpu, int threads) { return open_module(NULL, text, cpu, threads); }
+
+Native *native_open_source(const char *path, const char *text, const char *cpu, int threads) {
+    return open_module(path, text, cpu, threads);
 }
 
 void native_close(Native *n) {
@@ -99,61 +122,49 @@ void native_close(Native *n) {
 
 /* ------------------------------------------------------------------------- elements */
 
-static void to_memory(const Tensor *t, void *to) {
-    for (int64_t i = 0; i < t->count; i++) switch (t->dtype) {
-        case DTYPE_F64: ((double *)to)[i] = t->at[i].f; break;
-        case DTYPE_F32: ((float *)to)[i] = (float)t->at[i].f; break;
-        case DTYPE_I64: ((int64_t *)to)[i] = t->at[i].i; break;
-        case DTYPE_I32: ((int32_t *)to)[i] = (int32_t)t->at[i].i; break;
-        case DTYPE_I8: ((int8_t *)to)[i] = (int8_t)t->at[i].i; break;
-        default: ((uint8_t *)to)[i] = (uint8_t)t->at[i].i; break;
-        }
-}
-
-static Number from_memory(DType t, const void *from, int64_t i) {
-    switch (t) {
-    case DTYPE_F64: return (Number){.f = ((const double *)from)[i]};
-    case DTYPE_F32: return (Number){.f = (double)((const float *)from)[i]};
-    case DTYPE_I64: return (Number){.i = ((const int64_t *)from)[i]};
-    case DTYPE_I32: return (Number){.i = ((const int32_t *)from)[i]};
-    case DTYPE_I8: return (Number){.i = ((const int8_t *)from)[i]};
-    default: return (Number){.i = ((const uint8_t *)from)[i]};
-    }
-}
-
-static void draw(Native *n, Tensor *t, uint64_t *random) {
+static void draw(Native *n, Tensor *t, double low, double high, uint64_t *random) {
     for (int64_t i = 0; i < t->count; i++) {
         double x = native_random(random);
-        if (dtype_is_float(t->dtype)) t->at[i].f = (double)(float)(4 * x - 2);
+        if (dtype_is_float(t->dtype)) t->at[i].f = (double)(float)(low + (high - low) * x);
         else t->at[i].i = (int64_t)(x * (t->dtype == DTYPE_BOOL ? 2 : (double)n->int_limit));
     }
 }
 
-static bool agrees(Native *n, DType t, Number got, Number want, double tolerance) {
+static bool agrees(Native *n, DType t, Number got, Number want, double allowed) {
     if (!dtype_is_float(t)) return got.i == want.i;
     if (isnan(want.f) || isinf(want.f)) return isnan(want.f) ? isnan(got.f) : got.f == want.f;
-    double error = fabs(got.f - want.f) / (tolerance * (1 + fabs(want.f)));
+    double off = fabs(got.f - want.f), error = off == 0 ? 0 : off / allowed;
     if (error > n->worst) n->worst = error;
     return error <= 1;
 }
 
-static void compare(Native *n, const char *func, const char *what, const Tensor *want, const void *got, double tolerance) {
+static double largest(const Tensor *t) {
+    double most = 0;
+    for (int64_t i = 0; i < t->count; i++)
+        if (isfinite(t->at[i].f)) most = fmax(most, fabs(t->at[i].f));
+    return most;
+}
+
+static void compare(Native *n, const char *func, const char *what, const Tensor *want, const void *memory,
+                    double tolerance) {
+    Tensor *got = tensor_new(&n->arena, want->dtype, want->rank, want->shape);
+    memory_read(got, memory);
+    double scale = dtype_is_float(want->dtype) && n->by_largest ? largest(want) : 0;
     for (int64_t i = 0; i < want->count; i++) {
-        Number g = from_memory(want->dtype, got, i);
-        if (agrees(n, want->dtype, g, want->at[i], tolerance)) continue;
+        Number g = got->at[i], w = want->at[i];
+        if (agrees(n, want->dtype, g, w, tolerance * (n->by_largest ? scale : 1 + fabs(w.f)))) continue;
         if (dtype_is_float(want->dtype))
-            fail_msg("%s: %s[%lld] of %lld is %.9g, expected %.9g", func, what, (long long)i, (long long)want->count, g.f,
-                     want->at[i].f);
+            fail_msg("%s: %s[%lld] of %lld is %.9g, expected %.9g", func, what, (long long)i, (long long)want->count,
+                     g.f, w.f);
         fail_msg("%s: %s[%lld] of %lld is %lld, expected %lld", func, what, (long long)i, (long long)want->count,
-                 (long long)g.i, (long long)want->at[i].i);
+                 (long long)g.i, (long long)w.i);
     }
 }
 
 /* --------------------------------------------------------------------------- calls */
 
-static void *memory_for(Native *n, DType t, int64_t count) {
-    return arena_alloc(&n->arena, (size_t)(count + 1) * (size_t)dtype_bytes(t));
-}
+/* Room for the tensor's elements. */
+static void *memory_for(Native *n, const Tensor *t) { return arena_alloc(&n->arena, memory_bytes(t) + 1); }
 
 static Tensor *tensor_for(Native *n, Type type, const int64_t *dims) {
     int64_t shape[MAX_RANK] = {0};
@@ -162,20 +173,21 @@ static Tensor *tensor_for(Native *n, Type type, const int64_t *dims) {
 }
 
 static DlrtTensor handed_over(const Tensor *t, void *data) {
-    DlrtTensor h = {.data = data, .dtype = (int32_t)t->dtype, .rank = t->rank,
-                    .bytes = (size_t)t->count * (size_t)dtype_bytes(t->dtype)};
+    DlrtTensor h = {.data = data, .dtype = (int32_t)t->dtype, .rank = t->rank, .bytes = memory_bytes(t)};
     for (int d = 0; d < t->rank; d++) h.shape[d] = t->shape[d];
     return h;
 }
 
+/* Caches are their context's: they stay as the initializer left them on both sides. */
 static void set_vars(Native *n, uint64_t *random) {
     for (int i = 0; i < n->module->vars.n; i++) {
         Var *v = n->module->vars.at[i];
+        if (v->kind == VAR_CACHE) continue;
         Tensor *t = n->interp->vars[v->id];
-        draw(n, t, random);
-        void *memory = memory_for(n, t->dtype, t->count);
-        to_memory(t, memory);
-        DlrtStatus s = dlrt_set(n->model, v->name, memory, (size_t)t->count * (size_t)dtype_bytes(t->dtype));
+        draw(n, t, n->var_low, n->var_high, random);
+        void *memory = memory_for(n, t);
+        memory_write(t, memory);
+        DlrtStatus s = dlrt_set(n->model, v->name, memory, memory_bytes(t));
         if (s) fail_msg("set %s: %s", v->name, dlrt_model_message(n->model));
     }
 }
@@ -183,44 +195,53 @@ static void set_vars(Native *n, uint64_t *random) {
 static void compare_vars(Native *n, const char *func, double tolerance) {
     for (int i = 0; i < n->module->vars.n; i++) {
         Var *v = n->module->vars.at[i];
+        if (v->kind == VAR_CACHE) continue;
         Tensor *t = n->interp->vars[v->id];
-        void *memory = memory_for(n, t->dtype, t->count);
-        assert_int_equal(dlrt_get(n->model, v->name, memory, (size_t)t->count * (size_t)dtype_bytes(t->dtype)), DLRT_OK);
+        void *memory = memory_for(n, t);
+        assert_int_equal(dlrt_get(n->model, v->name, memory, memory_bytes(t)), DLRT_OK);
         compare(n, func, v->name, t, memory, tolerance);
     }
 }
 
-void native_check(Native *n, const char *name, const int64_t *dims, double tolerance) {
-    enum { MOST = 16 };
-    Func *f = NULL;
-    int number = 0;
+static int find_func(const Native *n, const char *name) {
     for (int i = 0; i < n->module->funcs.n; i++)
-        if (!strcmp(n->module->funcs.at[i]->name, name)) f = n->module->funcs.at[number = i];
-    if (!f) fail_msg("no function %s", name);
+        if (!strcmp(n->module->funcs.at[i]->name, name)) return i;
+    fail_msg("no function %s", name);
+    return -1;
+}
+
+void native_check(Native *n, const char *name, const int64_t *dims, double tolerance) {
+    int number = find_func(n, name), count = 0, result_count = 0;
+    Func *f = n->module->funcs.at[number];
+    Arena *arena = &n->arena;
     uint64_t random = hash_text(name, strlen(name));
     set_vars(n, &random);
-    Tensor *args[MOST], *all[MOST] = {0}, *results[MOST];
-    DlrtTensor in[MOST], out[MOST];
+    Tensor **args = arena_array(arena, Tensor *, f->inputs.n + 1);
+    Tensor **none = arena_array(arena, Tensor *, f->inputs.n + 1);
+    Tensor **results = arena_array(arena, Tensor *, f->results.n + 1);
+    DlrtTensor *in = arena_array(arena, DlrtTensor, f->inputs.n + 1);
+    DlrtTensor *out = arena_array(arena, DlrtTensor, f->results.n + 1);
     const char *error = NULL;
-    int64_t *values = interp_bind(f, dims, all, &n->arena, &error);
+    if (!dims && f->dims.n) fail_msg("%s: its %d dims need values", name, f->dims.n);
+    int64_t *values = interp_bind(f, dims, none, arena, &error);
     if (!values) fail_msg("%s: %s", name, error);
-    int count = 0, result_count = 0;
     for (int i = 0; i < f->inputs.n; i++) {
         if (f->inputs.at[i].kind != PORT_ARG) continue;
         Tensor *t = args[count] = tensor_for(n, f->body->params.at[i]->type, values);
-        draw(n, t, &random);
-        void *memory = memory_for(n, t->dtype, t->count);
-        to_memory(t, memory);
+        draw(n, t, -2, 2, &random);
+        void *memory = memory_for(n, t);
+        memory_write(t, memory);
         in[count++] = handed_over(t, memory);
     }
     for (int i = 0; i < f->results.n; i++) {
         if (f->results.at[i].var) continue;
         Tensor *t = tensor_for(n, f->body->yields.at[i]->type, values);
-        out[result_count++] = handed_over(t, memory_for(n, t->dtype, t->count));
+        out[result_count++] = handed_over(t, memory_for(n, t));
     }
     if (!interp_run(n->interp, f, dims, args, results)) fail_msg("%s: %s", name, n->interp->error);
     DlrtStatus s = dlrt_call(n->context, number, in, count, out, result_count);
     if (s) fail_msg("%s: status %d, %s", name, s, dlrt_message(n->context));
-    for (int i = 0; i < result_count; i++) compare(n, name, n->model->info->functions[number].results[i].name, results[i], out[i].data, tolerance);
+    const DlrtTensorInfo *info = n->model->info->functions[number].results;
+    for (int i = 0; i < result_count; i++) compare(n, name, info[i].name, results[i], out[i].data, tolerance);
     compare_vars(n, name, tolerance);
 }

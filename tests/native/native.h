@@ -21,15 +21,20 @@ typedef struct Native {
     DlrtModel *model;
     DlrtContext *context;
     char path[64];
-    int64_t int_limit;         /* integer arguments are drawn from 0 .. int_limit-1; 5 */
+    int64_t int_limit;         /* integers are drawn from 0 .. int_limit-1; 5 */
+    double var_low, var_high;  /* float variables between these; -2 and 2 */
+    bool by_largest;           /* a tolerance counts relative to the tensor's largest element */
     double worst;              /* largest error seen, relative to the tolerance */
 } Native;
 
 /* Compiles for `cpu` (null: the host's). Prints diagnostics and fails the test if the text is wrong. */
 Native *native_open(const char *text, const char *cpu, int threads);
+/* The same from a model's source; `path` is its name in diagnostics. */
+Native *native_open_source(const char *path, const char *text, const char *cpu, int threads);
 void native_close(Native *n);
-/* Calls `func` with random arguments and random variables; `dims` are its free dims. Every result and every
- * variable must agree within tolerance * (1 + |reference|); integers and bools exactly. */
+/* Calls `func` with random arguments and random variables; `dims` are its free dims, null if it has none. Seed and
+ * call count are equal on both sides, the caches as the initializer and earlier calls left them. Every result and
+ * every variable must agree within tolerance * (1 + |reference|); integers and bools exactly. */
 void native_check(Native *n, const char *func, const int64_t *dims, double tolerance);
 
 /* Deterministic uniform numbers in [0, 1). */
