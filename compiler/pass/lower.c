@@ -16,6 +16,7 @@ typedef struct Draft {
     Type type;
     uint64_t *after;           /* bit set of drafts that must run before (transitively closed) */
     VEC(int) reads, writes;    /* PlanBufs */
+    VEC(int) checks;           /* drafts of the checks of its indices */
 } Draft;
 
 typedef struct Orderer {
@@ -125,6 +126,7 @@ static void add_data_edges(Orderer *o) {
     for (int b = 0; b < o->l->plan->bufs.n; b++) writer[b] = -1;
     for (int d = 0; d < o->drafts.n; d++) {
         const Draft *draft = &o->drafts.at[d];
+        for (int i = 0; i < draft->checks.n; i++) add_edge(o, draft->checks.at[i], d);
         for (int i = 0; i < draft->reads.n; i++)
             if (writer[draft->reads.at[i]] >= 0) add_edge(o, writer[draft->reads.at[i]], d);
         for (int i = 0; i < draft->writes.n; i++) {
@@ -143,15 +145,19 @@ static Value *memory_source(Value *v) {
     return v->op ? NULL : v;
 }
 
-static void add_check(Orderer *o, const Op *fusion, const Op *op) {
+/* The draft that checks the indices of `op`. That they lie in memory is the fuse pass's to see to. */
+static int draft_check(Orderer *o, const Op *fusion, const Op *op) {
     Lowering *l = o->l;
     Value *source = memory_source(op->operands[1]);
-    if (!source) return;
+    if (!source) {
+        diag_report(l->diags, DL0602, op->span, "lower: indices of `%s` are not in memory, so nothing checks them", op->info->name);
+        return -1;
+    }
     Dim limit = op->operands[0]->type.shape[op_int(op, "axis")];
     int buf = l->buf_of[fusion->operands[source->index]->id];
     for (int d = 0; d < o->drafts.n; d++) {
         const PlanStep *s = &o->drafts.at[d].step;
-        if (s->kind == STEP_CHECK && s->bufs[0] == buf && s->limit == limit) return;
+        if (s->kind == STEP_CHECK && s->bufs[0] == buf && s->limit == limit) return d;
     }
     const Attr *what = op_attr(op, "what");
     Draft draft = {.step = {.kind = STEP_CHECK, .limit = limit, .span = op->span,
@@ -159,12 +165,15 @@ static void add_check(Orderer *o, const Op *fusion, const Op *op) {
     draft.step.bufs = arena_copy(l->arena, &buf, sizeof buf);
     vec_push(l->scratch, &draft.reads, buf);
     vec_push(l->scratch, &o->drafts, draft);
+    return o->drafts.n - 1;
 }
 
-static void add_checks(Orderer *o, const Op *fusion) {
+static void draft_checks(Orderer *o, const Op *fusion, Draft *reader) {
     const Region *body = fusion->regions[0];
-    for (int i = 0; i < body->ops.n; i++)
-        if (body->ops.at[i]->info->kind == KIND_INDEX) add_check(o, fusion, body->ops.at[i]);
+    for (int i = 0; i < body->ops.n; i++) {
+        int check = body->ops.at[i]->info->kind == KIND_INDEX ? draft_check(o, fusion, body->ops.at[i]) : -1;
+        if (check >= 0) vec_push(o->l->scratch, &reader->checks, check);
+    }
 }
 
 /* ------------------------------------------------------------------------ kernels and copies */
@@ -186,6 +195,7 @@ static void draft_fusion(Orderer *o, Op *fusion) {
     int result = fusion->result_count ? l->buf_of[fusion->results[0].id] : -1;
     if (into && result != l->buf_of[into->id]) draft_copy(o, into->type, result, l->buf_of[into->id]);
     Draft d = {.step = {.kind = STEP_KERNEL, .span = fusion->span}, .fusion = fusion};
+    draft_checks(o, fusion, &d);
     for (int i = 0; i < fusion->operand_count; i++) vec_push(l->scratch, &d.reads, l->buf_of[fusion->operands[i]->id]);
     for (int i = 0; i < fusion->result_count; i++) vec_push(l->scratch, &d.writes, l->buf_of[fusion->results[i].id]);
     vec_push(l->scratch, &o->drafts, d);
@@ -343,7 +353,6 @@ static bool lower_func(Lowering *l, Func *func) {
     Orderer o = {.l = l};
     Region *body = func->body;
     for (int i = 0; i < body->ops.n; i++) draft_fusion(&o, body->ops.at[i]);
-    for (int i = 0; i < body->ops.n; i++) add_checks(&o, body->ops.at[i]);
     draft_result_copies(&o);
     o.words = (o.drafts.n + 2 * body->yields.n) / 64 + 1;
     for (int d = 0; d < o.drafts.n; d++) o.drafts.at[d].after = arena_array(l->scratch, uint64_t, o.words);
@@ -372,5 +381,5 @@ KModule *lower_module(PassContext *c, Module *m) {
         ok &= lower_func(&l, m->init);
         l.km->init = l.plan;
     }
-    return ok ? l.km : NULL;
+    return ok && !c->diags->errors ? l.km : NULL;
 }

@@ -183,6 +183,37 @@ static void additions_at_indices(void **state) {
     check(text, names, 4, dims, 5, 1e-5);
 }
 
+/* An index far outside is a status, comes before anything is read or written with it, and names its place. */
+static void wild_indices(void **state) {
+    (void)state;
+    static const char text[] =
+        "module @m\ndim B in 1..40\n"
+        "param @w : f32[5,33]\n"
+        "func @step(%x: f32[B,10] = arg \"x\", %y: i32[B] = arg \"y\", %w: f32[5,33] = var @w) dims(B) {\n" SOFTMAX("B", "10")
+        "%picked = gather %d, %y {axis = 1, batch = 1, what = \"y\"} : f32[B]\n"
+        "%loss = reduce_sum %picked {axes = [0]} : f32\n"
+        "%w1 = add %w, %w : f32[5,33]\n"
+        "%rows = gather %w, %y {axis = 0, batch = 0, what = \"y\"} : f32[B,33]\n"
+        "%w2 = scatter_add %w1, %y, %rows {axis = 0, batch = 0, what = \"y\"} : f32[5,33]\n"
+        "return %loss as \"loss\", %w2 -> @w\n}\n";
+    static const int32_t wild[] = {5, 10, -1, 1000000000, INT32_MIN, INT32_MAX};
+    Native *n = native_open(text, NULL, 1);
+    float x[40][10] = {{0}}, loss, before[5 * 33], after[5 * 33];
+    for (int i = 0; i < 5 * 33; i++) before[i] = (float)i;
+    assert_int_equal(dlrt_set(n->model, "w", before, sizeof before), DLRT_OK);
+    for (int i = 0; i < 6; i++) {
+        int32_t y[40] = {0};
+        y[17] = wild[i];
+        DlrtTensor in[] = {{x, sizeof x, DLRT_F32, 2, {40, 10}}, {y, sizeof y, DLRT_I32, 1, {40}}};
+        DlrtTensor out = {&loss, sizeof loss, DLRT_F32, 0, {0}};
+        assert_int_equal(dlrt_call(n->context, 0, in, 2, &out, 1), DLRT_ERR_INDEX);
+        assert_non_null(strstr(dlrt_message(n->context), "y[17]"));
+        assert_int_equal(dlrt_get(n->model, "w", after, sizeof after), DLRT_OK);
+        assert_memory_equal(before, after, sizeof before);
+    }
+    native_close(n);
+}
+
 /* A variable read by others, written from itself, swapped with another, given back as it was. */
 static void updates(void **state) {
     (void)state;
@@ -213,6 +244,7 @@ int main(void) {
         cmocka_unit_test(rows_and_columns),
         cmocka_unit_test(index_maps),
         cmocka_unit_test(additions_at_indices),
+        cmocka_unit_test(wild_indices),
         cmocka_unit_test(updates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
