@@ -23,11 +23,16 @@ static bool is_reserved(const char *name) {
     return false;
 }
 
-const char *c_identifier(Arena *arena, const char *text) {
+const char *c_prefix(Arena *arena, const char *text) {
     size_t n = strlen(text);
     char *name = arena_printf(arena, "%s%s", n && !isdigit((unsigned char)text[0]) ? "" : "_", text);
     for (char *c = name; *c; c++)
         if ((unsigned char)*c >= 0x80 || (!isalnum((unsigned char)*c) && *c != '_')) *c = '_';
+    return name;
+}
+
+const char *c_identifier(Arena *arena, const char *text) {
+    const char *name = c_prefix(arena, text);
     return is_reserved(name) ? arena_printf(arena, "%s_", name) : name;
 }
 

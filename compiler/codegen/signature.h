@@ -35,7 +35,9 @@ CParams func_results(Arena *arena, const Func *f);
 
 /* "float", "int32_t", ...; f16 and bf16 are their bits, "uint16_t". */
 const char *c_type_name(DType t);
-/* Text as an identifier of C and C++: what cannot stand in one becomes '_', reserved words get a '_' behind. */
+/* Text as the beginning of identifiers: what cannot stand in one becomes '_'. */
+const char *c_prefix(Arena *arena, const char *text);
+/* Text as an identifier of C and C++: the same, and reserved words get a '_' behind. */
 const char *c_identifier(Arena *arena, const char *text);
 
 #endif

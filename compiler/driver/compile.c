@@ -29,13 +29,14 @@ DlccStatus driver_find_target(Compilation *c) {
     return DLCC_OK;
 }
 
-/* The prefix of exported symbols: what was given, or the input's name; IR text goes by its model's. */
+/* The prefix of exported symbols: what was given, or the input's name; IR text goes by its model's. Words of C
+ * are no trouble, as something follows. */
 static const char *symbol_prefix(Compilation *c, const char *model) {
     const char *from = c->options->name;
     if (!from) from = input_is_graph(c) || input_is_kernels(c) ? model : file_stem(c->arena, c->options->input);
     char *lower = arena_text(c->arena, from, strlen(from));
     for (char *p = lower; *p && !c->options->name; p++) *p = (char)tolower((unsigned char)*p);
-    return c_identifier(c->arena, lower);
+    return c_prefix(c->arena, lower);
 }
 
 static bool is_wanted(const Compilation *c, const PassInfo *pass) {

@@ -59,6 +59,8 @@ model Odd() {
 }
 END
 check "names that C needs" "$dlcc" odd.dl -o odd.h
+check "a file called by a word of C" "$dlcc" odd.dl --name=auto -o auto.h
+check_match "its symbols begin with that word" "$(cat auto.h)" 'auto_module;'
 printf '#include <complex.h>\n#include <errno.h>\n#include <stdio.h>\n#include "odd.h"\n' >odd.c
 for standard in c99 gnu17; do
     check "odd.h compiles as $standard" cc -std=$standard -Wall -Wextra -Werror -fsyntax-only -I"$prefix/include" odd.c
