@@ -86,10 +86,26 @@ static int fill(Batches *b, int32_t a, const Array *array, const Scaling *scalin
     return 0;
 }
 
+/* The message about an index out of range, with the sample of the data that it means: the position that the message
+ * names is that in a shuffled piece. */
+static int fail_index(const Batches *b, const char *why, const int64_t *rows, int64_t start, int64_t n) {
+    const char *name = b->roles.label >= 0 ? b->f->args[b->roles.label].name : NULL;
+    const char *at = name ? strstr(why, name) : NULL;
+    if (!at || at[strlen(name)] != '[') return fail(EXIT_USER, "%s", why);
+    int64_t i = strtoll(at + strlen(name) + 1, NULL, 10);
+    if (i < 0 || i >= n) i = 0; /* pieces are filled up with their first sample */
+    int64_t sample = rows ? rows[start + i] : start + i;
+    return fail(EXIT_USER, "%s; that is sample %lld of the data, from 0", why, (long long)sample);
+}
+
 int batches_call(Batches *b, const Dataset *d, const Scaling *scaling, const int64_t *rows, int64_t start, int64_t n) {
     int code = fill(b, b->roles.data, &d->x, scaling, rows, start, n);
     if (!code && b->roles.label >= 0) code = fill(b, b->roles.label, &d->y, NULL, rows, start, n);
-    return code ? code : session_call(b->session, b->roles.function, b->args, b->results);
+    if (code) return code;
+    DlrtContext *c = b->session->context;
+    DlrtStatus status = dlrt_call(c, b->roles.function, b->args, b->f->arg_count, b->results, b->f->result_count);
+    if (status == DLRT_ERR_INDEX) return fail_index(b, dlrt_message(c), rows, start, n);
+    return status ? fail(status_code(status), "%s", dlrt_message(c)) : 0;
 }
 
 double scalar_result(const Batches *b, int32_t result) {

@@ -2,6 +2,7 @@
  *
  * In: lines of numbers separated by commas, semicolons, tabs or spaces (what the first line uses); blank
  * lines and lines that begin with # are passed over, a first line that is not all numbers is a heading.
+ * A byte order mark may lie before them.
  * Out: an f64 array of rows and columns (of rank 1 if there is one column), or a reason with line and offset.
  */
 #include "tool.h"
@@ -122,6 +123,7 @@ bool read_csv(Source *s, Array *a) {
     *a = (Array){0};
     if (!source_read_all(s, &t.begin, &bytes)) return false;
     t.at = t.begin, t.end = t.begin + bytes;
+    if (bytes >= 3 && !memcmp(t.begin, "\xef\xbb\xbf", 3)) t.at += 3; /* else the first numbers were a heading */
     const char *zero = memchr(t.begin, 0, bytes);
     bool good = zero ? source_fail(s, zero - t.begin, "a zero byte: this is no text") : parse_table(&t);
     free(t.begin);

@@ -118,6 +118,8 @@ refuses 2 'short.gz: offset' "$dlrun" train "$model" --x short.gz --y data/train
 refuses 2 '500 samples' "$dlrun" train "$model" --x data/train-images-idx3-ubyte --y data/t10k-labels-idx1-ubyte
 awk '{ print ($1 == 2 ? 3 : $1) }' train.txt >high.csv
 refuses 2 'is 3, allowed are 0..2' "$dlrun" train "$model" --x train-x.csv --y high.csv --log none
+awk 'NR == 318 { $1 = 3 } { print $1 }' train.txt >one_high.csv
+refuses 2 'is 3, allowed are 0..2; that is sample 317 of the data' "$dlrun" train "$model" --x train-x.csv --y one_high.csv --log none
 awk '{ print $1 + 0.5 }' train.txt >half.csv
 refuses 2 'no whole number' "$dlrun" train "$model" --x train-x.csv --y half.csv --log none
 printf '1,2,3\n4,5\n' >ragged.csv

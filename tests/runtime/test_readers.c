@@ -218,7 +218,7 @@ static void reads_csv(void **state) {
     } files[] = {
         {"1,2\n3,4\n", 2, 2, 2, 4},      {"1,2\r\n3,4", 2, 2, 2, 4},        {"a,b\n1,2\n", 2, 1, 2, 2},
         {"1\n2\n-3e2\n", 1, 3, 1, -300}, {"# note\n\n1;2;3\n", 2, 1, 3, 3}, {"1 2  3\n4 5 6 \n", 2, 2, 3, 6},
-        {"1\t2\n3\t4\n", 2, 2, 2, 4},    {"\"1\", \"2\"\n", 2, 1, 2, 2},
+        {"1\t2\n3\t4\n", 2, 2, 2, 4},    {"\"1\", \"2\"\n", 2, 1, 2, 2},   {"\xef\xbb\xbf" "1,2\n3,4\n", 2, 2, 2, 4},
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         write_file("a.csv", files[i].text, strlen(files[i].text));
