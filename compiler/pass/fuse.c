@@ -240,8 +240,25 @@ static bool *find_stored(Fuser *f) {
     return stored;
 }
 
+/* Results that are one free value, as the zeros of many slots, become as many: each is then made where it belongs
+ * instead of copied there. */
+static void separate_results(Func *func) {
+    Region *body = func->body;
+    for (int i = 1; i < body->yields.n; i++) {
+        const Op *op = body->yields.at[i]->op;
+        bool again = false;
+        for (int j = 0; j < i; j++) again |= body->yields.at[j] == body->yields.at[i];
+        if (!again || !op || !op_is_free(op)) continue;
+        Op *own = op_append(func->module, body, op->info, op->operands, op->operand_count, 1, op->attrs, op->attr_count,
+                            0, op->span);
+        own->results[0].type = op->results[0].type;
+        body->yields.at[i] = &own->results[0];
+    }
+}
+
 static void fuse_func(PassContext *c, Func *func) {
     Fuser f = {.module = func->module, .func = func, .scratch = c->scratch};
+    separate_results(func);
     int values = graph_number(func), ops = func->body->ops.n;
     bool *stored = find_stored(&f);
     f.words = ops / 64 + 1;

@@ -279,13 +279,14 @@ static void copy_update(Orderer *o, const Value *v, int from, Var *var) {
 }
 
 /* What a copy is made from: the value's buffer; but the old version of another variable, which may be
- * overwritten too, is set aside in the workspace first. */
+ * overwritten too, is set aside in the workspace before that. */
 static int copy_source(Orderer *o, const Value *v) {
     Lowering *l = o->l;
     int from = l->buf_of[v->id];
-    if (l->plan->bufs.at[from].place != PLACE_VAR) return from;
-    int aside = plan_add_buf(l, buf_for(l, PLACE_ARENA, v, v->name));
-    draft_copy(o, v->type, aside, from);
+    if (v->op || l->plan->bufs.at[from].place != PLACE_VAR) return from;
+    int aside = plan_add_buf(l, buf_for(l, PLACE_ARENA, v, v->name)), copy = draft_copy(o, v->type, aside, from);
+    for (int d = 0; d < copy; d++)
+        if (in_list(o->drafts.at[d].writes.at, o->drafts.at[d].writes.n, from)) add_edge(o, copy, d);
     return aside;
 }
 

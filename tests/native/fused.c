@@ -221,9 +221,17 @@ static void updates(void **state) {
         "module @m\n"
         "param @a : f32[9,7] order [1,0]\n"
         "param @b : f32[9,7]\n"
+        "state @c : f32[9,7]\n"
         "state @n : i64\n"
         "func @swap(%a: f32[9,7] = var @a, %b: f32[9,7] = var @b) {\n"
         "return %a as \"old\", %b -> @a, %a -> @b\n}\n"
+        "func @spread(%a: f32[9,7] = var @a, %b: f32[9,7] = var @b, %x: f32[9,7] = arg \"x\") {\n"
+        "%s = add %a, %x : f32[9,7]\n"
+        "%d = subtract %b, %s : f32[9,7]\n"
+        "return %a as \"old\", %s -> @a, %s -> @b, %d as \"d\", %a -> @c\n}\n"
+        "func @zeros() {\n"
+        "%z = constant {dtype = f32, shape = [9,7], value = 0.0} : f32[9,7]\n"
+        "return %z -> @a, %z -> @b, %z -> @c, %z as \"z\"\n}\n"
         "func @mix(%a: f32[9,7] = var @a, %b: f32[9,7] = var @b, %n: i64 = var @n) {\n"
         "%s = add %a, %b : f32[9,7]\n"
         "%t = transpose %a {permutation = [1,0]} : f32[7,9]\n"
@@ -234,8 +242,8 @@ static void updates(void **state) {
         "%one = constant {dtype = i64, shape = [], value = 1.0} : i64\n"
         "%n1 = add %n, %one : i64\n"
         "return %a as \"a\", %s -> @a, %c -> @b, %n1 -> @n\n}\n";
-    static const char *const names[] = {"swap", "mix"};
-    check(text, names, 2, (int64_t[]){0}, 1, 1e-5);
+    static const char *const names[] = {"swap", "spread", "zeros", "mix"};
+    check(text, names, 4, (int64_t[]){0}, 1, 1e-5);
 }
 
 int main(void) {
