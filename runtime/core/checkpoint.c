@@ -62,20 +62,20 @@ static DlrtStatus load(Context *c, const char *path, DlrtPosition *position, Mes
 
 DlrtStatus dlrt_checkpoint_save(DlrtContext *context, const char *path, const DlrtPosition *position) {
     Context *c = (Context *)context;
-    if (!path) return DLRT_ERR_NULL;
     if (!dlrt_context_take(c)) return DLRT_ERR_BUSY;
     Message m = {c->message, sizeof c->message, 0};
-    DlrtStatus status = save(c, path, position, &m);
+    if (!path) dlrt_say(&m, "the path is null");
+    DlrtStatus status = path ? save(c, path, position, &m) : DLRT_ERR_NULL;
     dlrt_context_give(c);
     return status;
 }
 
 DlrtStatus dlrt_checkpoint_load(DlrtContext *context, const char *path, DlrtPosition *position) {
     Context *c = (Context *)context;
-    if (!path) return DLRT_ERR_NULL;
     if (!dlrt_context_take(c)) return DLRT_ERR_BUSY;
     Message m = {c->message, sizeof c->message, 0};
-    DlrtStatus status = load(c, path, position, &m);
+    if (!path) dlrt_say(&m, "the path is null");
+    DlrtStatus status = path ? load(c, path, position, &m) : DLRT_ERR_NULL;
     dlrt_context_give(c);
     return status;
 }

@@ -194,12 +194,17 @@ static DlrtStatus find_var(Model *model, const char *name, size_t bytes, const D
     return DLRT_ERR_SIZE;
 }
 
+static DlrtStatus fail_null(Model *model, bool name, Message *m) {
+    dlrt_say(m, "the %s is null", name ? "name of the variable" : "place of the values");
+    return dlrt_model_fail(model, DLRT_ERR_NULL, m);
+}
+
 static DlrtStatus get(DlrtModel *handle, const char *name, void *to, size_t bytes) {
     Model *model = (Model *)handle;
     char text[DLRT_MESSAGE_BYTES];
     Message m = dlrt_message_in(text, sizeof text);
     const DlrtVarInfo *v;
-    if (!name || !to) return DLRT_ERR_NULL;
+    if (!name || !to) return fail_null(model, !name, &m);
     DlrtStatus status = find_var(model, name, bytes, &v, &m);
     if (!status && !dlrt_model_share(model)) status = dlrt_busy(&m, false);
     if (status) return dlrt_model_fail(model, status, &m);
@@ -214,7 +219,7 @@ static DlrtStatus set(DlrtModel *handle, const char *name, const void *from, siz
     char text[DLRT_MESSAGE_BYTES];
     Message m = dlrt_message_in(text, sizeof text);
     const DlrtVarInfo *v;
-    if (!name || !from) return DLRT_ERR_NULL;
+    if (!name || !from) return fail_null(model, !name, &m);
     DlrtStatus status = find_var(model, name, bytes, &v, &m);
     if (!status && !dlrt_model_seize(model)) status = dlrt_busy(&m, true);
     if (status) return dlrt_model_fail(model, status, &m);

@@ -93,6 +93,7 @@ static void say_origin(const DlrtFunctionInfo *f, const DlrtExtent *e, const int
     for (int64_t left = t ? *t++ : 0; left > 0; left--) {
         t++;
         for (int64_t n = *t++; n > 0; n--, t++) {
+            if (dims[*t] < 0) continue; /* not known yet */
             dlrt_say(m, "%s%s = %lld", before, f->dims[*t].name, (long long)dims[*t]);
             if (origins[*t] >= 0) dlrt_say(m, " from %s", origin_name(f, origins[*t]));
             before = ", ";
@@ -105,7 +106,12 @@ static DlrtStatus wrong_extent(const DlrtFunctionInfo *f, const DlrtTensorInfo *
                                int32_t axis, const int64_t *dims, const int32_t *origins, Message *m) {
     dlrt_say(m, "%s: %s has shape ", f->name, info->name);
     dlrt_say_shape(m, given->shape, given->rank);
-    dlrt_say(m, "; dim %d is %lld, expected ", axis, (long long)given->shape[axis]);
+    dlrt_say(m, "; dim %d is %lld, ", axis, (long long)given->shape[axis]);
+    if (given->shape[axis] < 0) {
+        dlrt_say(m, "and none is below 0");
+        return DLRT_ERR_SHAPE;
+    }
+    dlrt_say(m, "expected ");
     Affine a = affine_of(&info->shape[axis], dims);
     if (a.unknown >= 0)
         dlrt_say(m, "a value that gives %s a whole number", f->dims[a.unknown].name);

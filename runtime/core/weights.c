@@ -8,11 +8,16 @@
 
 enum { WEIGHTS = 1u << DLRT_VAR_PARAM | 1u << DLRT_VAR_STATE };
 
+static DlrtStatus fail_null(Model *model, Message *m) {
+    dlrt_say(m, "the path is null");
+    return dlrt_model_fail(model, DLRT_ERR_NULL, m);
+}
+
 DlrtStatus dlrt_weights_save(DlrtModel *handle, const char *path) {
     Model *model = (Model *)handle;
     char text[DLRT_MESSAGE_BYTES];
     Message m = dlrt_message_in(text, sizeof text);
-    if (!path) return DLRT_ERR_NULL;
+    if (!path) return fail_null(model, &m);
     if (!dlrt_model_share(model)) return dlrt_model_fail(model, dlrt_busy(&m, false), &m);
     Blocks blocks = {{model->weights, model->weights, NULL, NULL}};
     DlrtStatus status = dlrt_tensors_write(model, path, WEIGHTS, &blocks, NULL, &m);
@@ -25,7 +30,7 @@ DlrtStatus dlrt_weights_load(DlrtModel *handle, const char *path) {
     char text[DLRT_MESSAGE_BYTES];
     Message m = dlrt_message_in(text, sizeof text);
     State state = {0};
-    if (!path) return DLRT_ERR_NULL;
+    if (!path) return fail_null(model, &m);
     if (!dlrt_model_seize(model)) return dlrt_model_fail(model, dlrt_busy(&m, true), &m);
     Blocks blocks = {{model->weights, model->weights, NULL, NULL}};
     DlrtStatus status = dlrt_tensors_read(model, path, WEIGHTS, &blocks, &state, false, &m);

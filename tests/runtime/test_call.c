@@ -149,7 +149,7 @@ static void checks_tensors(void **state) {
     arg = good, arg.shape[0] = 0;
     EXPECT(c, dlrt_call(c, FAKE_PREDICT, &arg, 1, results, 2), DLRT_ERR_BOUND, "dim B is 0");
     arg = good, arg.shape[0] = -5;
-    EXPECT(c, dlrt_call(c, FAKE_PREDICT, &arg, 1, results, 2), DLRT_ERR_SHAPE, "-5");
+    EXPECT(c, dlrt_call(c, FAKE_PREDICT, &arg, 1, results, 2), DLRT_ERR_SHAPE, "is -5, and none is below 0");
     arg = good, arg.data = NULL;
     EXPECT(c, dlrt_call(c, FAKE_PREDICT, &arg, 1, results, 2), DLRT_ERR_NULL, "x is null");
     arg = good, arg.data = (char *)x + 1;
@@ -182,6 +182,7 @@ static void solves_dims(void **state) {
     assert_true(s[5] == 15);
     args[0].shape[0] = 6; /* 2*N + 1 */
     EXPECT(c, dlrt_call(c, FAKE_PAIR, args, 3, &result, 1), DLRT_ERR_SHAPE, "N a whole number");
+    assert_null(strstr(dlrt_message(c), "-1"));
     args[0].shape[0] = INT64_MAX;
     args[0].bytes = 0;
     EXPECT(c, dlrt_call(c, FAKE_PAIR, args, 3, &result, 1), DLRT_ERR_BOUND, "dim N");
@@ -289,6 +290,9 @@ static void keeps_variables(void **state) {
     assert_non_null(strstr(dlrt_model_message(m), "the nearest is fc.weight"));
     assert_int_equal(dlrt_get(m, "memory", w, 16), DLRT_ERR_NAME);
     assert_int_equal(dlrt_get(m, NULL, w, 16), DLRT_ERR_NULL);
+    assert_string_equal(dlrt_model_message(m), "the name of the variable is null");
+    assert_int_equal(dlrt_set(m, "fc.weight", NULL, 48), DLRT_ERR_NULL);
+    assert_string_equal(dlrt_model_message(m), "the place of the values is null");
     assert_int_equal(dlrt_reset(m, 6), DLRT_OK);
     a = snapshot(m);
     assert_memory_equal(&a, &d, sizeof a);

@@ -157,6 +157,7 @@ static void refuses_bad_files(void **state) {
     assert_non_null(strstr(dlrt_model_message(m), "No such file"));
     assert_int_equal(dlrt_load(m, "/tmp"), DLRT_ERR_IO);
     assert_int_equal(dlrt_load(m, NULL), DLRT_ERR_NULL);
+    assert_string_equal(dlrt_model_message(m), "the path is null");
     assert_int_equal(dlrt_save(m, "/nowhere/x"), DLRT_ERR_IO);
     dlrt_close(m);
 }
