@@ -2,7 +2,7 @@
 # Installs what the project needs from the distribution, saying what. Usage: tests/setup.sh build|test|oracle...
 #
 #   build   compiler and runtime: compilers, cmake, flex, bison, LLVM 19
-#   test    what the tests need besides: cmocka, a second compiler, an emulator for aarch64
+#   test    what the tests need besides: cmocka, C++ and a second C compiler, an emulator for aarch64
 #   oracle  PyTorch, which tests compare with; without it they skip, saying so
 #
 # Does nothing where all is there. Needs root or sudo otherwise. Exit 1 if something could not be installed.
@@ -11,7 +11,7 @@ set -u
 packages_of() {
     case $1 in
         build) echo gcc libc6-dev cmake ninja-build flex bison llvm-19-dev zlib1g-dev libjansson-dev ;;
-        test) echo libcmocka-dev clang-19 libclang-rt-19-dev pkgconf binutils qemu-user gcc-aarch64-linux-gnu \
+        test) echo libcmocka-dev g++ clang-19 libclang-rt-19-dev pkgconf patch binutils qemu-user gcc-aarch64-linux-gnu \
             libc6-dev-arm64-cross ;;
         oracle) echo python3-torch ;;
         *) echo "setup.sh: no group '$1'" >&2; exit 2 ;;
