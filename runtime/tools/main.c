@@ -4,6 +4,7 @@
  * environment failed, 2 a mistake in the call or the data, 130 interrupted.
  */
 #include "tool.h"
+#include <signal.h>
 #include <string.h>
 
 typedef struct Command {
@@ -15,6 +16,7 @@ int main(int argc, char **argv) {
     static const Command commands[] = {
         {"info", run_info}, {"train", run_train}, {"eval", run_eval}, {"call", run_call}, {"bench", run_bench}};
     Options o;
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failed write, told like a full disk */
     int code = parse_arguments(argc, argv, &o);
     if (code) return code;
     if (o.help || !o.command) {
@@ -25,7 +27,7 @@ int main(int argc, char **argv) {
         if (strcmp(commands[i].name, o.command)) continue;
         if (!o.model) return fail(EXIT_USER, "which model? dlrun %s MODEL.so", o.command);
         code = commands[i].run(&o);
-        if (fflush(stdout) && !code) code = fail(EXIT_ENVIRONMENT, "standard output cannot be written");
+        if ((fflush(stdout) || ferror(stdout)) && !code) code = fail(EXIT_ENVIRONMENT, "standard output cannot be written");
         return code;
     }
     return fail(EXIT_USER, "there is no command '%s'; there are info, train, eval, call and bench", o.command);

@@ -62,7 +62,9 @@ static int64_t read_some(Source *s, void *to, size_t bytes) {
         const char *reason = n < (int)part ? gzerror(s->gz, &code) : "";
         if (n > 0) done += (size_t)n, s->offset += n;
         if (n < 0 || (code != Z_OK && code != Z_STREAM_END)) {
-            source_fail(s, s->offset, "cannot be read: %s", code == Z_ERRNO ? strerror(errno) : reason);
+            const char *path = strstr(reason, ">: "); /* zlib names the file as "<fd:3>" */
+            source_fail(s, s->offset, "cannot be read: %s",
+                        code == Z_ERRNO ? strerror(errno) : path ? path + 3 : reason);
             return -1;
         }
         if (n < (int)part) break;

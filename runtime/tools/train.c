@@ -375,7 +375,8 @@ int run_train(const Options *o) {
     dataset_free(&t.train);
     dataset_free(&t.test);
     free(t.order);
-    if (t.log && fclose(t.log) && !code) code = fail(EXIT_ENVIRONMENT, "the log could not be written to its end");
+    bool lost = t.log && ferror(t.log); /* a line that did not go out is not seen by fclose */
+    if (t.log && (fclose(t.log) || lost) && !code) code = fail(EXIT_ENVIRONMENT, "the log could not be written to its end");
     session_close(&t.session);
     return code;
 }

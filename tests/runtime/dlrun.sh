@@ -114,7 +114,14 @@ refuses 2 'was written with seed 7' "$dlrun" train "$model" --data data --resume
 refuses 1 'cannot be created' "$dlrun" train "$model" --data data --epochs 1 --log none --save /nowhere/w
 head -c 1000 data/train-images-idx3-ubyte >short; head -c 400 packed/train-images.idx3-ubyte.gz >short.gz
 refuses 2 'short: offset 16: the header declares 2000 bytes of data, the file has 984' "$dlrun" train "$model" --x short --y data/train-labels-idx1-ubyte
-refuses 2 'short.gz: offset' "$dlrun" train "$model" --x short.gz --y data/train-labels-idx1-ubyte
+refuses 2 '(decompressed): cannot be read: unexpected end of file' "$dlrun" train "$model" --x short.gz --y data/train-labels-idx1-ubyte
+if [ -c /dev/full ]; then
+    refuses 1 'the log could not be written' "$dlrun" train "$model" --data data --epochs 1 --log /dev/full --quiet
+    got=0; "$dlrun" train "$model" --data data --epochs 1 --log none --json >/dev/full 2>err || got=$?
+    [ $got = 1 ] && grep -q 'standard output cannot be written' err || fail "code $got where no line of JSON went out"
+fi
+got=0; (ulimit -f 0; "$dlrun" train "$model" --data data --epochs 1 --log none --quiet --save grown 2>/dev/null) || got=$?
+[ $got = 1 ] && [ ! -e grown ] || fail "code $got where files may not grow"
 refuses 2 '500 samples' "$dlrun" train "$model" --x data/train-images-idx3-ubyte --y data/t10k-labels-idx1-ubyte
 awk '{ print ($1 == 2 ? 3 : $1) }' train.txt >high.csv
 refuses 2 'is 3, allowed are 0..2' "$dlrun" train "$model" --x train-x.csv --y high.csv --log none
