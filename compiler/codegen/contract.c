@@ -174,28 +174,65 @@ static void forget(const Contract *c, NodePoint *p, int axis) {
         if (c->scope->depends[i] >> axis & 1) p->value[i] = NULL;
 }
 
-/* Column by column of vectors, so that what does not depend on the row (a bias) stays in a register. */
-static void emit_epilogue(Emit *e, const Contract *c, const Tile *t) {
+static void forget_row(const Contract *c, NodePoint *p) {
+    forget(c, p, c->m);
+    for (int i = 0; i < c->k->nodes.n; i++)
+        if (c->k->nodes.at[i].kind == NODE_SUM) p->value[i] = NULL;
+}
+
+/* The stores at the point p, whose sums are given. */
+static void emit_point_epilogue(Emit *e, const Contract *c, NodePoint *p, LLVMValueRef sum) {
     const KStage *stage = &c->k->stages.at[0];
+    p->sum = c->acc == c->k->acc ? sum : emit_element(e, MAP_convert, &sum, c->acc, c->k->acc, c->lanes, 0, 0);
+    for (int i = 0; i < stage->stores.n; i++) emit_node_store(e, p, &stage->stores.at[i]);
+}
+
+static void to_vector(Emit *e, const Contract *c, const Tile *t, NodePoint *p, int v) {
+    p->index[c->n] = emit_add(e, t->column, emit_i64(e, (int64_t)v * c->lanes));
+    p->mask = v == t->vectors - 1 ? t->mask : NULL;
+    forget(c, p, c->n);
+}
+
+/* All in line, column by column of vectors, so that what does not depend on the row (a bias) stays in a register. */
+static void emit_short_epilogue(Emit *e, const Contract *c, const Tile *t, NodePoint *p) {
     LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
+    for (int v = 0; v < t->vectors; v++) {
+        to_vector(e, c, t, p, v);
+        for (int r = 0; r < t->rows; r++) {
+            p->index[c->m] = emit_add(e, t->row, emit_i64(e, r));
+            forget_row(c, p);
+            emit_point_epilogue(e, c, p, emit_get(e, vector, t->sums[r * t->vectors + v]));
+        }
+    }
+}
+
+/* A loop over the rows, with the sums laid down in memory: where a point takes many operations, copies of them for
+ * every row of every tile would only make the code large. */
+static void emit_long_epilogue(Emit *e, const Contract *c, const Tile *t, NodePoint *p) {
+    LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
+    for (int i = 0; i < t->rows * t->vectors; i++) {
+        LLVMValueRef at = emit_element_pointer(e, c->acc, c->laid, emit_i64(e, (int64_t)i * c->lanes));
+        emit_store(e, c->acc, c->lanes, at, emit_get(e, vector, t->sums[i]), NULL);
+    }
+    EmitLoop rows = emit_loop_begin(e, emit_i64(e, 0), emit_i64(e, t->rows), emit_i64(e, 1), "row");
+    LLVMValueRef first = emit_mul(e, rows.index, emit_i64(e, (int64_t)t->vectors * c->lanes));
+    p->index[c->m] = emit_add(e, t->row, rows.index);
+    for (int v = 0; v < t->vectors; v++) {
+        to_vector(e, c, t, p, v);
+        forget_row(c, p);
+        LLVMValueRef at = emit_element_pointer(e, c->acc, c->laid, emit_add(e, first, emit_i64(e, (int64_t)v * c->lanes)));
+        emit_point_epilogue(e, c, p, emit_load(e, c->acc, c->lanes, at, NULL));
+    }
+    emit_loop_end(e, &rows);
+}
+
+static void emit_epilogue(Emit *e, const Contract *c, const Tile *t) {
     NodePoint *p = emit_point(e, c->scope);
     memcpy(p->index, c->index, sizeof *p->index * (size_t)c->k->axes.n);
     p->vector_axis = c->n;
     p->lanes = c->lanes;
-    for (int v = 0; v < t->vectors; v++) {
-        p->index[c->n] = emit_add(e, t->column, emit_i64(e, (int64_t)v * c->lanes));
-        p->mask = v == t->vectors - 1 ? t->mask : NULL;
-        forget(c, p, c->n);
-        for (int r = 0; r < t->rows; r++) {
-            p->index[c->m] = emit_add(e, t->row, emit_i64(e, r));
-            forget(c, p, c->m);
-            p->sum = emit_get(e, vector, t->sums[r * t->vectors + v]);
-            if (c->acc != c->k->acc) p->sum = emit_element(e, MAP_convert, &p->sum, c->acc, c->k->acc, c->lanes, 0, 0);
-            for (int i = 0; i < c->k->nodes.n; i++)
-                if (c->k->nodes.at[i].kind == NODE_SUM) p->value[i] = NULL;
-            for (int i = 0; i < stage->stores.n; i++) emit_node_store(e, p, &stage->stores.at[i]);
-        }
-    }
+    if (c->laid && t->rows > 1) emit_long_epilogue(e, c, t, p);
+    else emit_short_epilogue(e, c, t, p);
 }
 
 static void finish_sums(Emit *e, const Contract *c, const Tile *t) {
@@ -405,6 +442,10 @@ void emit_contract_kernel(Emit *e, const Kernel *k, KernelScope *s) {
     c.acc = k->acc == DTYPE_F16 || k->acc == DTYPE_BF16 ? DTYPE_F32 : k->acc;
     c.index = arena_array(e->arena, LLVMValueRef, k->axes.n);
     for (int a = 0; a < k->axes.n; a++) c.index[a] = emit_i64(e, 0);
+    if (kernel_work(k) > SHORT_EPILOGUE) {
+        LLVMTypeRef sums = LLVMArrayType2(emit_vector(e, contract_sum_type(e, &c), c.lanes), MAX_TILE);
+        c.laid = emit_variable(e, sums, "laid");
+    }
     c.panel_memory = s->scratch;
     c.paused = s->scratch;
     if (k->schedule.pack_b && k->schedule.kc) {

@@ -4,6 +4,7 @@
 
 #include "codegen/emit.h"
 
+enum { SHORT_EPILOGUE = 8 };   /* kernel_work up to which an epilogue is in line */
 enum { MAX_TILE = 32 };        /* sums of a tile: no more than there are registers */
 
 typedef struct Contract {
@@ -19,6 +20,7 @@ typedef struct Contract {
     bool k_blocks;             /* between k_from and k_until only; k_last: the last such block */
     LLVMValueRef k_from, k_until, k_last;
     LLVMValueRef panel_memory, paused;                 /* scratch */
+    LLVMValueRef laid;         /* where a long epilogue reads the tile's sums; null: the epilogue is short */
     LLVMValueRef panel;        /* where B is packed, nc elements a row; null: B is read in place */
 } Contract;
 

@@ -137,3 +137,12 @@ int64_t kernel_panel_bytes(const Kernel *k) {
     int bytes = dtype_bytes(k->bufs.at[k->accesses.at[k->nodes.at[k->b].access].buf].dtype);
     return (rows * k->schedule.nc * bytes + 63) / 64 * 64;
 }
+
+int kernel_work(const Kernel *k) {
+    int work = 0;
+    for (int i = 0; i < k->nodes.n; i++) {
+        const KNode *n = &k->nodes.at[i];
+        if (n->kind == NODE_MAP) work += op_of_map(n->map)->flags & OP_COSTLY ? 8 : 1;
+    }
+    return work;
+}

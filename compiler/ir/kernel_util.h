@@ -32,6 +32,9 @@ void kernel_stage_nodes(const Kernel *k, int stage, const KernelRows *rows, bool
 /* Marks the nodes that a CONTRACT kernel evaluates for its two factors. */
 void kernel_product_nodes(const Kernel *k, bool *marked);
 
+/* Operations that a point takes, by the weight of their cost: 1, or 8 for a costly one. */
+int kernel_work(const Kernel *k);
+
 /* Points of the axes of a role at the dims' upper bounds; DIM_HUGE if there is no bound. */
 int64_t kernel_most_points(const Kernel *k, AxisRole role);
 

@@ -64,12 +64,8 @@ static int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? lo
  * half the registers, to read longer runs of each. Where a point takes many operations these overlap by
  * themselves, and copies of them would only make the code larger. */
 static int in_flight(const Kernel *k, const Target *t, int vector_axis) {
-    int work = 0;
+    int work = kernel_work(k);
     bool columns = k->reductions.n == 1 && vector_axis >= 0 && k->axes.at[vector_axis].role == AXIS_OUTER;
-    for (int i = 0; i < k->nodes.n; i++) {
-        const KNode *n = &k->nodes.at[i];
-        if (n->kind == NODE_MAP) work += op_of_map(n->map)->flags & OP_COSTLY ? 8 : 1;
-    }
     return work > 16 ? 1 : work > 8 ? 2 : columns ? t->vector_registers / 2 : 4;
 }
 
