@@ -11,6 +11,7 @@ set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 export DLCC_BUILD=${DLCC_BUILD:-$top/build}
 export DLCC_PREFIX=$DLCC_BUILD/prefix
+export CMAKE_GENERATOR=Ninja # for tests that call cmake: make need not be there
 logs=$DLCC_BUILD/logs
 jobs=$(nproc 2>/dev/null || echo 2)
 fast=0
@@ -31,7 +32,7 @@ setup() {
 configure_and_build() {
     local folder=$1
     shift
-    cmake -G Ninja -S "$top" -B "$folder" "$@" && cmake --build "$folder" -j "$jobs" -- -k 0
+    cmake -S "$top" -B "$folder" "$@" && cmake --build "$folder" -j "$jobs" -- -k 0
 }
 
 # tests_of FOLDER [CTEST-OPTIONS...]: runs them and turns ctest's log into ok lines, one for each test case where
@@ -96,7 +97,7 @@ address_sanitizer() {
 # Only the runtime has threads.
 thread_sanitizer() {
     export TSAN_OPTIONS=halt_on_error=1
-    if cmake -G Ninja -S "$top" -B "$DLCC_BUILD/tsan" -DCMAKE_C_COMPILER=gcc -DDLCC_SANITIZE=thread &&
+    if cmake -S "$top" -B "$DLCC_BUILD/tsan" -DCMAKE_C_COMPILER=gcc -DDLCC_SANITIZE=thread &&
         cmake --build "$DLCC_BUILD/tsan" -j "$jobs" --target test_threads test_call; then
         tests_of "$DLCC_BUILD/tsan" -R '^runtime_(threads|call)$'
     else

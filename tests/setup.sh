@@ -3,7 +3,7 @@
 #
 #   build   compiler and runtime: compilers, cmake, flex, bison, LLVM 19
 #   test    what the tests need besides: cmocka, C++ and a second C compiler, an emulator for aarch64
-#   oracle  PyTorch, which tests compare with; without it they skip, saying so
+#   oracle  PyTorch, which tests compare with, and a BLAS worth comparing with; without them tests skip, saying so
 #
 # Does nothing where all is there. Needs root or sudo otherwise. Exit 1 if something could not be installed.
 set -u
@@ -13,7 +13,7 @@ packages_of() {
         build) echo gcc libc6-dev cmake ninja-build flex bison llvm-19-dev zlib1g-dev libjansson-dev ;;
         test) echo libcmocka-dev g++ clang-19 libclang-rt-19-dev pkgconf patch binutils qemu-user gcc-aarch64-linux-gnu \
             libc6-dev-arm64-cross ;;
-        oracle) echo python3-torch ;;
+        oracle) echo python3-torch libopenblas0-pthread ;;
         *) echo "setup.sh: no group '$1'" >&2; exit 2 ;;
     esac
 }

@@ -1,9 +1,10 @@
 """Compares the losses of a compiled digit classifier with PyTorch's. Usage: pytorch_losses.py DIGITS.so DATA-FOLDER
 
 Both start from the weights that the compiled model has after opening, and see the same batches. A relu whose input is
-at its kink may fall to either side when sums are rounded differently; then trajectories part. So: at least 8 of 10 seeds
-agree within 1e-5 relative at each of 20 steps, and no seed is further off than three times what PyTorch is from itself
-when the rows of its batches are permuted. Prints one line a check.
+at its kink may fall to either side when sums are rounded differently; then trajectories part, PyTorch's from itself as
+well. So: at least 8 of 10 seeds agree within 1e-5 relative at each of 20 steps, and no seed is further off than three
+times the most that PyTorch is from itself, with any of the seeds, when the rows of its batches are permuted. Prints one
+line a check.
 """
 import ctypes as c
 import sys
@@ -104,12 +105,8 @@ def compare(library, images, labels, seed):
     ours = np.array([compiled.step(x, y) for x, y in batches])
     compiled.close()
     theirs = torch_losses(weights, batches)
-    distance, spread = furthest(ours, theirs), 0
-    for k in range(40):  # a kink may take many permutations to show
-        if k >= 5 and distance <= max(CLOSE, 3 * spread):
-            break
-        spread = max(spread, furthest(torch_losses(weights, batches, np.random.RandomState(100 + k)), theirs))
-    return distance, spread
+    spread = max(furthest(torch_losses(weights, batches, np.random.RandomState(100 + k)), theirs) for k in range(5))
+    return furthest(ours, theirs), spread
 
 
 def main():
@@ -117,16 +114,13 @@ def main():
     library = c.CDLL(sys.argv[1])
     images = read(sys.argv[2], "train-images-idx3-ubyte", 16).reshape(-1, 784)
     labels = read(sys.argv[2], "train-labels-idx1-ubyte", 8)
-    close, failed = 0, 0
-    for seed in range(SEEDS):
-        ours, spread = compare(library, images, labels, seed)
-        close += ours <= CLOSE
-        good = ours <= max(CLOSE, 3 * spread)
-        failed += not good
-        print(f"{'ok' if good else 'not ok'} - seed {seed}: losses within {ours:.1e} of PyTorch's (its own spread {spread:.1e})")
-    failed += close < 8
+    distances, spreads = zip(*(compare(library, images, labels, seed) for seed in range(SEEDS)))
+    limit, close = max(CLOSE, 3 * max(spreads)), sum(d <= CLOSE for d in distances)
+    for seed, distance in enumerate(distances):
+        print(f"{'ok' if distance <= limit else 'not ok'} - seed {seed}: losses within {distance:.1e} of PyTorch's,"
+              f" {limit:.1e} allowed")
     print(f"{'ok' if close >= 8 else 'not ok'} - {close} of {SEEDS} seeds within {CLOSE:.0e} at every step")
-    return failed > 0
+    return close < 8 or max(distances) > limit
 
 
 sys.exit(main())
