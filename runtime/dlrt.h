@@ -69,7 +69,7 @@ typedef enum DlrtStatus {
     DLRT_ERR_ABI = 16,        /* object and runtime speak different ABI versions */
     DLRT_ERR_IO = 17,         /* a file could not be opened, read, written, synced or renamed */
     DLRT_ERR_FORMAT = 18,     /* a file is malformed */
-    DLRT_ERR_MISMATCH = 19,   /* a file is well-formed but of another model */
+    DLRT_ERR_MISMATCH = 19,   /* a file or a context is of another model */
     DLRT_ERR_CHECKSUM = 20,   /* a file's content does not match its checksum */
     DLRT_ERR_UNSUPPORTED = 21 /* this build of the runtime cannot do that */
 } DlrtStatus;
@@ -378,9 +378,11 @@ typedef struct DlrtFrame {
     void *pool;                /* the runtime's */
 } DlrtFrame;
 
-/* The one runtime function that typed entry points of a generated object call: checks pointers, bounds
- * and overlap, takes the context, builds the frame, runs entry. dims holds the free dims. */
-DlrtStatus dlrt_invoke(DlrtContext *c, int32_t function, void *const *args, void *const *results, const int64_t *dims);
+/* The one runtime function that typed entry points of a generated object call: checks that the context is of
+ * the object's model (`info`), pointers, bounds and overlap, takes the context, builds the frame, runs entry.
+ * dims holds the free dims. */
+DlrtStatus dlrt_invoke(const DlrtModelInfo *info, DlrtContext *c, int32_t function, void *const *args,
+                       void *const *results, const int64_t *dims);
 /* Opens a model for a module of this runtime (DlrtModule.open of objects linked with it). */
 DlrtStatus dlrt_model_open(const DlrtModelInfo *info, const DlrtOptions *options, DlrtModel **model);
 

@@ -33,8 +33,7 @@ static void build_module(Emit *e, KModule *m, const char *prefix) {
         d.entries[i] = emit_plan(e, plan, &context, arena_printf(e->arena, "run_%s", plan->func->name));
     }
     if (m->init) d.initialize = emit_init_plan(e, m->init, &context, "initialize");
-    emit_description(e, &d);
-    emit_typed_entries(e, prefix);
+    emit_typed_entries(e, prefix, emit_description(e, &d));
 }
 
 static void note_problem(LLVMDiagnosticInfoRef info, void *user) {

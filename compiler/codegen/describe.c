@@ -217,8 +217,9 @@ static LLVMValueRef runtime_open(Emit *e) {
     return LLVMAddFunction(e->module, "dlrt_model_open", LLVMFunctionType(e->i32, params, 3, false));
 }
 
-void emit_description(Emit *e, const Description *d) {
-    LLVMValueRef members[] = {emit_i32(e, DLRT_ABI_VERSION), emit_i32(e, 0), model_info(e, d), runtime_open(e)};
+LLVMValueRef emit_description(Emit *e, const Description *d) {
+    LLVMValueRef info = model_info(e, d);
+    LLVMValueRef members[] = {emit_i32(e, DLRT_ABI_VERSION), emit_i32(e, 0), info, runtime_open(e)};
     LLVMValueRef value = make_struct(e, ABI_MODULE, members);
     const char *name = arena_printf(e->arena, "%s_module", d->prefix);
     LLVMValueRef module = LLVMAddGlobal(e->module, abi_type(e, ABI_MODULE), name);
@@ -226,4 +227,5 @@ void emit_description(Emit *e, const Description *d) {
     LLVMSetGlobalConstant(module, true);
     LLVMValueRef alias = LLVMAddAlias2(e->module, abi_type(e, ABI_MODULE), 0, module, "dlrt_module");
     LLVMSetLinkage(alias, LLVMWeakAnyLinkage);
+    return info;
 }

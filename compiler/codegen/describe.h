@@ -12,11 +12,11 @@ typedef struct Description {
     LLVMValueRef initialize;   /* may be null */
 } Description;
 
-/* Emits PREFIX_module, the weak dlrt_module, and all that they point to. */
-void emit_description(Emit *e, const Description *d);
+/* Emits PREFIX_module, the weak dlrt_module, and all that they point to; the DlrtModelInfo. */
+LLVMValueRef emit_description(Emit *e, const Description *d);
 
 /* Emits the typed entry points PREFIX_FUNCTION, which call the runtime's dlrt_invoke. (entry.c) */
-void emit_typed_entries(Emit *e, const char *prefix);
+void emit_typed_entries(Emit *e, const char *prefix, LLVMValueRef info);
 
 /* Two models of equal fingerprint have the same variables: names, types, shapes. */
 uint64_t model_fingerprint(const Module *m);

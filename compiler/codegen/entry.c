@@ -6,10 +6,11 @@
 
 #include "codegen/signature.h"
 
-/* DlrtStatus dlrt_invoke(DlrtContext *, int32_t, void *const *args, void *const *results, const int64_t *dims) */
+/* DlrtStatus dlrt_invoke(const DlrtModelInfo *, DlrtContext *, int32_t, void *const *args, void *const *results,
+ *                        const int64_t *dims) */
 static LLVMTypeRef invoke_type(const Emit *e) {
-    LLVMTypeRef params[] = {e->ptr, e->i32, e->ptr, e->ptr, e->ptr};
-    return LLVMFunctionType(e->i32, params, 5, false);
+    LLVMTypeRef params[] = {e->ptr, e->ptr, e->i32, e->ptr, e->ptr, e->ptr};
+    return LLVMFunctionType(e->i32, params, 6, false);
 }
 
 /* How a value travels: floats as themselves, the bits of half-width ones and bool as integers. */
@@ -49,7 +50,7 @@ static void append(Emit *e, EntryLists *l, const CParam *p, LLVMValueRef x) {
     LLVMBuildStore(e->at, item, LLVMBuildInBoundsGEP2(e->at, element, l->lists[p->kind], &at, 1, ""));
 }
 
-static void emit_typed_entry(Emit *e, const CSignature *s, int number, LLVMValueRef invoke) {
+static void emit_typed_entry(Emit *e, const CSignature *s, int number, LLVMValueRef invoke, LLVMValueRef info) {
     EntryLists l = {0};
     LLVMValueRef function = emit_function_begin(e, s->symbol, entry_type(e, s), false);
     for (int kind = PARAM_DIM; kind <= PARAM_RESULT; kind++) l.lists[kind] = list_of(e, s, (CParamKind)kind);
@@ -59,16 +60,16 @@ static void emit_typed_entry(Emit *e, const CSignature *s, int number, LLVMValue
         LLVMSetValueName2(x, s->params.at[i].name, strlen(s->params.at[i].name));
         append(e, &l, &s->params.at[i], x);
     }
-    LLVMValueRef args[] = {LLVMGetParam(function, 0), emit_i32(e, number), l.lists[PARAM_ARG], l.lists[PARAM_RESULT],
+    LLVMValueRef args[] = {info, LLVMGetParam(function, 0), emit_i32(e, number), l.lists[PARAM_ARG], l.lists[PARAM_RESULT],
                            l.lists[PARAM_DIM]};
-    LLVMBuildRet(e->at, LLVMBuildCall2(e->at, invoke_type(e), invoke, args, 5, ""));
+    LLVMBuildRet(e->at, LLVMBuildCall2(e->at, invoke_type(e), invoke, args, 6, ""));
 }
 
-void emit_typed_entries(Emit *e, const char *prefix) {
+void emit_typed_entries(Emit *e, const char *prefix, LLVMValueRef info) {
     const KModule *m = e->kernels;
     LLVMValueRef invoke = LLVMAddFunction(e->module, "dlrt_invoke", invoke_type(e));
     for (int i = 0; i < m->plans.n; i++) {
         CSignature s = signature_of(e->arena, prefix, m->plans.at[i]->func);
-        emit_typed_entry(e, &s, i, invoke);
+        emit_typed_entry(e, &s, i, invoke, info);
     }
 }

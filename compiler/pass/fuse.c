@@ -256,7 +256,15 @@ static void separate_results(Func *func) {
     }
 }
 
+/* IR text may come from after this pass. */
+static bool is_fused(const Func *func) {
+    for (int i = 0; i < func->body->ops.n; i++)
+        if (func->body->ops.at[i]->info == &OP_fusion) return true;
+    return false;
+}
+
 static void fuse_func(PassContext *c, Func *func) {
+    if (is_fused(func)) return;
     Fuser f = {.module = func->module, .func = func, .scratch = c->scratch};
     separate_results(func);
     int values = graph_number(func), ops = func->body->ops.n;

@@ -182,12 +182,20 @@ static DlrtStatus invoke_taken(Context *c, int32_t function, void *const *args, 
     return dlrt_run(c, function, args, results, &m);
 }
 
-DlrtStatus dlrt_invoke(DlrtContext *context, int32_t function, void *const *args, void *const *results,
-                       const int64_t *dims) {
+/* A context of another model: its functions have other numbers and arguments. */
+static DlrtStatus refuse_foreign(const DlrtModelInfo *info, Context *c) {
+    Message m = {c->message, sizeof c->message, 0};
+    dlrt_say(&m, "this function is of model %s, the context of model %s", info->name, c->head.model->info->name);
+    return DLRT_ERR_MISMATCH;
+}
+
+DlrtStatus dlrt_invoke(const DlrtModelInfo *info, DlrtContext *context, int32_t function, void *const *args,
+                       void *const *results, const int64_t *dims) {
     Context *c = (Context *)context;
-    if (!c) return DLRT_ERR_NULL;
+    if (!c || !info) return DLRT_ERR_NULL;
     if (!dlrt_context_take(c)) return DLRT_ERR_BUSY;
-    DlrtStatus status = invoke_taken(c, function, args, results, dims);
+    DlrtStatus status = c->head.model->info == info ? invoke_taken(c, function, args, results, dims)
+                                                    : refuse_foreign(info, c);
     dlrt_context_give(c);
     return status;
 }

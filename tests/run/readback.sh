@@ -17,6 +17,9 @@ for model in "$top"/examples/*/*.dl "$top"/bench/*.dl; do
             not_ok "$name: reads back $(basename "$dump")" "$(cat said; diff "$dump" read | head -n 10)"
         fi
     done
+    for dump in "$name"/*fuse.graph "$name"/*place.kernel; do
+        check "$name: $(basename "$dump") compiles" "$dlcc" "$dump" -o read.o
+    done
     [ $count -gt 3 ] && ok "$name: has dumps of several passes" || not_ok "$name: has dumps of several passes" "$(ls "$name")"
 done
 finish

@@ -26,4 +26,10 @@ typedef struct FakeHook {
 extern const DlrtModule fake_module;
 extern const DlrtModule fake_foreign_module; /* needs a processor that does not exist */
 extern const DlrtModule fake_other_module;   /* the same with another fingerprint and shape */
+
+/* What a typed entry point of fake_module does. */
+static inline DlrtStatus fake_invoke(DlrtContext *c, int32_t function, void *const *args, void *const *results,
+                                     const int64_t *dims) {
+    return dlrt_invoke(fake_module.info, c, function, args, results, dims);
+}
 #endif

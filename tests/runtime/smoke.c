@@ -14,7 +14,7 @@ static int train(DlrtContext *c, int from, int to) {
             y[b] = (b + n) % 3;
             for (int i = 0; i < 4; i++) x[b][i] = (float)((b * 7 + i * 3 + n * 5) % 11) / 11;
         }
-        if (dlrt_invoke(c, FAKE_TRAIN, args, results, (int64_t[]){8})) return 1;
+        if (fake_invoke(c, FAKE_TRAIN, args, results, (int64_t[]){8})) return 1;
     }
     return 0;
 }

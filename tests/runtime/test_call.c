@@ -227,20 +227,21 @@ static void reports_faults(void **state) {
     y[17] = 12;
     Snapshot before = snapshot(m), after;
     void *args[] = {x, y, &rate}, *results[] = {&loss, &correct};
-    EXPECT(c, dlrt_invoke(c, FAKE_TRAIN, args, results, (int64_t[]){20}), DLRT_ERR_INDEX,
+    EXPECT(c, fake_invoke(c, FAKE_TRAIN, args, results, (int64_t[]){20}), DLRT_ERR_INDEX,
            "y[17] is 12, allowed are 0..2");
     after = snapshot(m);
     assert_memory_equal(&before, &after, sizeof before);
     assert_int_equal(((Model *)m)->counts[FAKE_TRAIN], 0);
     void *need[] = {&zero};
-    EXPECT(c, dlrt_invoke(c, FAKE_NEED, need, NULL, NULL), DLRT_ERR_REQUIRE, "x > 0");
-    assert_int_equal(dlrt_invoke(NULL, 0, NULL, NULL, NULL), DLRT_ERR_NULL);
-    EXPECT(c, dlrt_invoke(c, FAKE_TRAIN, NULL, results, (int64_t[]){20}), DLRT_ERR_NULL, "arguments");
-    EXPECT(c, dlrt_invoke(c, FAKE_TRAIN, args, results, NULL), DLRT_ERR_NULL, "dims");
-    EXPECT(c, dlrt_invoke(c, FAKE_TRAIN, args, results, (int64_t[]){65}), DLRT_ERR_BOUND, "dim B is 65");
-    EXPECT(c, dlrt_invoke(c, -1, args, results, (int64_t[]){20}), DLRT_ERR_ARGUMENT, "-1");
+    EXPECT(c, fake_invoke(c, FAKE_NEED, need, NULL, NULL), DLRT_ERR_REQUIRE, "x > 0");
+    assert_int_equal(fake_invoke(NULL, 0, NULL, NULL, NULL), DLRT_ERR_NULL);
+    EXPECT(c, dlrt_invoke(fake_other_module.info, c, FAKE_TRAIN, args, results, (int64_t[]){20}), DLRT_ERR_MISMATCH, "of model");
+    EXPECT(c, fake_invoke(c, FAKE_TRAIN, NULL, results, (int64_t[]){20}), DLRT_ERR_NULL, "arguments");
+    EXPECT(c, fake_invoke(c, FAKE_TRAIN, args, results, NULL), DLRT_ERR_NULL, "dims");
+    EXPECT(c, fake_invoke(c, FAKE_TRAIN, args, results, (int64_t[]){65}), DLRT_ERR_BOUND, "dim B is 65");
+    EXPECT(c, fake_invoke(c, -1, args, results, (int64_t[]){20}), DLRT_ERR_ARGUMENT, "-1");
     results[1] = NULL;
-    EXPECT(c, dlrt_invoke(c, FAKE_TRAIN, args, results, (int64_t[]){20}), DLRT_ERR_NULL, "correct is null");
+    EXPECT(c, fake_invoke(c, FAKE_TRAIN, args, results, (int64_t[]){20}), DLRT_ERR_NULL, "correct is null");
     dlrt_context_destroy(c);
     dlrt_close(m);
 }
@@ -253,18 +254,18 @@ static void refuses_overlap(void **state) {
     int32_t label[2];
     int64_t dims[] = {2};
     void *args[] = {block}, *results[] = {label, block + 7};
-    EXPECT(c, dlrt_invoke(c, FAKE_PREDICT, args, results, dims), DLRT_ERR_OVERLAP, "result prob overlaps x");
+    EXPECT(c, fake_invoke(c, FAKE_PREDICT, args, results, dims), DLRT_ERR_OVERLAP, "result prob overlaps x");
     results[1] = block + 8;
-    assert_int_equal(dlrt_invoke(c, FAKE_PREDICT, args, results, dims), DLRT_OK);
+    assert_int_equal(fake_invoke(c, FAKE_PREDICT, args, results, dims), DLRT_OK);
     results[0] = block + 13;
-    EXPECT(c, dlrt_invoke(c, FAKE_PREDICT, args, results, dims), DLRT_ERR_OVERLAP, "result prob overlaps label");
+    EXPECT(c, fake_invoke(c, FAKE_PREDICT, args, results, dims), DLRT_ERR_OVERLAP, "result prob overlaps label");
     results[0] = label;
     results[1] = ((Model *)m)->weights;
-    EXPECT(c, dlrt_invoke(c, FAKE_PREDICT, args, results, dims), DLRT_ERR_OVERLAP, "the model's weights");
+    EXPECT(c, fake_invoke(c, FAKE_PREDICT, args, results, dims), DLRT_ERR_OVERLAP, "the model's weights");
     results[1] = ((Model *)m)->slots + 4;
-    EXPECT(c, dlrt_invoke(c, FAKE_PREDICT, args, results, dims), DLRT_ERR_OVERLAP, "the model's slots");
+    EXPECT(c, fake_invoke(c, FAKE_PREDICT, args, results, dims), DLRT_ERR_OVERLAP, "the model's slots");
     results[1] = ((Context *)c)->cache;
-    EXPECT(c, dlrt_invoke(c, FAKE_PREDICT, args, results, dims), DLRT_ERR_OVERLAP, "the context's memory");
+    EXPECT(c, fake_invoke(c, FAKE_PREDICT, args, results, dims), DLRT_ERR_OVERLAP, "the context's memory");
     dlrt_context_destroy(c);
     dlrt_close(m);
 }
@@ -309,11 +310,11 @@ static void caches_belong_to_contexts(void **state) {
     DlrtContext *a = new_context(m), *b = new_context(m);
     float x[4] = {1, 2, 3, 4}, previous[4], initial[4] = {7, 7, 7, 7};
     void *args[] = {x}, *results[] = {previous};
-    assert_int_equal(dlrt_invoke(a, FAKE_REMEMBER, args, results, NULL), DLRT_OK);
+    assert_int_equal(fake_invoke(a, FAKE_REMEMBER, args, results, NULL), DLRT_OK);
     assert_memory_equal(previous, initial, sizeof x);
-    assert_int_equal(dlrt_invoke(a, FAKE_REMEMBER, args, results, NULL), DLRT_OK);
+    assert_int_equal(fake_invoke(a, FAKE_REMEMBER, args, results, NULL), DLRT_OK);
     assert_memory_equal(previous, x, sizeof x);
-    assert_int_equal(dlrt_invoke(b, FAKE_REMEMBER, args, results, NULL), DLRT_OK);
+    assert_int_equal(fake_invoke(b, FAKE_REMEMBER, args, results, NULL), DLRT_OK);
     assert_memory_equal(previous, initial, sizeof x);
     dlrt_context_destroy(a);
     dlrt_context_destroy(b);
@@ -337,11 +338,11 @@ static void checks_fast(void **state) {
     double typed = 1e9, least = 1e9;
     for (int round = 0; round < 20; round++) {
         double start = now();
-        for (int i = 0; i < 20000; i++) dlrt_invoke(c, FAKE_PAIR, args, results, dims);
+        for (int i = 0; i < 20000; i++) fake_invoke(c, FAKE_PAIR, args, results, dims);
         double t = (now() - start) / 20000;
         if (t < typed) typed = t;
         start = now();
-        for (int i = 0; i < 20000; i++) dlrt_invoke(c, FAKE_NEED, need, NULL, NULL);
+        for (int i = 0; i < 20000; i++) fake_invoke(c, FAKE_NEED, need, NULL, NULL);
         t = (now() - start) / 20000;
         if (t < least) least = t;
     }
