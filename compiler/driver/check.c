@@ -10,6 +10,7 @@
 #include "codegen/signature.h"
 #include "dlrt.h"
 #include "interp/gradcheck.h"
+#include "ops/build.h"
 
 #include <math.h>
 
@@ -30,11 +31,30 @@ static bool is_loss(const Compilation *c, const Func *f, int place, bool trainin
     return type.rank == 0 && dtype_is_float(type.dtype);
 }
 
+/* A sum in which no two results weigh the same, so that none hides another; it becomes a result itself. */
+static Value *weighted_sum(Func *f, Value *const *results, int n) {
+    Builder b = {.module = f->module, .func = f, .region = f->body, .span = f->span};
+    Value *sum = results[0];
+    for (int i = 1; i < n; i++) {
+        Value *weight = build_constant_like(&b, sum, 1.0 / (i + 1)), *x = build_convert(&b, results[i], sum->type.dtype);
+        sum = build_map2(&b, MAP_add, sum, build_map2(&b, MAP_multiply, weight, x));
+    }
+    func_add_result(f, (Result){.name = "(sum of the losses)"}, sum);
+    return sum;
+}
+
 Value *check_loss(const Compilation *c, Func *f) {
-    bool training = any_trains(f->module);
-    for (int i = 0, place = 0; i < f->results.n; i++)
-        if (!f->results.at[i].var && is_loss(c, f, place++, training)) return f->body->yields.at[i];
-    return NULL;
+    bool training = any_trains(f->module), found = false;
+    Value **scalars = arena_array(c->arena, Value *, f->results.n + 1);
+    int n = 0;
+    for (int i = 0, place = 0; i < f->results.n; i++) {
+        Value *v = f->body->yields.at[i];
+        if (f->results.at[i].var) continue;
+        found |= is_loss(c, f, place++, training);
+        if (v->type.rank == 0 && dtype_is_float(v->type.dtype)) scalars[n++] = v;
+    }
+    if (!found) return NULL;
+    return n > 1 ? weighted_sum(f, scalars, n) : scalars[0];
 }
 
 bool check_covers(const Func *f, int input) {

@@ -20,8 +20,9 @@ typedef struct CheckRow {
     const char *detail;        /* of the worst that failed, or null */
 } CheckRow;
 
-/* The values that are checked: the losses of the functions that train, or float scalars if none does. Null: the
- * function has none. */
+/* The value that is checked: the loss of a function that trains, or a float scalar if none does. Where there are
+ * several float scalars, as with two losses, it is a weighted sum of them, which becomes a further result. Null:
+ * the function has none. */
 Value *check_loss(const Compilation *c, Func *f);
 /* Whether the gradient with respect to that input is checked: parameters and float arguments. */
 bool check_covers(const Func *f, int input);

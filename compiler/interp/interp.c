@@ -32,6 +32,10 @@ bool interp_values(InterpCall *call, Value *const *wanted, int n, Tensor **out) 
     for (int i = 0; i < n; i++) needed[wanted[i]->id] = true;
     mark_needed(f->body, needed, false);
     for (int i = 0; i < f->inputs.n; i++) e.values[f->body->params.at[i]->id] = call->inputs[i];
+    for (int i = 0; i < call->held_count; i++) {
+        needed[call->held[i]->id] = false;
+        e.values[call->held[i]->id] = call->held_at[i];
+    }
     eval_region(&e, f->body);
     for (int i = 0; i < n && !e.error; i++) out[i] = e.values[wanted[i]->id];
     call->error = e.error;

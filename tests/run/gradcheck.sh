@@ -33,6 +33,26 @@ check_match "as JSON" "$output" \
     '^\{"function": "train", "tensor": "table", "elements": 740, "wrong": 0, "worst": [0-9.e-]+\}$'
 check_equal "and nothing else" "$(grep -vcE '^\{.*\}$' <<<"$output")" 0
 
+# Two losses, and a gradient stopped between them: each parameter has one of its own; what stops is held still.
+cat >two.dl <<'END'
+dim B <= 8
+model Two(d: int = 5) {
+    let body = Linear(d, 4)
+    let a = Linear(4, 1)
+    let b = Linear(4, 2)
+    export fn train(x: f32[B, d], u: f32[B, 1], v: f32[B, 2], lr: f32) -> (la: f32, lb: f32) {
+        let h = tanh(body(x))
+        let la = mse_loss(a(h), u)
+        let lb = mse_loss(b(stop_gradient(h)), v)
+        minimize la over [body, a] with sgd(lr)
+        minimize lb over b with adam(lr)
+        return la, lb
+    }
+}
+END
+check_status "two losses and a stopped gradient" 0 "$dlcc" gradcheck two.dl
+check_absent "every parameter has a gradient" "$output" ' [ab]\.(weight|bias) .* worst 0 of'
+
 check_status "for another system: differences alone" 0 "$dlcc" gradcheck words.dl --target=aarch64-linux-gnu
 if [ "$(uname -m)" = x86_64 ]; then check_match "and says so" "$output" 'native gradients are not checked'; fi
 check_status "without a linker: the environment's fault" 1 "$dlcc" gradcheck words.dl --cc=no-such-compiler
