@@ -110,7 +110,7 @@ static Tensor **evaluate(Fixture *f, Module *m, uint64_t seed) {
     for (int i = 0; i < func->inputs.n; i++)
         inputs[i] = draw_tensor(f, m, func->body->params.at[i]->type, dims, &seed);
     Tensor **results = arena_array(&f->arena, Tensor *, func->results.n);
-    InterpCall call = {func, &f->arena, true, dims, inputs, NULL};
+    InterpCall call = {.func = func, .arena = &f->arena, .round = true, .dims = dims, .inputs = inputs};
     if (!interp_call(&call, results)) fail_msg("%s", call.error);
     return results;
 }
