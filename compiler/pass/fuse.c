@@ -11,9 +11,10 @@
  *   CONTRACT  one contraction and elementwise operations on its result: bias, activation, mask, and the
  *             optimiser's whole update after a kernel gradient;
  *   ALONE     anything else.
- * Operations are taken in order; each joins the last group that it may join without a cycle (a group
- * holding its contraction first), or opens a new one. So chains fuse forward, siblings that read the
- * same values meet, and no operation is ever computed twice across kernels. */
+ * Operations are taken in order. Each joins, where shapes and reads fit and no cycle arises, a group that makes what
+ * it reads (a contraction's first, then one with reductions, then the latest), else one that reads the same values, or
+ * opens a new one. At the end elementwise groups sink into their only reader. So chains fuse forward, siblings meet,
+ * and no operation but the free ones is computed twice across kernels. */
 #include "ops/index_map.h"
 #include "pass/fuse.h"
 
