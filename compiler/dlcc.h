@@ -22,7 +22,9 @@ typedef enum DlccStatus {
     DLCC_BUG = 70              /* the compiler is */
 } DlccStatus;
 
-typedef enum DlccCommand { DLCC_COMPILE, DLCC_GRADCHECK, DLCC_HELP, DLCC_VERSION, DLCC_LIST, DLCC_EXPLAIN } DlccCommand;
+typedef enum DlccCommand {
+    DLCC_COMPILE, DLCC_GRADCHECK, DLCC_FORMAT, DLCC_HELP, DLCC_VERSION, DLCC_LIST, DLCC_EXPLAIN
+} DlccCommand;
 
 /* How far a compilation has come, and what can be shown or written of it. */
 typedef enum DlccStage {
@@ -35,6 +37,8 @@ typedef struct DlccOptions {
     DlccCommand command;
     const char *subject;       /* --list WHAT, --explain CODE */
     const char *input;
+    DlccNames more_inputs;     /* fmt: further files */
+    bool check;                /* fmt: only say what is not in form */
     DlccNames outputs;         /* -o; the ending says what */
     DlccStage emit;            /* --emit: to standard output */
     DlccNames define_names, define_values;

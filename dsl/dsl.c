@@ -1,6 +1,7 @@
 /* The front end's entry points: see dsl.h. */
 #include "dsl.h"
 #include "elab.h"
+#include "format.h"
 #include "parse.h"
 #include "std.h"
 
@@ -160,6 +161,30 @@ bool dsl_print_ast(Arena *arena, Interner *names, Diags *diags, const char *path
     int before = diags->errors;
     ast_print(parse_source(arena, names, diags, diag_add_source(diags, path, text, length)), to);
     return diags->errors == before;
+}
+
+/* Whether two sources have equal trees. */
+static bool reads_equal(Arena *arena, const Node *a, const Node *b) {
+    Text x = text_new(arena), y = text_new(arena);
+    ast_print(a, &x);
+    ast_print(b, &y);
+    return !strcmp(text_get(&x), text_get(&y));
+}
+
+bool dsl_format(Arena *arena, Interner *names, Diags *diags, const char *path, const char *text, size_t length,
+                Text *to) {
+    int before = diags->errors;
+    uint32_t source = diag_add_source(diags, path, text, length);
+    const Node *tree = parse_source(arena, names, diags, source);
+    if (diags->errors > before) return false;
+    Parser *ps = parser_new(arena, names, diags, source);
+    Text made = format_source(arena, ps, tree);
+    Diags own;
+    diags_init(&own, arena);
+    const Node *again = parse_source(arena, names, &own, diag_add_source(&own, path, text_get(&made), made.n));
+    if (own.errors || !reads_equal(arena, tree, again)) return false;
+    *to = made;
+    return true;
 }
 
 /* --------------------------------------------------------------------- list */

@@ -40,6 +40,11 @@ Module *dsl_compile(Arena *arena, Interner *names, Diags *diags, const char *pat
 bool dsl_print_ast(Arena *arena, Interner *names, Diags *diags, const char *path, const char *text, size_t length,
                    Text *to);
 
+/* The source in its one form (dlcc fmt): *to receives it. False if there were errors; without any it is
+ * a bug: the form does not read as the source does. */
+bool dsl_format(Arena *arena, Interner *names, Diags *diags, const char *path, const char *text, size_t length,
+                Text *to);
+
 /* What the standard library holds (--list). */
 typedef enum DslSort {
     DSL_LAYERS, DSL_ACTIVATIONS, DSL_LOSSES, DSL_OPTIMIZERS, DSL_INITIALIZERS, DSL_FUNCTIONS, DSL_SORT_COUNT

@@ -123,15 +123,20 @@ static bool is_text(Diags *d, uint32_t source) {
     return true;
 }
 
+Parser *parser_new(Arena *arena, Interner *names, Diags *diags, uint32_t source) {
+    Parser *ps = arena_new(arena, Parser);
+    *ps = (Parser){.arena = arena, .names = names, .diags = diags, .source = source,
+                   .text = diags->sources.at[source].text, .doc = text_new(arena)};
+    return ps;
+}
+
 Node *parse_source(Arena *arena, Interner *names, Diags *diags, uint32_t source) {
     Span start = {source, 0, 0};
     if (!is_text(diags, source)) {
         Node *bad = node_new(arena, NODE_ERROR, start, NULL, NULL, 0);
         return node_new(arena, NODE_FILE, start, NULL, &bad, 1);
     }
-    Parser *ps = arena_new(arena, Parser);
-    *ps = (Parser){.arena = arena, .names = names, .diags = diags, .source = source,
-                   .text = diags->sources.at[source].text, .doc = text_new(arena)};
+    Parser *ps = parser_new(arena, names, diags, source);
     dl_parse(ps);
     if (ps->root) {
         ps->root->doc = ps->file_doc;

@@ -66,6 +66,9 @@ typedef struct Parser {
  * long, has zero bytes or is not UTF-8. */
 Node *parse_source(Arena *arena, Interner *names, Diags *diags, uint32_t source);
 
+/* A parser at the beginning of a source, for those who want its tokens alone (parse_token). */
+Parser *parser_new(Arena *arena, Interner *names, Diags *diags, uint32_t source);
+
 /* Between the parts. */
 void parse_error_at(Parser *ps, DiagCode code, Span span, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -97,6 +97,8 @@ void report_kernels(Compilation *c);
 /* list.c */
 DlccStatus list_run(Compilation *c);
 DlccStatus explain_run(Compilation *c);
+/* format.c */
+DlccStatus driver_format(Compilation *c);
 /* check.c */
 DlccStatus driver_gradcheck(Compilation *c);
 

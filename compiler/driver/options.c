@@ -43,6 +43,7 @@ static const OptionSpec specs[] = {
     {"--samples", "N", SET_NUMBER, AT(check_samples), 0, "gradcheck: elements to check of each tensor (default 16)"},
     {"--seed", "N", SET_SEED, AT(seed), 0, "gradcheck: of parameters and data (default 0)"},
     {"--json", NULL, SET_FLAG, AT(json), 0, "gradcheck: print one JSON object a line"},
+    {"--check", NULL, SET_FLAG, AT(check), 0, "fmt: change nothing, name the files that are not in form"},
     {"--list", "WHAT", SET_COMMAND, AT(subject), DLCC_LIST, "list ops, passes, targets, layers, losses, ..."},
     {"--explain", "CODE", SET_COMMAND, AT(subject), DLCC_EXPLAIN, "explain a diagnostic, e.g. DL0301"},
     {"--version", NULL, SET_COMMAND, 0, DLCC_VERSION, "print the version"},
@@ -57,7 +58,8 @@ enum { EMIT_COUNT = (int)(sizeof emit_names / sizeof *emit_names) };
 void options_help(Text *to) {
     text_add(to, "Usage: dlcc MODEL.dl -o OUTPUT...\n"
                  "       dlcc MODEL.dl --emit=LEVEL\n"
-                 "       dlcc gradcheck MODEL.dl\n\n"
+                 "       dlcc gradcheck MODEL.dl\n"
+                 "       dlcc fmt [--check] FILE.dl...\n\n"
                  "Compiles a model to machine code. Instead of MODEL.dl, IR text (.ir, .graph) can be given.\n\n");
     for (int i = 0; i < SPEC_COUNT; i++) {
         bool is_long = specs[i].name[1] == '-';
@@ -181,11 +183,13 @@ DlccStatus dlcc_parse(Arena *arena, int argc, const char *const *argv, DlccOptio
         DlccStatus status = DLCC_OK;
         if (argv[i][0] == '-' && argv[i][1]) status = read_option(&r, argc, argv, &i);
         else if (i == 0 && !strcmp(argv[i], "gradcheck")) options->command = DLCC_GRADCHECK;
+        else if (i == 0 && !strcmp(argv[i], "fmt")) options->command = DLCC_FORMAT;
+        else if (options->input && options->command == DLCC_FORMAT) vec_push(arena, &options->more_inputs, argv[i]);
         else if (options->input)
             status = complain(&r, arena_printf(arena, "two inputs, %s and %s", options->input, argv[i]), NULL);
         else options->input = argv[i];
         if (status) return status;
     }
-    if (options->input || (options->command != DLCC_COMPILE && options->command != DLCC_GRADCHECK)) return DLCC_OK;
+    if (options->input || options->command >= DLCC_HELP) return DLCC_OK;
     return complain(&r, "no input; dlcc --help shows what can be said", NULL);
 }

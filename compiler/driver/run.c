@@ -31,6 +31,7 @@ static DlccStatus run_command(Compilation *c) {
     switch (c->options->command) {
     case DLCC_COMPILE: return driver_compile(c);
     case DLCC_GRADCHECK: return driver_gradcheck(c);
+    case DLCC_FORMAT: return driver_format(c);
     case DLCC_VERSION: return print_version(c);
     case DLCC_LIST: return list_run(c);
     case DLCC_EXPLAIN: return explain_run(c);
