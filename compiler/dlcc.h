@@ -60,6 +60,7 @@ typedef struct DlccOptions {
     const char *program;       /* the path of dlcc itself, where the runtime is looked for */
     const char *runtime, *cc;
     bool color;                /* of diagnostics */
+    bool json_diagnostics;     /* --diagnostics=json: all that is said is a JSON object a line */
 
     int check_samples;         /* gradcheck: elements of each input */
     long long seed;

@@ -180,13 +180,65 @@ static int by_place(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-void diags_render(const Diags *d, Text *to, bool color) {
+static const Diag **in_order(const Diags *d) {
     const Diag **order = arena_array(d->arena, const Diag *, d->all.n + 1);
     for (int i = 0; i < d->all.n; i++) order[i] = &d->all.at[i];
     qsort(order, (size_t)d->all.n, sizeof *order, by_place);
+    return order;
+}
+
+void diags_render(const Diags *d, Text *to, bool color) {
+    const Diag **order = in_order(d);
     for (int i = 0; i < d->all.n; i++) {
         if (i) text_append(to, "\n", 1);
         render_one(d, to, color ? &colored : &plain, order[i]);
+    }
+}
+
+/* "file": ..., "line": ..., behind a comma where there is a place. */
+static void add_json_place(const Diags *d, Text *to, Span span) {
+    if (!span.source) return;
+    int line, column, end_line, end_column;
+    diag_place(d, span.source, span.begin, &line, &column);
+    diag_place(d, span.source, span.end, &end_line, &end_column);
+    text_add(to, ", \"file\": ");
+    text_add_json(to, d->sources.at[span.source].path);
+    text_add(to, ", \"line\": %d, \"column\": %d, \"end_line\": %d, \"end_column\": %d", line, column, end_line,
+             end_column);
+}
+
+static void add_json_labels(const Diags *d, Text *to, const Diag *g) {
+    text_add(to, ", \"labels\": [");
+    for (int i = 0; i < g->labels.n; i++) {
+        text_add(to, "%s{\"message\": ", i ? ", " : "");
+        text_add_json(to, g->labels.at[i].text);
+        add_json_place(d, to, g->labels.at[i].span);
+        text_add(to, "}");
+    }
+    text_add(to, "]");
+}
+
+void diags_render_json(const Diags *d, Text *to) {
+    const Diag **order = in_order(d);
+    for (int i = 0; i < d->all.n; i++) {
+        const Diag *g = order[i];
+        const DiagCodeInfo *info = &code_infos[g->code];
+        text_add(to, "{\"code\": \"DL%04d\", \"severity\": \"%s\", \"message\": ", info->number,
+                 info->severity == SEVERITY_ERROR ? "error" : "warning");
+        text_add_json(to, g->text);
+        add_json_place(d, to, g->span);
+        add_json_labels(d, to, g);
+        text_add(to, ", \"notes\": [");
+        for (int k = 0; k < g->notes.n; k++) {
+            text_add(to, "%s", k ? ", " : "");
+            text_add_json(to, g->notes.at[k]);
+        }
+        text_add(to, "]");
+        if (g->hint) {
+            text_add(to, ", \"hint\": ");
+            text_add_json(to, g->hint);
+        }
+        text_add(to, "}\n");
     }
 }
 

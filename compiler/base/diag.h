@@ -77,6 +77,11 @@ void diag_place(const Diags *d, uint32_t source, uint32_t at, int *line, int *co
 /* All diagnostics, in order of place, as text with snippets; with ANSI colours if `color`. */
 void diags_render(const Diags *d, Text *to, bool color);
 
+/* The same for programs: a JSON object a line, {code, severity, message, file, line, column, end_line, end_column,
+ * labels: [{file, ..., message}], notes, hint}. Lines and columns count from 1, columns in characters; the end is
+ * behind the last one. Places and hint are left out where there are none. */
+void diags_render_json(const Diags *d, Text *to);
+
 /* The candidate closest to `name` by edit distance, if close enough to offer; else null. */
 const char *nearest_name(const char *name, const char *const *candidates, int count);
 

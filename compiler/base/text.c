@@ -51,6 +51,29 @@ void text_add_quoted(Text *t, const char *s) {
     text_append(t, "\"", 1);
 }
 
+/* Length of the UTF-8 sequence at s, 0 if it is malformed. */
+static size_t utf8_length(const unsigned char *s) {
+    size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+    for (size_t i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80) return 0;
+    bool surrogate = n == 3 && s[0] == 0xed && s[1] >= 0xa0, beyond = n == 4 && s[0] == 0xf4 && s[1] >= 0x90;
+    bool overlong = (n == 3 && s[0] == 0xe0 && s[1] < 0xa0) || (n == 4 && s[0] == 0xf0 && s[1] < 0x90);
+    return surrogate || beyond || overlong ? 0 : n;
+}
+
+void text_add_json(Text *t, const char *s) {
+    text_append(t, "\"", 1);
+    while (*s) {
+        size_t n = utf8_length((const unsigned char *)s);
+        if (!n) text_add(t, "\\ufffd");
+        else if (*s == '"' || *s == '\\') text_add(t, "\\%c", *s);
+        else if (n == 1 && (unsigned char)*s < 32) text_add(t, "\\u%04x", (unsigned)*s);
+        else text_append(t, s, n);
+        s += n ? n : 1;
+    }
+    text_append(t, "\"", 1);
+}
+
 static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
 void text_add_name(Text *t, const char *name) {

@@ -44,7 +44,7 @@ static void list_library(Compilation *c, DslSort sort) {
     int count;
     const DslEntry *entries = dsl_list(c->arena, &c->names, sort, &count);
     for (int i = 0; i < count; i++) {
-        text_add(&c->output->out, "%s", entries[i].signature);
+        text_add(&c->output->out, "%s  %s:%d", entries[i].signature, entries[i].path, entries[i].line);
         if (entries[i].doc) text_add(&c->output->out, "\n    %s", entries[i].doc);
         text_add(&c->output->out, "\n");
     }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 typedef enum OptionAction {
-    SET_TEXT, ADD_TEXT, SET_FLAG, SET_COMMAND, SET_EMIT, SET_LEVEL, SET_NUMBER, SET_SEED, ADD_DEFINE
+    SET_TEXT, ADD_TEXT, SET_FLAG, SET_COMMAND, SET_EMIT, SET_LEVEL, SET_NUMBER, SET_SEED, SET_FORM, ADD_DEFINE
 } OptionAction;
 
 typedef struct OptionSpec {
@@ -44,6 +44,7 @@ static const OptionSpec specs[] = {
     {"--seed", "N", SET_SEED, AT(seed), 0, "gradcheck: of parameters and data (default 0)"},
     {"--json", NULL, SET_FLAG, AT(json), 0, "gradcheck: print one JSON object a line"},
     {"--check", NULL, SET_FLAG, AT(check), 0, "fmt: change nothing, name the files that are not in form"},
+    {"--diagnostics", "FORM", SET_FORM, 0, 0, "text, or json: one object a line on standard error"},
     {"--list", "WHAT", SET_COMMAND, AT(subject), DLCC_LIST, "list ops, passes, targets, layers, losses, ..."},
     {"--explain", "CODE", SET_COMMAND, AT(subject), DLCC_EXPLAIN, "explain a diagnostic, e.g. DL0301"},
     {"--version", NULL, SET_COMMAND, 0, DLCC_VERSION, "print the version"},
@@ -97,6 +98,12 @@ static DlccStatus set_emit(Reader *r, const char *value) {
                     nearest_name(value, emit_names, EMIT_COUNT));
 }
 
+static DlccStatus set_form(Reader *r, const char *value) {
+    r->options->json_diagnostics = !strcmp(value, "json");
+    if (r->options->json_diagnostics || !strcmp(value, "text")) return DLCC_OK;
+    return complain(r, arena_printf(r->arena, "--diagnostics takes text or json, not %s", value), NULL);
+}
+
 static DlccStatus add_define(Reader *r, const char *value) {
     const char *equals = strchr(value, '=');
     if (!equals || equals == value)
@@ -136,6 +143,7 @@ static DlccStatus apply(Reader *r, const OptionSpec *spec, const char *value) {
         status = set_number(r, spec, value, &number, 1000000000);
         *(int *)(void *)member = (int)number;
         break;
+    case SET_FORM: return set_form(r, value);
     case SET_SEED: return set_number(r, spec, value, &r->options->seed, INT64_MAX);
     }
     return status;

@@ -41,9 +41,25 @@ static DlccStatus run_command(Compilation *c) {
     return DLCC_OK;
 }
 
+/* Each line of what the driver says as an object of its own. */
+static void add_said_json(Compilation *c, Text *to) {
+    for (const char *at = text_get(&c->output->said), *end; *at; at = *end ? end + 1 : end) {
+        for (end = at; *end && *end != '\n'; end++) {}
+        text_add(to, "{\"message\": ");
+        text_add_json(to, arena_text(c->arena, at, (size_t)(end - at)));
+        text_add(to, "}\n");
+    }
+}
+
 /* Diagnostics stand before what the driver says. */
 static void render_diagnostics(Compilation *c) {
     Text text = text_new(c->arena);
+    if (c->options->json_diagnostics) {
+        diags_render_json(&c->diags, &text);
+        add_said_json(c, &text);
+        c->output->said = text;
+        return;
+    }
     diags_render(&c->diags, &text, c->options->color);
     text_append(&text, text_get(&c->output->said), c->output->said.n);
     c->output->said = text;
