@@ -8,14 +8,14 @@
 #include <stdio.h>
 
 LLVMTypeRef range_check_type(const Emit *e) {
-    LLVMTypeRef params[] = {e->ptr, e->i64, e->i64};
-    return LLVMFunctionType(e->i64, params, 3, false);
+    LLVMTypeRef params[] = {e->ptr, e->i64, e->i64, e->ptr};
+    return LLVMFunctionType(e->i64, params, 4, false);
 }
 
 typedef struct RangeCheck {
     DType dtype;
     LLVMTypeRef wide;          /* the type compared: i64, or i32 for the narrower ones */
-    LLVMValueRef data, count, limit;
+    LLVMValueRef data, count, limit, mask;   /* mask: of bools, or null */
 } RangeCheck;
 
 /* Whether elements at .. at+lanes-1 are wrong, lane by lane. */
@@ -24,7 +24,10 @@ static LLVMValueRef wrong_at(Emit *e, const RangeCheck *c, LLVMValueRef at, int 
     LLVMTypeRef wide = emit_vector(e, c->wide, lanes);
     if (LLVMTypeOf(x) != wide)
         x = c->dtype == DTYPE_I8 ? LLVMBuildSExt(e->at, x, wide, "") : LLVMBuildZExt(e->at, x, wide, "");
-    return LLVMBuildICmp(e->at, LLVMIntUGE, x, emit_splat(e, c->limit, lanes), "");
+    LLVMValueRef wrong = LLVMBuildICmp(e->at, LLVMIntUGE, x, emit_splat(e, c->limit, lanes), "");
+    if (!c->mask) return wrong;
+    LLVMValueRef counts = emit_load(e, DTYPE_BOOL, lanes, emit_element_pointer(e, DTYPE_BOOL, c->mask, at), NULL);
+    return LLVMBuildAnd(e->at, wrong, counts, "");
 }
 
 /* The limit in the compared type: 0 where it is negative, at most the least number with the sign bit. */
@@ -71,15 +74,15 @@ static void emit_body(Emit *e, RangeCheck *c, LLVMValueRef limit) {
     find_first(e, c, LLVMBuildSelect(e->at, wrong, emit_i64(e, 0), whole, ""));
 }
 
-LLVMValueRef emit_range_check(Emit *e, DType t) {
+LLVMValueRef emit_range_check(Emit *e, DType t, bool masked) {
     char name[32];
-    snprintf(name, sizeof name, "check_%s", dtype_name(t));
+    snprintf(name, sizeof name, "check_%s%s", dtype_name(t), masked ? "_where" : "");
     LLVMValueRef made = LLVMGetNamedFunction(e->module, name), caller = e->function;
     if (made) return made;
     LLVMBasicBlockRef here = LLVMGetInsertBlock(e->at);
     LLVMValueRef function = emit_function_begin(e, name, range_check_type(e), true);
     RangeCheck c = {.dtype = t, .wide = t == DTYPE_I64 ? e->i64 : e->i32, .data = LLVMGetParam(function, 0),
-                    .count = LLVMGetParam(function, 1)};
+                    .count = LLVMGetParam(function, 1), .mask = masked ? LLVMGetParam(function, 3) : NULL};
     emit_body(e, &c, LLVMGetParam(function, 2));
     e->function = caller;
     LLVMPositionBuilderAtEnd(e->at, here);

@@ -222,21 +222,38 @@ LLVMValueRef emit_node(Emit *e, NodePoint *p, int node) { return spread_value(e,
 
 /* ----------------------------------------------------------------------------- stores */
 
+static void store_at(Emit *e, NodePoint *p, const KStore *store, const Address *at, LLVMValueRef value,
+                     LLVMValueRef mask) {
+    int lanes = p->lanes;
+    if (store->mode == STORE_COMBINE) {
+        LLVMValueRef old = lanes == 1 ? emit_load(e, at->dtype, 1, at->base, mask) : load_lanes(e, p, at, mask);
+        value = emit_element(e, store->map, (LLVMValueRef[]){old, value}, at->dtype, at->dtype, lanes, 0, 0);
+    }
+    if (lanes == 1 || (!at->lane_index && dim_is(at->stride, 1))) {
+        emit_store(e, at->dtype, lanes, at->base, value, mask);
+    } else if (!at->lane_index && dim_is(at->stride, -1)) {
+        LLVMValueRef turned = mask ? reversed(e, mask, lanes) : NULL;
+        emit_store(e, at->dtype, lanes, lowest(e, at, lanes), reversed(e, value, lanes), turned);
+    } else {
+        LLVMValueRef index = at->lane_index ? at->lane_index : strided_index(e, p, at);
+        emit_scatter(e, at->dtype, lanes, at->base, index, value, mask);
+    }
+}
+
 void emit_node_store(Emit *e, NodePoint *p, const KStore *store) {
     LLVMValueRef value = emit_node(e, p, store->node);
     Address at = address_of(e, p, &p->scope->kernel->accesses.at[store->access]);
-    int lanes = p->lanes;
-    if (store->adds) {
-        LLVMValueRef old = lanes == 1 ? emit_load(e, at.dtype, 1, at.base, NULL) : load_lanes(e, p, &at, p->mask);
-        value = emit_element(e, MAP_add, (LLVMValueRef[]){old, value}, at.dtype, at.dtype, lanes, 0, 0);
+    if (store->guard < 0) {
+        store_at(e, p, store, &at, value, p->mask);
+        return;
     }
-    if (lanes == 1 || (!at.lane_index && dim_is(at.stride, 1))) {
-        emit_store(e, at.dtype, lanes, at.base, value, p->mask);
-    } else if (!at.lane_index && dim_is(at.stride, -1)) {
-        LLVMValueRef turned = p->mask ? reversed(e, p->mask, lanes) : NULL;
-        emit_store(e, at.dtype, lanes, lowest(e, &at, lanes), reversed(e, value, lanes), turned);
-    } else {
-        LLVMValueRef index = at.lane_index ? at.lane_index : strided_index(e, p, &at);
-        emit_scatter(e, at.dtype, lanes, at.base, index, value, p->mask);
+    /* What is memoised is known before a branch: nothing made inside it is used behind. */
+    LLVMValueRef guard = value_of(e, p, store->guard);
+    if (p->lanes > 1 && lanes_of(p, store->guard) > 1) {
+        store_at(e, p, store, &at, value, both(e, p->mask, guard));
+        return;
     }
+    EmitIf branch = emit_if_begin(e, guard);
+    store_at(e, p, store, &at, value, p->mask);
+    emit_if_end(e, &branch);
 }

@@ -11,6 +11,7 @@
 
 #include "codegen/abi.h"
 #include "dlrt.h"
+#include "ir/kernel_util.h"
 
 typedef struct Entry {
     Emit *e;
@@ -159,8 +160,10 @@ static void emit_check_step(Entry *s, const PlanStep *step) {
     Emit *e = s->e;
     const PlanBuf *b = &s->plan->bufs.at[step->bufs[0]];
     LLVMValueRef data = buffer_pointer(s, step->bufs[0]), limit = function_dim(s, step->limit);
-    LLVMValueRef args[] = {data, function_dim(s, b->elements), limit};
-    LLVMValueRef first = LLVMBuildCall2(e->at, range_check_type(e), emit_range_check(e, b->dtype), args, 3, "");
+    LLVMValueRef args[] = {data, function_dim(s, b->elements), limit,
+                           step->masked ? buffer_pointer(s, step->bufs[1]) : LLVMConstNull(e->ptr)};
+    LLVMValueRef check = emit_range_check(e, b->dtype, step->masked);
+    LLVMValueRef first = LLVMBuildCall2(e->at, range_check_type(e), check, args, 4, "");
     LLVMBasicBlockRef bad = LLVMAppendBasicBlockInContext(e->context, e->function, "bad");
     LLVMBasicBlockRef good = LLVMAppendBasicBlockInContext(e->context, e->function, "good");
     LLVMBuildCondBr(e->at, LLVMBuildICmp(e->at, LLVMIntSGE, first, emit_i64(e, 0), ""), bad, good);
@@ -170,10 +173,6 @@ static void emit_check_step(Entry *s, const PlanStep *step) {
     store_fault(s, step->what, first, value, limit);
     LLVMBuildRet(e->at, emit_i32(e, DLRT_ERR_INDEX));
     LLVMPositionBuilderAtEnd(e->at, good);
-}
-
-static int step_buf_count(const PlanStep *step) {
-    return step->kind == STEP_KERNEL ? step->kernel->bufs.n : 1;
 }
 
 static void emit_step(Entry *s, const PlanStep *step) {

@@ -20,9 +20,10 @@ LLVMValueRef emit_init_plan(Emit *e, const Plan *plan, const PlanContext *contex
 /* The initializer's workspace: its buffers and the scratch of one thread. */
 int64_t plan_init_bytes(const Plan *plan);
 
-/* An internal function i64 (ptr data, i64 count, i64 limit): the place of the first of `count` integers that
- * is not in 0 .. limit-1, or -1. One for each element type, made when first asked for. (check.c) */
-LLVMValueRef emit_range_check(Emit *e, DType t);
+/* An internal function i64 (ptr data, i64 count, i64 limit, ptr mask): the place of the first of `count` integers
+ * that is not in 0 .. limit-1, of those whose mask is true if `masked`, or -1. One for each element type, made when
+ * first asked for. (check.c) */
+LLVMValueRef emit_range_check(Emit *e, DType t, bool masked);
 LLVMTypeRef range_check_type(const Emit *e);
 
 #endif

@@ -110,7 +110,7 @@ static void measure_sum(void *user, Op *op) {
         int n;
         const int64_t *axes = op_ints(op, "lhs_contract", &n);
         for (int i = 0; i < n; i++) terms *= dim_eval(s->table, op->operands[0]->type.shape[axes[i]], s->dims);
-    } else if (op->info->flags & OP_ADDS_AT) {
+    } else if (op->info->flags & OP_UPDATES) {
         terms = elements(s, op->operands[1]);
     }
     if (terms > s->terms) s->terms = terms;

@@ -1,6 +1,7 @@
 /* Samples: see sample.h. */
 #include "interp/sample.h"
 
+#include "ops/index.h"
 #include "ops/philox.h"
 
 enum { SMALL_EXTENT = 3 };
@@ -44,9 +45,12 @@ typedef struct LimitSearch {
 
 static void look_at_op(void *user, Op *op) {
     LimitSearch *s = user;
-    if (op->info->kind != KIND_INDEX || !holds_elements(op->operands[1], s->of)) return;
-    int64_t extent = dim_eval(s->table, op->operands[0]->type.shape[op_int(op, "axis")], s->dims);
-    if (extent < s->limit) s->limit = extent;
+    if (op->info->kind != KIND_INDEX) return;
+    IndexParts p = index_parts(op);
+    for (int i = 0; i < p.count; i++) {
+        int64_t limit = holds_elements(p.indices[i], s->of) ? dim_eval(s->table, index_limit(s->table, op, i), s->dims) : s->limit;
+        if (limit < s->limit) s->limit = limit;
+    }
 }
 
 /* The integers an input may hold are 0 .. limit-1. */

@@ -71,9 +71,18 @@ typedef struct KNode {
     int word;
 } KNode;
 
+/* Whether several points may store to one element. */
+typedef enum StoreMode {
+    STORE_EACH,                /* no: every point has its own */
+    STORE_COMBINE,             /* yes, LOOPS, in a sweep: each makes map(element, node) of it, in the inner axes' order */
+    STORE_LAST                 /* yes, LOOPS, in a sweep: the last in the inner axes' order stays */
+} StoreMode;
+
 typedef struct KStore {
     int access, node;
-    bool adds;                 /* LOOPS, an inner stage: adds to the element, in the inner axes' order */
+    StoreMode mode;
+    MapFn map;                 /* COMBINE: add maximum minimum */
+    int guard;                 /* a node, -1: none; where it is false nothing is stored, nor read for it */
 } KStore;
 
 /* Reduction over all inner axes. For arg-reductions `arg` is set: the value compared is `node`, the
@@ -157,9 +166,10 @@ typedef enum StepKind {
 typedef struct PlanStep {
     StepKind kind;
     Kernel *kernel;
-    const int *bufs;           /* KERNEL: a PlanBuf for each KBuf; CHECK: {indices} */
+    const int *bufs;           /* KERNEL: a PlanBuf for each KBuf; CHECK: {indices}, {indices, mask} if masked */
     const Dim *dims;           /* KERNEL: a value (over the function's dims) for each kernel dim */
     Dim limit;                 /* CHECK */
+    bool masked;               /* CHECK: only where the mask, element by element, is true */
     const char *what;          /* CHECK: the name in the message */
     Span span;
     double flops;              /* at upper bounds, for reports */

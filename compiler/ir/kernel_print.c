@@ -163,6 +163,15 @@ static void print_reduction(const Printer *p, int i) {
     text_add(p->to, " : %s\n", dtype_name(r->dtype));
 }
 
+static void print_assignment(const Printer *p, const KStore *s) {
+    text_append(p->to, " ", 1);
+    if (s->mode == STORE_LAST) text_add(p->to, "last");
+    else if (s->mode == STORE_COMBINE) text_add(p->to, "%s", s->map == MAP_add ? "+" : op_of_map(s->map)->name);
+    text_add(p->to, "= %%%d", s->node);
+    if (s->guard >= 0) text_add(p->to, " if %%%d", s->guard);
+    text_append(p->to, "\n", 1);
+}
+
 static void print_stage(const Printer *p, int i, const bool *here) {
     const KStage *s = &p->k->stages.at[i];
     text_add(p->to, "  stage %s{\n", p->k->form == KERNEL_CONTRACT ? "" : s->inner ? "sweep " : "point ");
@@ -172,7 +181,7 @@ static void print_stage(const Printer *p, int i, const bool *here) {
     for (int j = 0; j < s->stores.n; j++) {
         text_add(p->to, "    ");
         print_place(p, &p->k->accesses.at[s->stores.at[j].access]);
-        text_add(p->to, " %s %%%d\n", s->stores.at[j].adds ? "+=" : "=", s->stores.at[j].node);
+        print_assignment(p, &s->stores.at[j]);
     }
     text_add(p->to, "  }\n");
 }
@@ -307,6 +316,7 @@ static void print_run(const DimTable *dims, const PlanStep *s, Text *to) {
 static void print_check(const DimTable *dims, const PlanStep *s, Text *to) {
     text_add(to, "  check b%d below ", s->bufs[0]);
     dim_print(dims, s->limit, to);
+    if (s->masked) text_add(to, " where b%d", s->bufs[1]);
     print_quoted(to, " what ", s->what);
     text_append(to, "\n", 1);
 }

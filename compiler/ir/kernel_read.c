@@ -130,12 +130,14 @@ static bool read_run(PlanReader *p, PlanStep *s) {
 }
 
 static bool read_check(PlanReader *p, PlanStep *s) {
-    int *bufs = arena_array(p->r->arena, int, 1);
+    int *bufs = arena_array(p->r->arena, int, 2);
     s->kind = STEP_CHECK;
     s->bufs = bufs;
     if (!read_buf_number(p, &bufs[0])) return false;
     if (!reader_take_word(p->r, "below")) return reader_expected(p->r, "below");
     if (!reader_dim(p->r, &s->limit)) return false;
+    s->masked = reader_take_word(p->r, "where");
+    if (s->masked && !read_buf_number(p, &bufs[1])) return false;
     return !reader_take_word(p->r, "what") || reader_name(p->r, TOKEN_TEXT, "a text in quotes", &s->what);
 }
 

@@ -248,13 +248,28 @@ static bool read_reduction(KernelReader *kr, KStage *stage) {
     return true;
 }
 
-/* y1[...] = %3, or += */
+/* =, +=, maximum=, last= */
+static bool read_assignment(KernelReader *kr, KStore *s) {
+    Reader *r = kr->r;
+    if (reader_take(r, '+')) {
+        s->mode = STORE_COMBINE;
+        s->map = MAP_add;
+    } else if (reader_take_word(r, "last")) {
+        s->mode = STORE_LAST;
+    } else if (r->token.kind == TOKEN_WORD) {
+        s->mode = STORE_COMBINE;
+        if (!read_function(kr, &s->map)) return false;
+    }
+    return reader_expect(r, '=');
+}
+
+/* y1[...] = %3 [if %2] */
 static bool read_store(KernelReader *kr, KStage *stage) {
-    KStore s;
+    KStore s = {.guard = -1};
     int buf;
     if (!kernel_reader_lookup(kr, &kr->bufs, "a buffer", &buf) || !read_place(kr, buf, &s.access)) return false;
-    s.adds = reader_take(kr->r, '+');
-    if (!reader_expect(kr->r, '=') || !read_node_number(kr, &s.node)) return false;
+    if (!read_assignment(kr, &s) || !read_node_number(kr, &s.node)) return false;
+    if (reader_take_word(kr->r, "if") && !read_node_number(kr, &s.guard)) return false;
     vec_push(kr->r->arena, &stage->stores, s);
     return true;
 }

@@ -66,6 +66,7 @@ void kernel_stage_nodes(const Kernel *k, int stage, const KernelRows *rows, bool
     for (int i = 0; i < s->reductions.n; i++) marked[k->reductions.at[s->reductions.at[i]].node] = true;
     for (int i = 0; i < s->stores.n; i++) {
         marked[s->stores.at[i].node] = true;
+        if (s->stores.at[i].guard >= 0) marked[s->stores.at[i].guard] = true;
         if (k->accesses.at[s->stores.at[i].access].index >= 0)
             marked[k->accesses.at[s->stores.at[i].access].index] = true;
     }
@@ -137,6 +138,15 @@ int64_t kernel_panel_bytes(const Kernel *k) {
     int bytes = dtype_bytes(k->bufs.at[k->accesses.at[k->nodes.at[k->b].access].buf].dtype);
     return (rows * k->schedule.nc * bytes + 63) / 64 * 64;
 }
+
+bool kernel_in_order(const Kernel *k) {
+    for (int s = 0; s < k->stages.n; s++)
+        for (int i = 0; i < k->stages.at[s].stores.n; i++)
+            if (k->stages.at[s].stores.at[i].mode != STORE_EACH) return true;
+    return false;
+}
+
+int step_buf_count(const PlanStep *s) { return s->kind == STEP_KERNEL ? s->kernel->bufs.n : 1 + s->masked; }
 
 int kernel_work(const Kernel *k) {
     int work = 0;

@@ -178,10 +178,16 @@ static bool check_store(KernelVerifier *v, const Kernel *k, const KStage *stage,
     if (k->nodes.at[s->node].dtype != k->bufs.at[a->buf].dtype)
         return kernel_fault(v, "%%%d has another type than where it is stored", s->node);
     uint64_t hidden = kernel_axes(k, AXIS_K), over = (((uint64_t)1 << k->axes.n) - 1) & ~hidden;
-    if (s->adds && (k->form != KERNEL_LOOPS || !stage->inner)) return kernel_fault(v, "a store adds outside of a sweep");
-    if (s->adds) over &= ~kernel_axes(k, AXIS_INNER);
-    if (s->adds && k->schedule.vector_axis >= 0 && k->axes.at[k->schedule.vector_axis].role == AXIS_INNER)
-        return kernel_fault(v, "lanes run along an axis in whose order a store adds");
+    if (s->guard >= k->nodes.n || (s->guard >= 0 && k->nodes.at[s->guard].dtype != DTYPE_BOOL))
+        return kernel_fault(v, "a store's guard is no bool node");
+    if (s->mode == STORE_COMBINE && s->map != MAP_add && s->map != MAP_maximum && s->map != MAP_minimum)
+        return kernel_fault(v, "a store combines by no such function");
+    bool ordered = s->mode != STORE_EACH;
+    if (ordered && (k->form != KERNEL_LOOPS || !stage->inner))
+        return kernel_fault(v, "a store that several points reach is outside of a sweep");
+    if (ordered) over &= ~kernel_axes(k, AXIS_INNER);
+    if (ordered && k->schedule.vector_axis >= 0 && k->axes.at[k->schedule.vector_axis].role == AXIS_INNER)
+        return kernel_fault(v, "lanes run along an axis whose order matters");
     if (k->form == KERNEL_LOOPS && !stage->inner) hidden = kernel_axes(k, AXIS_INNER), over &= ~hidden;
     for (int x = 0; x < k->axes.n; x++)
         if (hidden >> x & 1 && !dim_is(a->strides[x], 0))

@@ -44,7 +44,10 @@ enum OpFlags {
     OP_PREDICATE = 8,          /* result is bool whatever the operands */
     OP_RELABELS = 64,          /* MOVE: the result's elements are the operand's, in the same row-major order */
     OP_STOPS_GRADIENT = 16,    /* the zero gradient is what the user asked for */
-    OP_ADDS_AT = 128,          /* an INDEX op that adds its last operand into its first, where its second says */
+    OP_UPDATES = 128,          /* an INDEX op whose result is its first operand, changed where indices say: lowering
+                                  writes into that operand's memory where it is dead after, else into one copy */
+    OP_AT_BOX = 256,           /* an INDEX op at one box, whose corner its scalar operands say (ops/index.h) */
+    OP_OVERWRITES = 512,       /* an INDEX op that updates puts the new instead of the old, not `map` of both */
     OP_ARG_REDUCTION = 32      /* a REDUCE whose result is where (an index), not what */
 };
 
@@ -65,7 +68,7 @@ struct OpInfo {
     int result_count;                  /* -1: as the regions say */
     int region_count;
     unsigned flags;
-    MapFn map;                         /* MAP: the element function; REDUCE: the combining one */
+    MapFn map;                         /* MAP: the element function; REDUCE, INDEX: the combining one */
     /* Element types of the operands, a letter each, the last for all further ones: T one common type out
      * of `types`, b bool, i any integer, l i64, * any type of its own. */
     const char *signature;

@@ -185,6 +185,11 @@ static void check_step(KernelVerifier *v, const Plan *p, int i, bool *written) {
     } else if (known_buf(v, p, s->bufs[0])) {
         if (!dtype_is_int(p->bufs.at[s->bufs[0]].dtype)) kernel_fault(v, "b%d holds no integers", s->bufs[0]);
         check_use(v, p, i, s->bufs[0], true, false, written);
+        if (!s->masked || !known_buf(v, p, s->bufs[1])) return;
+        const PlanBuf *mask = &p->bufs.at[s->bufs[1]];
+        if (mask->dtype != DTYPE_BOOL || mask->elements != p->bufs.at[s->bufs[0]].elements)
+            kernel_fault(v, "b%d is no mask of b%d", s->bufs[1], s->bufs[0]);
+        check_use(v, p, i, s->bufs[1], true, false, written);
     }
 }
 

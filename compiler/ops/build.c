@@ -156,7 +156,7 @@ Value *build_reverse(Builder *b, Value *x, const int64_t *axes, int n) {
     return build_op(b, &OP_reverse, &x, 1, &attr, 1);
 }
 
-/* gather and scatter_add, whose attributes are alike. */
+/* gather and scatters, whose attributes are alike. */
 static Value *build_index(Builder *b, const OpInfo *info, Value *const *operands, int n, int axis, int batch,
                           const char *what) {
     Module *m = b->module;
@@ -166,12 +166,44 @@ static Value *build_index(Builder *b, const OpInfo *info, Value *const *operands
 }
 
 Value *build_gather(Builder *b, Value *operand, Value *indices, int axis, int batch, const char *what) {
-    return build_index(b, &OP_gather, (Value *[]){operand, indices}, 2, axis, batch, what);
+    return build_gather_where(b, operand, indices, NULL, axis, batch, what);
+}
+
+Value *build_gather_where(Builder *b, Value *operand, Value *indices, Value *mask, int axis, int batch,
+                          const char *what) {
+    return build_index(b, &OP_gather, (Value *[]){operand, indices, mask}, mask ? 3 : 2, axis, batch, what);
+}
+
+Value *build_scatter(Builder *b, const OpInfo *scatter, Value *operand, Value *indices, Value *updates, Value *mask,
+                     int axis, int batch, const char *what) {
+    return build_index(b, scatter, (Value *[]){operand, indices, updates, mask}, mask ? 4 : 3, axis, batch, what);
 }
 
 Value *build_scatter_add(Builder *b, Value *operand, Value *indices, Value *updates, int axis, int batch,
                          const char *what) {
-    return build_index(b, &OP_scatter_add, (Value *[]){operand, indices, updates}, 3, axis, batch, what);
+    return build_scatter(b, &OP_scatter_add, operand, indices, updates, NULL, axis, batch, what);
+}
+
+enum { BOX_OPERANDS = MAX_RANK + 2 };
+
+Value *build_dynamic_slice(Builder *b, Value *operand, Value *const *starts, const int64_t *axes, const Dim *sizes,
+                           int n, const char *what) {
+    Module *m = b->module;
+    Value *operands[BOX_OPERANDS] = {operand};
+    if (n) memcpy(operands + 1, starts, sizeof *starts * (size_t)n);
+    Attr attrs[3] = {attr_ints(m, "axes", axes, n), attr_dims(m, "sizes", sizes, n)};
+    if (what) attrs[2] = attr_text(m, "what", what);
+    return build_op(b, &OP_dynamic_slice, operands, n + 1, attrs, what ? 3 : 2);
+}
+
+Value *build_dynamic_update_slice(Builder *b, Value *operand, Value *update, Value *const *starts, const int64_t *axes,
+                                  int n, const char *what) {
+    Module *m = b->module;
+    Value *operands[BOX_OPERANDS] = {operand, update};
+    if (n) memcpy(operands + 2, starts, sizeof *starts * (size_t)n);
+    Attr attrs[2] = {attr_ints(m, "axes", axes, n)};
+    if (what) attrs[1] = attr_text(m, "what", what);
+    return build_op(b, &OP_dynamic_update_slice, operands, n + 2, attrs, what ? 2 : 1);
 }
 
 /* -------------------------------------------------------------------- broadcasting */

@@ -51,9 +51,23 @@ Value *build_reverse(Builder *b, Value *x, const int64_t *axes, int n);
  * indices in that status. */
 Value *build_gather(Builder *b, Value *operand, Value *indices, int axis, int batch, const char *what);
 
-/* operand with updates, shaped as gather's result, added at the places that gather reads. */
+/* The same where mask, shaped as the indices, holds (null: everywhere); elsewhere 0, and the index may be anything. */
+Value *build_gather_where(Builder *b, Value *operand, Value *indices, Value *mask, int axis, int batch,
+                          const char *what);
+
+/* operand with updates, shaped as gather's result, put at the places that gather reads, by one of OP_scatter_*. */
+Value *build_scatter(Builder *b, const OpInfo *scatter, Value *operand, Value *indices, Value *updates, Value *mask,
+                     int axis, int batch, const char *what);
 Value *build_scatter_add(Builder *b, Value *operand, Value *indices, Value *updates, int axis, int batch,
                          const char *what);
+
+/* The box of `sizes` that begins at the scalar integers `starts` along `axes` (increasing), whole along the others;
+ * and operand with update in the box there, which begins at 0 along the others. A start out of range is a run-time
+ * status, where `what` names it. */
+Value *build_dynamic_slice(Builder *b, Value *operand, Value *const *starts, const int64_t *axes, const Dim *sizes,
+                           int n, const char *what);
+Value *build_dynamic_update_slice(Builder *b, Value *operand, Value *update, Value *const *starts, const int64_t *axes,
+                                  int n, const char *what);
 
 /* stop_gradient: the identity with zero gradient. */
 Value *build_stop_gradient(Builder *b, Value *x);

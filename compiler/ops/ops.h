@@ -14,7 +14,8 @@ extern const OpInfo OP_reduce_sum, OP_reduce_max, OP_reduce_min, OP_reduce_prod,
     OP_argmax, OP_argmin;
 extern const OpInfo OP_dot_general;
 extern const OpInfo OP_broadcast_in_dim, OP_reshape, OP_transpose, OP_slice, OP_pad, OP_concatenate, OP_reverse;
-extern const OpInfo OP_gather, OP_scatter_add;
+extern const OpInfo OP_gather, OP_scatter_add, OP_scatter_max, OP_scatter_min, OP_scatter_set;
+extern const OpInfo OP_dynamic_slice, OP_dynamic_update_slice;
 extern const OpInfo OP_fusion;
 
 /* Element functions on numbers, for operators whose result is a function of operand values alone (not

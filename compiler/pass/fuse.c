@@ -15,6 +15,7 @@
  * it reads (a contraction's first, then one with reductions, then the latest), else one that reads the same values, or
  * opens a new one. At the end elementwise groups sink into their only reader. So chains fuse forward, siblings meet,
  * and no operation but the free ones is computed twice across kernels. */
+#include "ops/index.h"
 #include "ops/index_map.h"
 #include "pass/fuse.h"
 
@@ -42,7 +43,7 @@ static int open_group(Fuser *f, const Op *op) {
     case KIND_MAP:
     case KIND_MOVE: g->form = GROUP_MAP; break;
     case KIND_CONTRACT: g->form = GROUP_CONTRACT; break;
-    case KIND_INDEX: g->form = op->info->flags & OP_ADDS_AT ? GROUP_ALONE : GROUP_MAP; break;
+    case KIND_INDEX: g->form = op->info->flags & OP_UPDATES ? GROUP_ALONE : GROUP_MAP; break;
     case KIND_REDUCE:
         g->form = GROUP_ROWS;
         domain = op->operands[0]->type;
@@ -223,9 +224,16 @@ static void store(const Fuser *f, bool *stored, const Value *v) {
     if (v->op && v->op->parent == f->func->body && op_is_free(v->op)) stored[v->id] = true;
 }
 
+static void store_index(const Fuser *f, bool *stored, const Op *op) {
+    IndexParts p = index_parts(op);
+    for (int i = 0; i < p.count; i++) store(f, stored, p.indices[i]);
+    if (p.mask) store(f, stored, p.mask);
+    if (p.update) store(f, stored, p.whole);
+}
+
 /* By value id: free ops whose results must lie in memory all the same. These are the function's results, what
  * is relabelled in a way that no index map says, factors of a contraction that no affine address reaches, and
- * indices, since those are checked before they are used. */
+ * indices and their masks, since those are checked before they are used. */
 static bool *find_stored(Fuser *f) {
     Region *body = f->func->body;
     bool *stored = arena_array(f->scratch, bool, f->func->value_count + 1);
@@ -233,8 +241,7 @@ static bool *find_stored(Fuser *f) {
     for (int i = 0; i < body->ops.n; i++) {
         const Op *op = body->ops.at[i];
         if (needs_memory_operand(f->module, op)) store(f, stored, behind_relabels(op->operands[0]));
-        if (op->info->kind == KIND_INDEX) store(f, stored, op->operands[1]);
-        if (op->info->flags & OP_ADDS_AT) store(f, stored, op->operands[0]);
+        if (op->info->kind == KIND_INDEX) store_index(f, stored, op);
         for (int j = 0; op->info->kind == KIND_CONTRACT && j < op->operand_count; j++)
             if (!reads_affinely(f, op->operands[j])) store(f, stored, op->operands[j]);
     }

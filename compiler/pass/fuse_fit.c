@@ -3,6 +3,7 @@
  * What an operation reads is found by looking through free operations - index maps and constants, which every
  * kernel repeats - down to members of groups and to memory. A member of a group may be read by another member
  * where both are at one point of the domain; how the index maps between them place dims tells whether they are. */
+#include "ops/index.h"
 #include "ops/index_map.h"
 #include "pass/fuse.h"
 
@@ -127,8 +128,10 @@ static bool reduction_fits(Fuser *f, const Group *g, int number, const Op *op, c
 
 /* A gather that picks along the reduced axis, row by row, can evaluate its operand at the picked place. */
 static bool gather_fits(Fuser *f, const Group *g, int number, const Op *op) {
+    if (op->info->flags & (OP_UPDATES | OP_AT_BOX)) return false;
+    IndexParts p = index_parts(op);
     int64_t batch = op_int(op, "batch"), axis = op_int(op, "axis");
-    Value *x = op->operands[0], *index = op->operands[1];
+    Value *x = p.whole, *index = p.indices[0];
     if (g->form != GROUP_ROWS || axis != batch || x->type.rank != batch + 1 || index->type.rank != batch) return false;
     if (!group_has_full_shape(g, x->type) || g->inner != 1u << axis) return false;
     Reads a = {0}, b = {0};
@@ -136,6 +139,7 @@ static bool gather_fits(Fuser *f, const Group *g, int number, const Op *op) {
     for (int d = 0; d < MAX_RANK; d++) place[d] = d;
     find_sources(f, x, true, place, &a);
     find_sources(f, index, true, place, &b);
+    if (p.mask) find_sources(f, p.mask, true, place, &b);
     for (int i = 0; i < b.n; i++)
         if (group_of_value(f, b.at[i].value) == number) return false;
     return members_read_well(f, g, number, &a, x->type);
@@ -149,7 +153,7 @@ bool fuse_fits(Fuser *f, int number, const Op *op, const Reads *from) {
         if (!group_has_full_shape(g, op->results[0].type) && !group_has_row_shape(g, op->results[0].type)) return false;
         return members_read_well(f, g, number, from, op->results[0].type);
     case KIND_REDUCE: return reduction_fits(f, g, number, op, from);
-    case KIND_INDEX: return !(op->info->flags & OP_ADDS_AT) && gather_fits(f, g, number, op);
+    case KIND_INDEX: return gather_fits(f, g, number, op);
     default: return false;
     }
 }

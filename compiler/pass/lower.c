@@ -8,6 +8,8 @@
  * an optimiser's update costs no copy. */
 #include "pass/lower.h"
 
+#include "ir/kernel_util.h"
+#include "ops/index.h"
 #include "ops/index_map.h"
 
 typedef struct Draft {
@@ -59,11 +61,11 @@ static void place_inputs(Lowering *l) {
     }
 }
 
-/* The operand into whose memory a fusion adds, or null. */
-static Value *adds_into(const Op *fusion) {
+/* The operand whose memory a fusion changes at some places, or null. */
+static Value *updates_into(const Op *fusion) {
     const Region *body = fusion->regions[0];
     for (int i = 0; i < body->ops.n; i++)
-        if (body->ops.at[i]->info->flags & OP_ADDS_AT) return fusion->operands[body->ops.at[i]->operands[0]->index];
+        if (body->ops.at[i]->info->flags & OP_UPDATES) return fusion->operands[body->ops.at[i]->operands[0]->index];
     return NULL;
 }
 
@@ -82,7 +84,7 @@ static void place_outputs(Lowering *l) {
     const int *uses = graph_use_counts(l->func, l->scratch);
     for (int i = 0; i < body->ops.n; i++)
         for (int j = 0; j < body->ops.at[i]->result_count; j++) {
-            Value *v = &body->ops.at[i]->results[j], *into = adds_into(body->ops.at[i]);
+            Value *v = &body->ops.at[i]->results[j], *into = updates_into(body->ops.at[i]);
             if (l->buf_of[v->id] >= 0) continue;
             bool takes_over = into && uses[into->id] == 1 && l->plan->bufs.at[l->buf_of[into->id]].place == PLACE_ARENA;
             l->buf_of[v->id] = takes_over ? l->buf_of[into->id] : plan_add_buf(l, buf_for(l, PLACE_ARENA, v, v->name));
@@ -139,31 +141,44 @@ static void add_data_edges(Orderer *o) {
 
 /* ------------------------------------------------------------------------------- checks */
 
-/* A gather's indices lie in memory: the value, through relabellings, broadcasts and the like. */
+/* Indices lie in memory: the value, through relabellings, broadcasts and the like. */
 static Value *memory_source(Value *v) {
     while (v->op && v->op->info->kind == KIND_MOVE) v = v->op->operands[0];
     return v->op ? NULL : v;
 }
 
-/* The draft that checks the indices of `op`. That they lie in memory is the fuse pass's to see to. */
-static int draft_check(Orderer *o, const Op *fusion, const Op *op) {
+/* Whether the elements of a value in memory lie in row-major order. */
+static bool is_row_major(const PlanBuf *b, Type t) {
+    for (int d = 0; b->place == PLACE_VAR && d < t.rank; d++)
+        if (b->var->order[d] != d) return false;
+    return true;
+}
+
+/* The draft that checks index i of `op`. That indices and masks lie in memory is the fuse pass's to see to. */
+static int draft_check(Orderer *o, const Op *fusion, const Op *op, int i) {
     Lowering *l = o->l;
-    Value *source = memory_source(op->operands[1]);
-    if (!source) {
+    IndexParts p = index_parts(op);
+    const Value *source = memory_source(p.indices[i]);
+    int bufs[2] = {source ? l->buf_of[fusion->operands[source->index]->id] : -1, -1};
+    bool good = source != NULL;
+    if (p.mask && good && (good = !p.mask->op && source == p.indices[i])) {
+        bufs[1] = l->buf_of[fusion->operands[p.mask->index]->id];
+        for (int k = 0; k < 2; k++) good &= is_row_major(&l->plan->bufs.at[bufs[k]], p.mask->type);
+    }
+    if (!good) {
         diag_report(l->diags, DL0602, op->span, "lower: indices of `%s` are not in memory, so nothing checks them", op->info->name);
         return -1;
     }
-    Dim limit = op->operands[0]->type.shape[op_int(op, "axis")];
-    int buf = l->buf_of[fusion->operands[source->index]->id];
+    Dim limit = index_limit(&l->m->dims, op, i);
     for (int d = 0; d < o->drafts.n; d++) {
         const PlanStep *s = &o->drafts.at[d].step;
-        if (s->kind == STEP_CHECK && s->bufs[0] == buf && s->limit == limit) return d;
+        if (s->kind == STEP_CHECK && s->bufs[0] == bufs[0] && (s->masked ? s->bufs[1] : -1) == bufs[1] && s->limit == limit)
+            return d;
     }
-    const Attr *what = op_attr(op, "what");
-    Draft draft = {.step = {.kind = STEP_CHECK, .limit = limit, .span = op->span,
-                            .what = what ? what->text : l->plan->bufs.at[buf].name}};
-    draft.step.bufs = arena_copy(l->arena, &buf, sizeof buf);
-    vec_push(l->scratch, &draft.reads, buf);
+    Draft draft = {.step = {.kind = STEP_CHECK, .limit = limit, .span = op->span, .masked = p.mask != NULL,
+                            .what = p.what ? p.what : l->plan->bufs.at[bufs[0]].name}};
+    draft.step.bufs = arena_copy(l->arena, bufs, sizeof bufs);
+    for (int k = 0; k < step_buf_count(&draft.step); k++) vec_push(l->scratch, &draft.reads, bufs[k]);
     vec_push(l->scratch, &o->drafts, draft);
     return o->drafts.n - 1;
 }
@@ -171,8 +186,11 @@ static int draft_check(Orderer *o, const Op *fusion, const Op *op) {
 static void draft_checks(Orderer *o, const Op *fusion, Draft *reader) {
     const Region *body = fusion->regions[0];
     for (int i = 0; i < body->ops.n; i++) {
-        int check = body->ops.at[i]->info->kind == KIND_INDEX ? draft_check(o, fusion, body->ops.at[i]) : -1;
-        if (check >= 0) vec_push(o->l->scratch, &reader->checks, check);
+        const Op *op = body->ops.at[i];
+        for (int k = 0; op->info->kind == KIND_INDEX && k < index_parts(op).count; k++) {
+            int check = draft_check(o, fusion, op, k);
+            if (check >= 0) vec_push(o->l->scratch, &reader->checks, check);
+        }
     }
 }
 
@@ -191,7 +209,7 @@ static int draft_copy(Orderer *o, Type type, int to, int from) {
 /* Reads and writes of a fusion, known before its kernel is built. */
 static void draft_fusion(Orderer *o, Op *fusion) {
     Lowering *l = o->l;
-    Value *into = adds_into(fusion);
+    Value *into = updates_into(fusion);
     int result = fusion->result_count ? l->buf_of[fusion->results[0].id] : -1;
     if (into && result != l->buf_of[into->id]) draft_copy(o, into->type, result, l->buf_of[into->id]);
     Draft d = {.step = {.kind = STEP_KERNEL, .span = fusion->span}, .fusion = fusion};
@@ -300,7 +318,7 @@ static void place_updates(Orderer *o) {
         bool own = v->op && l->plan->bufs.at[l->buf_of[v->id]].place == PLACE_ARENA;
         int writer = -1;
         for (int d = 0; own && d < o->drafts.n; d++)
-            if (o->drafts.at[d].fusion == v->op && !adds_into(v->op)) writer = d;
+            if (o->drafts.at[d].fusion == v->op && !updates_into(v->op)) writer = d;
         Var *var = l->func->results.at[i].var;
         if (l->buf_of[v->id] == find_var_buf(l, var, v)) continue;
         copied[i] = writer < 0 || !update_in_place(o, v->op, writer, v, var);

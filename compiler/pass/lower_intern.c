@@ -71,6 +71,10 @@ static void describe_node(Text *t, const KNode *n) {
     text_add(t, "%llx %p;", (unsigned long long)bits, (const void *)n->dim);
 }
 
+static void describe_store(Text *t, const KStore *s) {
+    text_add(t, "w%d %d %d %d %d ", s->access, s->node, s->mode, s->map, s->guard);
+}
+
 /* Everything that decides the code; Dims are interned, so their pointers stand for them. */
 static void describe(Text *t, const Kernel *k) {
     text_add(t, "%d %d %d %d|", k->form, k->a, k->b, k->acc);
@@ -94,7 +98,7 @@ static void describe(Text *t, const Kernel *k) {
     for (int i = 0; i < k->stages.n; i++) {
         const KStage *s = &k->stages.at[i];
         text_add(t, "s%d ", s->inner);
-        for (int j = 0; j < s->stores.n; j++) text_add(t, "w%d %d %d ", s->stores.at[j].access, s->stores.at[j].node, s->stores.at[j].adds);
+        for (int j = 0; j < s->stores.n; j++) describe_store(t, &s->stores.at[j]);
         for (int j = 0; j < s->reductions.n; j++) text_add(t, "r%d ", s->reductions.at[j]);
     }
 }

@@ -4,6 +4,7 @@
  * lowered on demand: node_at(value, point) gives the node that computes the value's element at a point
  * that is affine in the kernel's axes. Index maps only change the point, so they leave no trace; operands
  * become loads; reductions and the contraction are read where they are complete. */
+#include "ops/index.h"
 #include "ops/index_map.h"
 #include "pass/lower.h"
 
@@ -148,21 +149,20 @@ static bool access_equal(const Maker *m, const KAccess *a, const KAccess *b) {
     return !memcmp(a->strides, b->strides, sizeof *a->strides * (size_t)m->axes);
 }
 
+/* a + b * scale; of two run-time parts a node is made. */
+static IndexExpr add_expr(Maker *m, const IndexExpr *a, const IndexExpr *b, Dim scale) {
+    if (a->node < 0 || b->node < 0) return index_add_scaled(m->dims, m->axes, a, b, scale);
+    IndexExpr term = index_constant(m->dims, m->axes, dim_const(m->dims, 0)), sum = *a;
+    term = index_add_scaled(m->dims, m->axes, &term, b, scale);
+    sum.node = map_node(m, MAP_add, DTYPE_I64, run_time_part(m, a), run_time_part(m, &term), -1);
+    sum.node_coeff = dim_const(m->dims, 1);
+    term.node = -1;
+    return index_add_scaled(m->dims, m->axes, &sum, &term, dim_const(m->dims, 1));
+}
+
 static int add_access(Maker *m, int plan_buf, bool written, const Dim *strides, const IndexPoint *p) {
     IndexExpr sum = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
-    for (int d = 0; d < p->rank; d++) {
-        if (sum.node >= 0 && p->at[d].node >= 0) {
-            sum.node = run_time_part(m, &sum);
-            sum.node_coeff = dim_const(m->dims, 1);
-            IndexExpr term = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
-            term = index_add_scaled(m->dims, m->axes, &term, &p->at[d], strides[d]);
-            sum.node = map_node(m, MAP_add, DTYPE_I64, sum.node, run_time_part(m, &term), -1);
-            term.node = -1;
-            sum = index_add_scaled(m->dims, m->axes, &sum, &term, dim_const(m->dims, 1));
-            continue;
-        }
-        sum = index_add_scaled(m->dims, m->axes, &sum, &p->at[d], strides[d]);
-    }
+    for (int d = 0; d < p->rank; d++) sum = add_expr(m, &sum, &p->at[d], strides[d]);
     KAccess a = {.buf = kernel_buf(m, plan_buf, written), .offset = sum.constant, .index = sum.node,
                  .index_stride = sum.node_coeff};
     a.strides = arena_copy(m->l->arena, sum.coeff, sizeof *sum.coeff * (size_t)m->axes);
@@ -311,10 +311,26 @@ static int reduction_node(Maker *m, const Op *op) {
     return add_node(m, n);
 }
 
-/* operand[.., index, ..]: the index is a node; its range was checked by a step before. */
+/* Moves a point of the box to where it is in the whole. */
+static void shift_by_starts(Maker *m, const Op *op, IndexPoint *p, int guard) {
+    IndexParts parts = index_parts(op);
+    IndexPoint corner = *p;
+    corner.rank = 0;
+    for (int i = 0; i < parts.count; i++) {
+        IndexExpr *at = &p->at[index_box_axis(op, i)];
+        IndexExpr start = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
+        start.node = node_at(m, parts.indices[i], &corner, guard);
+        start.node_coeff = dim_const(m->dims, 1);
+        *at = add_expr(m, at, &start, dim_const(m->dims, 1));
+    }
+}
+
+/* operand[.., index, ..]: the index is a node; its range was checked by a step before. Where the mask is false nothing
+ * is read, and the value is 0. */
 static int gather_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
     int64_t axis = op_int(op, "axis"), batch = op_int(op, "batch");
-    Value *x = op->operands[0], *index = op->operands[1];
+    IndexParts parts = index_parts(op);
+    Value *x = parts.whole, *index = parts.indices[0];
     IndexPoint at = *p, from = *p;
     at.rank = index->type.rank;
     for (int d = 0; d < at.rank; d++) at.at[d] = d < batch ? p->at[d] : p->at[axis + d - batch];
@@ -323,7 +339,17 @@ static int gather_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
     from.at[axis] = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
     from.at[axis].node = node_at(m, index, &at, guard);
     from.at[axis].node_coeff = dim_const(m->dims, 1);
-    return node_at(m, x, &from, guard);
+    if (!parts.mask) return node_at(m, x, &from, guard);
+    int mask = node_at(m, parts.mask, &at, guard), value = node_at(m, x, &from, and_nodes(m, guard, mask));
+    DType t = x->type.dtype;
+    return map_node(m, MAP_select, t, mask, value, const_node(m, t, 0));
+}
+
+/* operand[start + ..]: the starts are nodes, checked before. */
+static int box_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
+    IndexPoint from = *p;
+    shift_by_starts(m, op, &from, guard);
+    return node_at(m, op->operands[0], &from, guard);
 }
 
 static int make_node(Maker *m, Value *v, const IndexPoint *p, int guard) {
@@ -333,7 +359,7 @@ static int make_node(Maker *m, Value *v, const IndexPoint *p, int guard) {
     case KIND_MOVE: return move_node(m, v->op, p, guard);
     case KIND_REDUCE: return reduction_node(m, v->op);
     case KIND_CONTRACT: return add_node(m, blank_node(NODE_SUM, v->type.dtype));
-    case KIND_INDEX: return gather_node(m, v->op, p, guard);
+    case KIND_INDEX: return v->op->info->flags & OP_AT_BOX ? box_node(m, v->op, p, guard) : gather_node(m, v->op, p, guard);
     default: return fail(m, v->op, "no kernel form holds it");
     }
 }
@@ -393,6 +419,8 @@ static IndexPoint output_point(const Maker *m, Type t) {
     return rows;
 }
 
+static KStore plain_store(int access, int node) { return (KStore){.access = access, .node = node, .guard = -1}; }
+
 static KStore output_store(Maker *m, int output) {
     Value *v = m->body->yields.at[output];
     const Value *result = &m->fusion->results[output];
@@ -401,7 +429,7 @@ static KStore output_store(Maker *m, int output) {
     int node = node_at(m, v, &p, -1);
     Dim strides[MAX_RANK];
     plan_strides(m->dims, &m->l->plan->bufs.at[buf], v->type, strides);
-    return (KStore){add_access(m, buf, true, strides, &p), node, false};
+    return plain_store(add_access(m, buf, true, strides, &p), node);
 }
 
 /* Which stage first knows a node: 0 without reductions, else one after those it needs. */
@@ -453,21 +481,36 @@ static void make_loops(Maker *m) {
     make_stages(m, stores, n);
 }
 
-static const Op *adding_op(const Region *body) {
+static const Op *updating_op(const Region *body) {
     for (int i = 0; i < body->ops.n; i++)
-        if (body->ops.at[i]->info->flags & OP_ADDS_AT) return body->ops.at[i];
+        if (body->ops.at[i]->info->flags & OP_UPDATES) return body->ops.at[i];
     return NULL;
 }
 
-/* result[.., index, ..] += update, where the result holds the first operand already. Outer axes are those of the
- * result but for the indexed one, so that each point adds alone, in the order of the indices. */
-static void make_addition(Maker *m, const Op *op) {
+/* An update puts each element of `update` at a place of the result, which holds the first operand already: there the
+ * stage stores `s`. */
+static void finish_update(Maker *m, const Op *op, const IndexPoint *to, KStore s, bool sweeps) {
+    int buf = m->l->buf_of[m->fusion->results[0].id];
+    IndexPoint p = domain_point(m);
+    Dim strides[MAX_RANK];
+    s.node = node_at(m, index_parts(op).update, &p, -1);
+    plan_strides(m->dims, &m->l->plan->bufs.at[buf], op->results[0].type, strides);
+    s.access = add_access(m, buf, true, strides, to);
+    KStage stage = {.inner = sweeps};
+    vec_push(m->l->arena, &stage.stores, s);
+    vec_push(m->l->arena, &m->k->stages, stage);
+}
+
+/* result[.., index, ..] += update. Outer axes are those of the result but for the indexed one, so that each point
+ * works alone, in the order of the indices. */
+static void make_scatter(Maker *m, const Op *op) {
     int axis = (int)op_int(op, "axis"), batch = (int)op_int(op, "batch");
-    Value *index = op->operands[1], *update = op->operands[2];
+    IndexParts parts = index_parts(op);
+    Value *index = parts.indices[0];
     int many = index->type.rank - batch;
-    for (int d = 0; d < update->type.rank; d++)
-        add_axis(m, d >= axis && d < axis + many ? AXIS_INNER : AXIS_OUTER, update->type.shape[d]);
-    m->domain = update->type;
+    m->domain = parts.update->type;
+    for (int d = 0; d < m->domain.rank; d++)
+        add_axis(m, d >= axis && d < axis + many ? AXIS_INNER : AXIS_OUTER, m->domain.shape[d]);
     IndexPoint p = domain_point(m), at = p, to = p;
     at.rank = index->type.rank;
     for (int d = batch; d < at.rank; d++) at.at[d] = p.at[axis + d - batch];
@@ -476,12 +519,23 @@ static void make_addition(Maker *m, const Op *op) {
     to.at[axis] = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
     to.at[axis].node = node_at(m, index, &at, -1);
     to.at[axis].node_coeff = dim_const(m->dims, 1);
-    int buf = m->l->buf_of[m->fusion->results[0].id], node = node_at(m, update, &p, -1);
-    Dim strides[MAX_RANK];
-    plan_strides(m->dims, &m->l->plan->bufs.at[buf], op->results[0].type, strides);
-    KStage stage = {.inner = true};
-    vec_push(m->l->arena, &stage.stores, (KStore){add_access(m, buf, true, strides, &to), node, true});
-    vec_push(m->l->arena, &m->k->stages, stage);
+    KStore s = {.mode = op->info->flags & OP_OVERWRITES ? STORE_LAST : STORE_COMBINE, .guard = -1};
+    if (s.mode == STORE_COMBINE) s.map = op->info->map;
+    if (parts.mask) s.guard = node_at(m, parts.mask, &at, -1);
+    finish_update(m, op, &to, s, true);
+}
+
+static void make_box_update(Maker *m, const Op *op) {
+    m->domain = index_parts(op).update->type;
+    for (int d = 0; d < m->domain.rank; d++) add_axis(m, AXIS_OUTER, m->domain.shape[d]);
+    IndexPoint to = domain_point(m);
+    shift_by_starts(m, op, &to, -1);
+    finish_update(m, op, &to, (KStore){.guard = -1}, false);
+}
+
+static void make_update(Maker *m, const Op *op) {
+    if (op->info->flags & OP_AT_BOX) make_box_update(m, op);
+    else make_scatter(m, op);
 }
 
 /* Axes of the result come first (batch, lhs free, rhs free), as the result's dims are; then K. */
@@ -538,11 +592,11 @@ bool lower_fusion(Lowering *l, const Op *fusion, LoweredKernel *to) {
     m.k = arena_new(l->arena, Kernel);
     forget_nodes(l, m.body);
     m.k->a = m.k->b = -1;
-    const Op *adding = adding_op(m.body);
-    if (!adding) find_domain(&m);
+    const Op *updating = updating_op(m.body);
+    if (!updating) find_domain(&m);
     m.k->form = m.contraction ? KERNEL_CONTRACT : KERNEL_LOOPS;
     /* Points carry as many coefficients as there are axes; those are known before any node is made. */
-    if (adding) make_addition(&m, adding);
+    if (updating) make_update(&m, updating);
     else if (m.contraction) make_contraction(&m);
     else make_loops(&m);
     to->kernel = m.k;
@@ -561,7 +615,7 @@ void lower_copy(Lowering *l, Type t, int to_buf, int from_buf, LoweredKernel *to
     plan_strides(m.dims, &l->plan->bufs.at[from_buf], t, strides);
     int node = load_node(&m, from_buf, strides, &p, -1);
     plan_strides(m.dims, &l->plan->bufs.at[to_buf], t, strides);
-    KStore store = {add_access(&m, to_buf, true, strides, &p), node, false};
+    KStore store = plain_store(add_access(&m, to_buf, true, strides, &p), node);
     make_stages(&m, &store, 1);
     to->kernel = m.k;
     to->flops = count_flops(&m);

@@ -8,6 +8,8 @@
  * from its neighbours, since rows of two such buffers would meet in the same sets of the L1 cache. */
 #include "pass/place.h"
 
+#include "ir/kernel_util.h"
+
 #include <stdlib.h>
 
 enum { ALIGN = 64, LARGE = 4096, STAGGER = 192 };
@@ -29,8 +31,7 @@ static void find_lives(Plan *p) {
     for (int i = 0; i < p->bufs.n; i++) p->bufs.at[i].first = p->bufs.at[i].last = -1;
     for (int s = 0; s < p->steps.n; s++) {
         const PlanStep *step = &p->steps.at[s];
-        int n = step->kind == STEP_KERNEL ? step->kernel->bufs.n : 1;
-        for (int i = 0; i < n; i++) touch(p, step->bufs[i], s);
+        for (int i = 0; i < step_buf_count(step); i++) touch(p, step->bufs[i], s);
     }
 }
 

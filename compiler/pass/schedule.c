@@ -41,16 +41,8 @@ static double vector_cost(const Kernel *k, int axis, int lanes) {
     return cost * vectors * lanes / (extent < 1 ? 1 : extent);
 }
 
-/* Whether the order along the inner axes is fixed by a store that adds. */
-static bool inner_in_order(const Kernel *k) {
-    for (int s = 0; s < k->stages.n; s++)
-        for (int i = 0; i < k->stages.at[s].stores.n; i++)
-            if (k->stages.at[s].stores.at[i].adds) return true;
-    return false;
-}
-
 static void choose_axis(Kernel *k, KSchedule *s) {
-    int inner = inner_in_order(k) ? -1 : last_of(k, AXIS_INNER), outer = last_of(k, AXIS_OUTER);
+    int inner = kernel_in_order(k) ? -1 : last_of(k, AXIS_INNER), outer = last_of(k, AXIS_OUTER);
     s->vector_axis = inner >= 0 ? inner : outer;
     if (inner >= 0 && outer >= 0 && vector_cost(k, outer, s->lanes) < vector_cost(k, inner, s->lanes))
         s->vector_axis = outer;

@@ -136,11 +136,11 @@ static void start(Eval *e, int i) {
     else e->reduced[i].i = map_neutral_int(r->map, r->dtype);
 }
 
-static void add_to(Eval *e, Number *to, int n) {
-    Number x = node(e, n);
-    DType t = e->k->nodes.at[n].dtype;
-    if (dtype_is_float(t)) to->f += x.f;
-    else to->i = map_eval_int(MAP_add, t, (int64_t[3]){to->i, x.i, 0});
+static void combine(Eval *e, Number *to, const KStore *s) {
+    Number x = node(e, s->node);
+    DType t = e->k->nodes.at[s->node].dtype;
+    if (dtype_is_float(t)) to->f = map_eval_float(s->map, (double[3]){to->f, x.f, 0});
+    else to->i = map_eval_int(s->map, t, (int64_t[3]){to->i, x.i, 0});
 }
 
 static void point(Eval *e, const KStage *s) {
@@ -148,9 +148,11 @@ static void point(Eval *e, const KStage *s) {
     for (int i = 0; i < s->reductions.n; i++) reduce(e, s->reductions.at[i]);
     for (int i = 0; i < s->stores.n; i++) node(e, s->stores.at[i].node);
     for (int i = 0; i < s->stores.n; i++) {
-        Number *to = element(e, &e->k->accesses.at[s->stores.at[i].access]);
-        if (to && s->stores.at[i].adds) add_to(e, to, s->stores.at[i].node);
-        else if (to) *to = node(e, s->stores.at[i].node);
+        const KStore *store = &s->stores.at[i];
+        if (store->guard >= 0 && !node(e, store->guard).i) continue;
+        Number *to = element(e, &e->k->accesses.at[store->access]);
+        if (to && store->mode == STORE_COMBINE) combine(e, to, store);
+        else if (to) *to = node(e, store->node);
     }
 }
 
