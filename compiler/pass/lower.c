@@ -19,6 +19,7 @@ typedef struct Draft {
     uint64_t *after;           /* bit set of drafts that must run before (transitively closed) */
     VEC(int) reads, writes;    /* PlanBufs */
     VEC(int) checks;           /* drafts of the checks of its indices */
+    bool dropped;              /* not needed after all */
 } Draft;
 
 typedef struct Orderer {
@@ -69,6 +70,19 @@ static Value *updates_into(const Op *fusion) {
     return NULL;
 }
 
+/* Whether the fusion reads the operand whose memory it changes in other ways too. */
+static bool reads_what_it_updates(const Op *fusion) {
+    const Region *body = fusion->regions[0];
+    const Value *into = updates_into(fusion);
+    int uses = 0;
+    for (int i = 0; i < body->ops.n; i++)
+        for (int j = 0; j < body->ops.at[i]->operand_count; j++) {
+            const Value *v = body->ops.at[i]->operands[j];
+            uses += !v->op && v->region == body && fusion->operands[v->index] == into;
+        }
+    return uses > 1;
+}
+
 /* The buffer of a result of a fusion: the caller's if it is a result, else the workspace. In-place updates
  * are decided later. */
 static void place_outputs(Lowering *l) {
@@ -86,7 +100,8 @@ static void place_outputs(Lowering *l) {
         for (int j = 0; j < body->ops.at[i]->result_count; j++) {
             Value *v = &body->ops.at[i]->results[j], *into = updates_into(body->ops.at[i]);
             if (l->buf_of[v->id] >= 0) continue;
-            bool takes_over = into && uses[into->id] == 1 && l->plan->bufs.at[l->buf_of[into->id]].place == PLACE_ARENA;
+            bool takes_over = into && uses[into->id] == 1 && !reads_what_it_updates(body->ops.at[i]) &&
+                              l->plan->bufs.at[l->buf_of[into->id]].place == PLACE_ARENA;
             l->buf_of[v->id] = takes_over ? l->buf_of[into->id] : plan_add_buf(l, buf_for(l, PLACE_ARENA, v, v->name));
         }
 }
@@ -284,6 +299,61 @@ static bool update_in_place(Orderer *o, Op *fusion, int writer, const Value *v, 
     return true;
 }
 
+/* Whether a fusion that changes buffer `own` in place reads buffer `old` in no way but that. */
+static bool spares(const Lowering *l, const Op *fusion, int old) {
+    if (reads_what_it_updates(fusion)) return false;
+    for (int i = 0; i < fusion->operand_count; i++)
+        if (l->buf_of[fusion->operands[i]->id] == old && fusion->operands[i] != updates_into(fusion)) return false;
+    return true;
+}
+
+static bool writes_buf(const Draft *d, int buf) { return in_list(d->writes.at, d->writes.n, buf); }
+static bool reads_buf(const Draft *d, int buf) { return in_list(d->reads.at, d->reads.n, buf); }
+
+static void rename_buf(Orderer *o, int from, int to) {
+    for (int d = 0; d < o->drafts.n; d++) {
+        Draft *draft = &o->drafts.at[d];
+        for (int i = 0; i < draft->reads.n; i++)
+            if (draft->reads.at[i] == from) draft->reads.at[i] = to;
+        for (int i = 0; i < draft->writes.n; i++)
+            if (draft->writes.at[i] == from) draft->writes.at[i] = to;
+    }
+    const Region *body = o->l->func->body;
+    for (int i = 0; i < body->ops.n; i++)
+        for (int j = 0; j < body->ops.at[i]->result_count; j++) {
+            int *buf = &o->l->buf_of[body->ops.at[i]->results[j].id];
+            if (*buf == from) *buf = to;
+        }
+}
+
+/* Tries to let the updates that make v of var's old version work in var's memory, instead of in a copy of it that the
+ * first one begins with. All else that reads the old version, and every check, must be able to run before. */
+static bool change_in_place(Orderer *o, const Value *v, Var *var) {
+    Lowering *l = o->l;
+    int own = l->buf_of[v->id], old = find_var_buf(l, var, v), copy = -1;
+    for (int d = 0; d < o->drafts.n; d++) {
+        const Draft *draft = &o->drafts.at[d];
+        if (!draft->fusion && writes_buf(draft, own) && reads_buf(draft, old)) copy = d;
+        if (draft->fusion && writes_buf(draft, own) && !spares(l, draft->fusion, old)) return false;
+    }
+    if (copy < 0) return false;
+    for (int pass = 0; pass < 2; pass++)
+        for (int w = 0; w < o->drafts.n; w++) {
+            if (w == copy || !writes_buf(&o->drafts.at[w], own)) continue;
+            for (int d = 0; d < o->drafts.n; d++) {
+                const Draft *draft = &o->drafts.at[d];
+                bool earlier = (reads_buf(draft, old) && !writes_buf(draft, own)) || draft->step.kind == STEP_CHECK;
+                if (d == copy || !earlier) continue;
+                if (!pass && runs_before(o, w, d)) return false;
+                if (pass) add_edge(o, d, w);
+            }
+        }
+    o->drafts.at[copy].dropped = true;
+    o->drafts.at[copy].reads.n = o->drafts.at[copy].writes.n = 0;
+    rename_buf(o, own, old);
+    return true;
+}
+
 /* A copy into a variable runs after everything that reads the old version and after every check. */
 static void copy_update(Orderer *o, const Value *v, int from, Var *var) {
     int to = find_var_buf(o->l, var, v);
@@ -318,9 +388,13 @@ static void place_updates(Orderer *o) {
         bool own = v->op && l->plan->bufs.at[l->buf_of[v->id]].place == PLACE_ARENA;
         int writer = -1;
         for (int d = 0; own && d < o->drafts.n; d++)
-            if (o->drafts.at[d].fusion == v->op && !updates_into(v->op)) writer = d;
+            if (o->drafts.at[d].fusion == v->op) writer = d;
         Var *var = l->func->results.at[i].var;
         if (l->buf_of[v->id] == find_var_buf(l, var, v)) continue;
+        if (own && updates_into(v->op)) {
+            copied[i] = !change_in_place(o, v, var);
+            continue;
+        }
         copied[i] = writer < 0 || !update_in_place(o, v->op, writer, v, var);
     }
     int *from = arena_array(l->scratch, int, body->yields.n + 1);
@@ -353,7 +427,7 @@ static void emit_steps(Orderer *o) {
         for (int w = 0; ready && w < o->words; w++) ready = !(o->drafts.at[d].after[w] & ~ran[w]);
         if (!ready) continue;
         ran[d / 64] |= (uint64_t)1 << (d % 64);
-        vec_push(o->l->arena, &o->l->plan->steps, o->drafts.at[d].step);
+        if (!o->drafts.at[d].dropped) vec_push(o->l->arena, &o->l->plan->steps, o->drafts.at[d].step);
         done++;
         d = -1;
     }
@@ -379,7 +453,7 @@ static bool lower_func(Lowering *l, Func *func) {
     place_updates(&o);
     bool ok = true;
     for (int i = 0; i < o.drafts.n; i++)
-        if (o.drafts.at[i].step.kind == STEP_KERNEL) ok &= finish_kernel(l, &o.drafts.at[i]);
+        if (o.drafts.at[i].step.kind == STEP_KERNEL && !o.drafts.at[i].dropped) ok &= finish_kernel(l, &o.drafts.at[i]);
     emit_steps(&o);
     return ok;
 }
