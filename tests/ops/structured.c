@@ -1,132 +1,119 @@
-/* Structured operators under several attribute settings each, on static, run-time, size-1 and size-0 dims.
- * The result type written in each case is the shape rule's test (reading compares it with the inferred
- * one); first and second derivatives are checked against differences. Of those whose gradient is linear in
- * the operand, squares are taken, so that the second derivative is one of the gradient's operators too. */
+/* Every operator of the table on its cases (cases.h): the result type written in each is the shape rule's test (reading
+ * compares it with the inferred one); what is printed reads back the same; first and second derivatives of those that
+ * cases.def lists are checked against differences. Of those whose gradient is linear in the operand, squares are taken,
+ * so that the second derivative is one of the gradient's operators too. An operator without a case fails. */
+#include "cases.h"
 #include "support.h"
+
+#include "ir/print.h"
+#include "ir/read.h"
 
 #include <string.h>
 
-typedef struct Case {
-    const char *inputs, *op;
-} Case;
+enum { EXTENT = 3 };           /* of run-time dims */
 
-static const Case cases[] = {
-    {"%x: f64[3]", "reduce_sum %x {axes = [0]} : f64"},
-    {"%x: f64[2,3,4]", "reduce_sum %x {axes = [1]} : f64[2,4]"},
-    {"%x: f64[2,B,1]", "reduce_sum %x {axes = [0, 2]} : f64[B]"},
-    {"%x: f64[2,3]", "reduce_sum %x {axes = []} : f64[2,3]"},
-    {"%x: f64[B,0]", "reduce_sum %x {axes = [1]} : f64[B]"},
-    {"%x: f64[5]", "reduce_max %x {axes = [0]} : f64"},
-    {"%x: f64[B,4]", "reduce_max %x {axes = [1]} : f64[B]"},
-    {"%x: f64[B,4]", "reduce_max %x {axes = [0]} : f64[4]"},
-    {"%x: f64[2,3,B]", "reduce_max %x {axes = [0, 2]} : f64[3]"},
-    {"%x: f64[2,1]", "reduce_max %x {axes = [1]} : f64[2]"},
-    {"%x: f64[4,3]", "reduce_min %x {axes = [0]} : f64[3]"},
-    {"%x: f64[2,3,2]", "reduce_min %x {axes = [0, 1, 2]} : f64"},
-    {"%x: f64[4]", "reduce_prod %x {axes = [0]} : f64"},
-    {"%x: f64[2,B,3]", "reduce_prod %x {axes = [1]} : f64[2,3]"},
-    {"%x: f64[2,3,2]", "reduce_prod %x {axes = [0, 2]} : f64[3]"},
-    {"%x: f64[2,0]", "reduce_prod %x {axes = [1]} : f64[2]"},
-    {"%x: f64[B,3], %y: f64[3,2]",
-     "dot_general %x, %y {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]} : f64[B,2]"},
-    {"%x: f64[3,B], %y: f64[2,3]",
-     "dot_general %x, %y {lhs_batch = [], rhs_batch = [], lhs_contract = [0], rhs_contract = [1]} : f64[B,2]"},
-    {"%x: f64[B], %y: f64[B]",
-     "dot_general %x, %y {lhs_batch = [], rhs_batch = [], lhs_contract = [0], rhs_contract = [0]} : f64"},
-    {"%x: f64[2], %y: f64[B]",
-     "dot_general %x, %y {lhs_batch = [], rhs_batch = [], lhs_contract = [], rhs_contract = []} : f64[2,B]"},
-    {"%x: f64[2,3,B,2], %y: f64[B,2,3,2]",
-     "dot_general %x, %y {lhs_batch = [2], rhs_batch = [0], lhs_contract = [1, 0], rhs_contract = [2, 1]} "
-     ": f64[B,2,2]"},
-    {"%x: f64[2,B,1], %y: f64[B,1,2]",
-     "dot_general %x, %y {lhs_batch = [1, 0], rhs_batch = [0, 2], lhs_contract = [2], rhs_contract = [1]} : f64[B,2]"},
-    {"%x: f64[2,0], %y: f64[0,2]",
-     "dot_general %x, %y {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]} : f64[2,2]"},
-    {"%x: f64[3]", "broadcast_in_dim %x {shape = [2, 3], axes = [1]} : f64[2,3]"},
-    {"%x: f64[B,1]", "broadcast_in_dim %x {shape = [B, 2, 3], axes = [0, 2]} : f64[B,2,3]"},
-    {"%x: f64, %y: f64[B]", "broadcast_in_dim %x {shape = [B, 2], axes = []} : f64[B,2]"},
-    {"%x: f64[1]", "broadcast_in_dim %x {shape = [0], axes = [0]} : f64[0]"},
-    {"%x: f64[2,6]", "reshape %x {shape = [3, 4]} : f64[3,4]"},
-    {"%x: f64[B,2,3]", "reshape %x {shape = [3*B, 2]} : f64[3*B,2]"},
-    {"%x: f64[1,1]", "reshape %x {shape = []} : f64"},
-    {"%x: f64[0,3]", "reshape %x {shape = [5, 0]} : f64[5,0]"},
-    {"%x: f64[2,B,3]", "transpose %x {permutation = [1, 2, 0]} : f64[B,3,2]"},
-    {"%x: f64[1,2,2,3]", "transpose %x {permutation = [3, 1, 2, 0]} : f64[3,2,2,1]"},
-    {"%x: f64[B,3]", "reverse %x {axes = [0]} : f64[B,3]"},
-    {"%x: f64[2,3,0]", "reverse %x {axes = [1, 2]} : f64[2,3,0]"},
-    {"%x: f64[5,4]", "slice %x {start = [1, 0], limit = [4, 4], strides = [1, 1]} : f64[3,4]"},
-    {"%x: f64[9]", "slice %x {start = [1], limit = [8], strides = [3]} : f64[3]"},
-    {"%x: f64[B + 2]", "slice %x {start = [1], limit = [B + 1], strides = [1]} : f64[B]"},
-    {"%x: f64[B,3]", "slice %x {start = [B - 1, 0], limit = [B, 3], strides = [1, 2]} : f64[1,2]"},
-    {"%x: f64[4]", "slice %x {start = [2], limit = [2], strides = [1]} : f64[0]"},
-    {"%x: f64[2,3], %v: f64", "pad %x, %v {low = [1, 0], high = [0, 2], interior = [0, 0]} : f64[3,5]"},
-    {"%x: f64[3], %v: f64", "pad %x, %v {low = [2], high = [1], interior = [2]} : f64[10]"},
-    {"%x: f64[4], %v: f64", "pad %x, %v {low = [-1], high = [-2], interior = [1]} : f64[4]"},
-    {"%x: f64[B,2], %v: f64", "pad %x, %v {low = [B, -1], high = [1, 1], interior = [1, 0]} : f64[3*B,2]"},
-    {"%x: f64[0], %v: f64", "pad %x, %v {low = [1], high = [1], interior = [0]} : f64[2]"},
-    {"%x: f64[2,3], %y: f64[2,1]", "concatenate %x, %y {axis = 1} : f64[2,4]"},
-    {"%x: f64[B,2], %y: f64[3,2], %z: f64[1,2]", "concatenate %x, %y, %z {axis = 0} : f64[B+4,2]"},
-    {"%x: f64[2,0], %y: f64[2,2]", "concatenate %x, %y {axis = 1} : f64[2,2]"},
-    {"%x: f64[3,2], %i: i32[4]", "gather %x, %i {axis = 0, batch = 0} : f64[4,2]"},
-    {"%x: f64[2,3,2], %i: i64[B,2]", "gather %x, %i {axis = 1, batch = 0} : f64[2,B,2,2]"},
-    {"%x: f64[B,3], %i: i32[B]", "gather %x, %i {axis = 1, batch = 1} : f64[B]"},
-    {"%x: f64[B,2,3], %i: i32[B]", "gather %x, %i {axis = 2, batch = 1} : f64[B,2]"},
-    {"%x: f64[B,3,2], %i: i32[B,2]", "gather %x, %i {axis = 1, batch = 1, what = \"rows\"} : f64[B,2,2]"},
-    {"%x: f64[3,2], %i: i32", "gather %x, %i {axis = 0, batch = 0} : f64[2]"},
-    {"%x: f64[3], %i: i32[0]", "gather %x, %i {axis = 0, batch = 0} : f64[0]"},
-    {"%x: f64[3,2], %i: i32[4], %u: f64[4,2]", "scatter_add %x, %i, %u {axis = 0, batch = 0} : f64[3,2]"},
-    {"%x: f64[B,2,3], %i: i64[B,2], %u: f64[B,2,2]", "scatter_add %x, %i, %u {axis = 2, batch = 1} : f64[B,2,3]"},
-    {"%x: f64[3,2], %i: i32[4], %m: bool[4]", "gather %x, %i, %m {axis = 0, batch = 0} : f64[4,2]"},
-    {"%x: f64[B,3,2], %i: i32[B,2], %m: bool[B,2]", "gather %x, %i, %m {axis = 1, batch = 1} : f64[B,2,2]"},
-    {"%x: f64[B,3], %i: i32[B], %m: bool[B]", "gather %x, %i, %m {axis = 1, batch = 1} : f64[B]"},
-    {"%x: f64[3], %i: i32[4], %u: f64[4], %m: bool[4]", "scatter_add %x, %i, %u, %m {axis = 0, batch = 0} : f64[3]"},
-    {"%x: f64[3], %i: i32[5], %u: f64[5]", "scatter_set %x, %i, %u {axis = 0, batch = 0} : f64[3]"},
-    {"%x: f64[2,3,2], %i: i32[B,2], %u: f64[2,B,2,2]", "scatter_set %x, %i, %u {axis = 1, batch = 0} : f64[2,3,2]"},
-    {"%x: f64[B,2,3], %i: i32[B,4], %u: f64[B,2,4], %m: bool[B,4]",
-     "scatter_set %x, %i, %u, %m {axis = 2, batch = 1} : f64[B,2,3]"},
-    {"%x: f64[3,2], %i: i32[4], %u: f64[4,2]", "scatter_max %x, %i, %u {axis = 0, batch = 0} : f64[3,2]"},
-    {"%x: f64[B,2,3], %i: i32[B,4], %u: f64[B,2,4], %m: bool[B,4]",
-     "scatter_max %x, %i, %u, %m {axis = 2, batch = 1} : f64[B,2,3]"},
-    {"%x: f64[3], %i: i32[4], %u: f64[4], %m: bool[4]", "scatter_min %x, %i, %u, %m {axis = 0, batch = 0} : f64[3]"},
-    {"%x: f64[5,4], %i: i32", "dynamic_slice %x, %i {axes = [0], sizes = [2]} : f64[2,4]"},
-    {"%x: f64[5,B+2,4], %i: i32, %j: i64", "dynamic_slice %x, %i, %j {axes = [0, 2], sizes = [3, 2]} : f64[3,B+2,2]"},
-    {"%x: f64[B+2], %i: i32", "dynamic_slice %x, %i {axes = [0], sizes = [B]} : f64[B]"},
-    {"%x: f64[B+2], %i: i32", "dynamic_slice %x, %i {axes = [0], sizes = [0]} : f64[0]"},
-    {"%x: f64[5,4], %u: f64[2,4], %i: i32", "dynamic_update_slice %x, %u, %i {axes = [0]} : f64[5,4]"},
-    {"%x: f64[B+3,5,4], %u: f64[B,3,2], %i: i32, %j: i64",
-     "dynamic_update_slice %x, %u, %i, %j {axes = [0, 2]} : f64[B+3,5,4]"},
-    {"%x: f64[3], %u: f64[2]", "dynamic_update_slice %x, %u {axes = []} : f64[3]"},
-};
+typedef void TryCase(World *w, const OpCase *c, DType t, const char *text);
 
-/* Which structured operators the cases use; the others are those that cannot be differentiated. */
-static bool is_covered(const char *name) {
-    size_t n = strlen(name);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        if (!strncmp(cases[i].op, name, n) && cases[i].op[n] == ' ') return true;
-    return false;
+/* Each case of an operator for each type that it takes, in a world of its own. */
+static int each_case(const OpInfo *op, TryCase *try) {
+    World *all = world_open();
+    int count, tried = 0;
+    const OpCase *cases = cases_of(&all->arena, op, &count);
+    for (int i = 0; i < count; i++)
+        for (int t = 0; t < DTYPE_COUNT; t++) {
+            if (!case_takes(&cases[i], (DType)t)) continue;
+            World *w = world_open();
+            const char *func = case_func(&w->arena, &cases[i], (DType)t, "f");
+            try(w, &cases[i], (DType)t, arena_printf(&w->arena, "module @test\n%s%s", cases_dims, func));
+            world_close(w);
+            tried++;
+        }
+    world_close(all);
+    return tried;
 }
 
-static void test_every_gradient_has_a_case(void **state) {
+static Module *read_text(World *w, const char *text) {
+    uint32_t source = diag_add_source(&w->diags, "test", text, strlen(text));
+    Module *m = module_read(&w->arena, &w->names, &w->diags, source);
+    if (!m) fail_msg("%s\n%s", text, world_messages(w));
+    return m;
+}
+
+static const char *printed(World *w, const Module *m) {
+    Text text = text_new(&w->arena);
+    module_print(m, &text);
+    return text_get(&text);
+}
+
+static void read_back(World *w, const OpCase *c, DType t, const char *text) {
+    const char *once = printed(w, read_text(w, text));
+    (void)t;
+    if (!strstr(once, c->op->name)) fail_msg("a case of %s does not use it:\n%s", c->op->name, once);
+    assert_string_equal(printed(w, read_text(w, once)), once);
+}
+
+static void test_every_operator_has_cases(void **state) {
     (void)state;
     int count;
     const OpInfo *const *table = op_table(&count);
     for (int i = 0; i < count; i++)
-        if (table[i]->kind != KIND_MAP && table[i]->grad && !is_covered(table[i]->name))
-            fail_msg("%s has a gradient, but no case tests it", table[i]->name);
+        if (!each_case(table[i], read_back)) fail_msg("%s has no case: add rows to tests/ops/cases.def", table[i]->name);
+}
+
+/* Whether some case of the operator is one for type t. */
+static bool has_type(Arena *arena, const OpInfo *op, DType t) {
+    int count;
+    const OpCase *cases = cases_of(arena, op, &count);
+    for (int i = 0; i < count; i++)
+        if (case_takes(&cases[i], t)) return true;
+    return false;
+}
+
+static void test_cases_have_every_type(void **state) {
+    (void)state;
+    World *w = world_open();
+    int count;
+    const OpInfo *const *table = op_table(&count);
+    for (int i = 0; i < count; i++) {
+        const OpInfo *op = table[i];
+        for (int t = 0; t < DTYPE_COUNT && strchr(op->signature, 'T'); t++) {
+            unsigned class = dtype_is_float((DType)t) ? CLASS_FLOAT : t == DTYPE_BOOL ? CLASS_BOOL : CLASS_INT;
+            if (op->types & class && !has_type(&w->arena, op, (DType)t))
+                fail_msg("no case of %s is one for %s", op->name, dtype_name((DType)t));
+        }
+    }
+    world_close(w);
+}
+
+static void fill_case(World *w, void *user, const Func *f, Tensor *const *inputs) {
+    (void)w;
+    case_fill(user, inputs, f->inputs.n, false);
+}
+
+/* Of all float results together; nothing where there are none or no float input. */
+static void differentiate(World *w, const OpCase *c, DType t, const char *text) {
+    enum { MOST_RESULTS = 8 };
+    if (t != DTYPE_F64) return;
+    w->module = read_text(w, text);
+    Func *f = w->module->funcs.at[0];
+    Builder b = {.module = w->module, .func = f, .region = f->body};
+    Value *ys[MOST_RESULTS];
+    int n = 0;
+    bool flows = false;
+    for (int i = 0; i < f->body->params.n; i++) flows = flows || dtype_is_float(f->body->params.at[i]->type.dtype);
+    for (int i = 0; i < f->body->yields.n; i++) {
+        Value *y = f->body->yields.at[i];
+        if (dtype_is_float(y->type.dtype)) ys[n++] = build_map2(&b, MAP_multiply, y, y);
+    }
+    if (n && flows) check_derivatives(w, &b, ys, n, EXTENT, fill_case, (void *)c, text);
 }
 
 static void test_derivatives(void **state) {
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        World *w = world_open();
-        Func *f = world_read(w, cases[i].inputs, arena_printf(&w->arena, "%%r = %s", cases[i].op), "%r");
-        if (!f) fail_msg("%s: %s", cases[i].op, world_messages(w));
-        Builder b = {.module = w->module, .func = f, .region = f->body};
-        Value *y = f->body->yields.at[0];
-        y = build_map2(&b, MAP_multiply, y, y);
-        check_derivatives(w, &b, &y, 1, 3, NULL, NULL, cases[i].op);
-        world_close(w);
-    }
+    int count;
+    const OpInfo *const *table = op_table(&count);
+    for (int i = 0; i < count; i++)
+        if (table[i]->grad && !case_is_made(table[i])) each_case(table[i], differentiate);   /* else: elementwise.c */
 }
 
 /* Refused, and why in words. */
@@ -198,7 +185,8 @@ static void test_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_gradient_has_a_case),
+        cmocka_unit_test(test_every_operator_has_cases),
+        cmocka_unit_test(test_cases_have_every_type),
         cmocka_unit_test(test_derivatives),
         cmocka_unit_test(test_refused),
     };
