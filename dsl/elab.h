@@ -210,6 +210,7 @@ typedef struct FuncBuild {
     const char *name;
     bool init;                 /* the module's init function */
     bool trains;               /* `training` in it */
+    bool differentiates;       /* a gradient with respect to a parameter was taken */
     VEC(Version) versions;     /* by Var.id */
     VEC(OldVersion) old;       /* versions that were overwritten */
     VEC(SiteCount) sites;      /* random draws so far, by instance path */
@@ -306,6 +307,8 @@ bool elab_sequence(Elab *e, Span at, Val v, Vals *to);
 /* Compile-time arithmetic; POISON with *why set when it fails (the caller reports). */
 Val number_binary(Elab *e, BinaryOp op, Val a, Val b, const char **why);
 Val number_map(Elab *e, MapFn f, const Val *args, int n);
+/* The *why of comparisons and remainders of dims that are known at run time only. */
+extern const char *const number_undecided;
 /* Elementwise on anything: numbers fold, maps lift, tensors broadcast and agree in type. `nodes` may be null. */
 Val elab_map(Elab *e, Span at, MapFn f, const Val *args, int n, const Node *const *nodes);
 Val elab_matmul(Elab *e, Span at, Val a, Val b, const Node *left, const Node *right);

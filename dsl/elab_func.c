@@ -155,13 +155,13 @@ static void add_updates(Elab *e) {
             func_add_result(f->b.func, (Result){.var = e->module->vars.at[i]}, f->versions.at[i].value);
 }
 
-void elab_export(Elab *e, const Node *fn, Instance *model) {
+static void build_export(Elab *e, const Node *fn, Instance *model, FuncBuild *build) {
     Func *f = module_add_func(e->module, fn->text);
     f->doc = fn->doc;
     f->span = fn->name_span;
-    FuncBuild build = {.b = {.module = e->module, .func = f, .region = f->body, .span = fn->span}, .name = fn->text};
-    build.trains = trains(model->scope, fn->kids[FN_BODY], 0);
-    e->build = &build;
+    build->b = (Builder){.module = e->module, .func = f, .region = f->body, .span = fn->span};
+    build->name = fn->text;
+    e->build = build;
     Frame frame;
     elab_enter_frame(e, &frame, fn->text, model, model->unit, fn->span, false);
     Sig sig = {.scope = frame.scope};
@@ -173,4 +173,17 @@ void elab_export(Elab *e, const Node *fn, Instance *model) {
     add_updates(e);
     elab_leave_frame(e);
     e->build = NULL;
+}
+
+/* `training` has to be known while the function is built, and is settled by what is built: a wrong guess is
+ * corrected by a second attempt. */
+void elab_export(Elab *e, const Node *fn, Instance *model) {
+    int errors = e->diags->errors;
+    FuncBuild first = {.trains = trains(model->scope, fn->kids[FN_BODY], 0)};
+    build_export(e, fn, model, &first);
+    if (first.differentiates == first.trains || e->diags->errors > errors) return;
+    FuncBuild second = {.trains = first.differentiates};
+    second.anonymous = first.anonymous;        /* so that they keep their names */
+    e->module->funcs.n--;
+    build_export(e, fn, model, &second);
 }

@@ -63,7 +63,7 @@ static Val int_binary(BinaryOp op, int64_t a, int64_t b, const char **why) {
 
 /* -------------------------------------------------------------------- dims */
 
-static const char *const undecided = "whether it holds depends on run-time dims";
+const char *const number_undecided = "whether it holds depends on run-time dims";
 
 /* Compares by the bounds of the difference. */
 static Val dim_compare(BinaryOp op, Dim difference, const char **why) {
@@ -81,7 +81,7 @@ static Val dim_compare(BinaryOp op, Dim difference, const char **why) {
         if (high <= 0) return val_bool(op == BINARY_LE);
         if (low > 0) return val_bool(op == BINARY_GT);
     }
-    return failed(why, undecided);
+    return failed(why, number_undecided);
 }
 
 static bool divides(Dim d, int64_t by) {
@@ -109,7 +109,7 @@ static Dim divide_by_term(DimTable *t, Dim a, Dim b) {
 
 static Val dim_quotient(DimTable *t, BinaryOp op, Dim a, Dim b, const char **why) {
     bool exact = dim_is_const(b) ? dim_value(b) > 0 && divides(a, dim_value(b)) : divide_by_term(t, a, b) != NULL;
-    if (!exact) return failed(why, op == BINARY_MOD ? undecided : "it may not divide exactly");
+    if (!exact) return failed(why, op == BINARY_MOD ? number_undecided : "it may not divide exactly");
     if (op == BINARY_MOD) return val_int(0);
     return val_dim(dim_is_const(b) ? dim_div(t, a, dim_value(b)) : divide_by_term(t, a, b));
 }

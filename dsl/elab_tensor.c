@@ -291,12 +291,19 @@ static Val report_operands(Elab *e, Span at, BinaryOp op, Val a, Val b, const ch
     return POISON;
 }
 
+/* A comparison or remainder of dims, computed when the model runs. */
+static Val runtime_dims(Elab *e, Span at, BinaryOp op, Val a, Val b) {
+    Value *x = elab_tensor(e, at, a, DTYPE_I64), *y = elab_tensor(e, at, b, DTYPE_I64);
+    return x && y ? val_tensor(build_map2(elab_builder(e, at), binary_maps[op], x, y)) : POISON;
+}
+
 Val elab_binary_vals(Elab *e, Span at, BinaryOp op, Val a, Val b, const Node *left, const Node *right) {
     if (is_poison(a) || is_poison(b)) return POISON;
     if (op == BINARY_MATMUL) return elab_matmul(e, at, a, b, left, right);
     if (!is_tensorish(e, a) && !is_tensorish(e, b)) {
         const char *why;
         Val v = number_binary(e, op, a, b, &why);
+        if (is_poison(v) && why == number_undecided && e->build) return runtime_dims(e, at, op, a, b);
         return is_poison(v) ? report_operands(e, at, op, a, b, why, left, right) : v;
     }
     if ((op == BINARY_EQ || op == BINARY_NE) && (a.kind == VAL_NONE || b.kind == VAL_NONE))

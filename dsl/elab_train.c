@@ -45,6 +45,7 @@ static bool check_depends(Elab *e, Span at, Span of, Value *loss, Value *x, cons
 static bool gradients_of_map(Elab *e, Span at, Span of, Value *loss, const ParamMap *wrt, ParamMap *to) {
     Value **xs = arena_array(e->arena, Value *, wrt->n + 1), **gs = arena_array(e->arena, Value *, wrt->n + 1);
     bool good = true;
+    e->build->differentiates = true;
     for (int i = 0; i < wrt->n; i++) {
         xs[i] = elab_read(e, at, wrt->keys[i]);
         good = xs[i] && check_depends(e, at, of, loss, xs[i], wrt->keys[i]) && good;
@@ -55,9 +56,18 @@ static bool gradients_of_map(Elab *e, Span at, Span of, Value *loss, const Param
     return true;
 }
 
+/* Whether the value is a parameter's current version. */
+static bool is_parameter(const Elab *e, const Value *v) {
+    const FuncBuild *f = e->build;
+    for (int i = 0; i < f->versions.n; i++)
+        if (f->versions.at[i].value == v && e->module->vars.at[i]->kind == VAR_PARAM) return true;
+    return false;
+}
+
 static Val gradient_of_tensor(Elab *e, Span at, Span of, Value *loss, Val x) {
     Value *v = elab_tensor(e, of, x, DTYPE_COUNT), *g = NULL;
     if (!v || !check_depends(e, at, of, loss, v, x.kind == VAL_VAR ? x.var : NULL)) return POISON;
+    e->build->differentiates = e->build->differentiates || is_parameter(e, v);
     return build_gradients(elab_builder(e, at), loss, &v, 1, &g) ? val_tensor(g) : POISON;
 }
 

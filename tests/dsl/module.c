@@ -243,6 +243,36 @@ static void gradients_at_edges(void **state) {
     assert_true(r[0]->at->f == 9);             /* 27 if the gradient went through the write */
 }
 
+/* `training` holds where a gradient of a parameter is taken, however the function comes to it. */
+static void training_flag(void **state) {
+    Session *s = *state;
+    Module *m = compile(s,
+        "layer Net() {\n"
+        "  param w: f32 = 3\n"
+        "  fn (x) { if training { 10 * w * x } else { w * x } }\n"
+        "  fn slope(x) { grad(self(x), w) }\n"
+        "  fn learn(x) { if x == 0 { minimize self(2.0) with sgd(0.0) } } }\n"
+        "model M() {\n"
+        "  let net = Net()\n"
+        "  export fn by_name(x: f32) -> f32 { let p = params(net)\n return sum(grad(net(x), p)) }\n"
+        "  export fn by_layer(x: f32) -> f32 { net.slope(x) }\n"
+        "  export fn of_input(x: f32) -> f32 { grad(net(x), x) }\n"
+        "  export fn never(x: f32) -> f32 { if false { minimize net(x) with sgd(0.1) }\n return net(x) }\n"
+        "  export fn told(x: f32) -> f32 { grad(net(x, training = false), net.w) }\n"
+        "  export fn inside(x: f32) -> f32 { net.learn(0)\n return net(x) }\n"
+        "}\n", DTYPE_F32);
+    Interp *in = interp_open(m, &s->arena, &s->scratch, false);
+    Tensor *x = tensor_new(&s->arena, DTYPE_F32, 0, NULL), *r[1];
+    static const double wanted[] = {20, 20, 3, 6, 2, 60};
+    assert_true(interp_init(in, 1));
+    x->at->f = 2;
+    for (int i = 0; i < 6; i++) {
+        assert_true(interp_run(in, m->funcs.at[i], NULL, &x, r));
+        assert_true(r[0]->at->f == wanted[i]);
+    }
+    assert_int_equal(m->vars.n, 2);            /* the weight and one step of sgd: no second attempt left its own */
+}
+
 static void label_names(void **state) {
     Session *s = *state;
     Module *m = compile(
@@ -275,7 +305,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_session, close_session)
     const struct CMUnitTest tests[] = {
         TEST(paths),      TEST(slots),    TEST(documentation), TEST(f64_mode),
-        TEST(randomness), TEST(versions), TEST(gradients_at_edges), TEST(label_names),   TEST(list),
+        TEST(randomness), TEST(versions), TEST(gradients_at_edges), TEST(training_flag), TEST(label_names),   TEST(list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
