@@ -132,6 +132,7 @@ typedef struct NodePoint {
     LLVMValueRef *value;       /* by node, memo: a scalar where it does not vary from lane to lane */
     LLVMValueRef sum;          /* NODE_SUM */
     LLVMValueRef *reduced;     /* NODE_REDUCED: values by reduction */
+    LLVMValueRef *running;     /* NODE_RUNNING: values by reduction */
     LLVMValueRef *cached_row;  /* by node: where row memory holds its values from this point on, or null */
 } NodePoint;
 /* A point of the kernel with nothing known: one lane, no indices. */

@@ -172,8 +172,6 @@ typedef struct Sweep {
     Accumulator **slot;        /* [slot][reduction of the stage] */
 } Sweep;
 
-static int stage_reductions(const Loops *l, int stage) { return l->kernel->stages.at[stage].reductions.n; }
-
 static void sweep_slots(Loops *l, Sweep *s, int slots, int lanes, int scalar) {
     const KStage *stage = &l->kernel->stages.at[s->stage];
     s->slots = slots;
@@ -188,7 +186,12 @@ static void sweep_slots(Loops *l, Sweep *s, int slots, int lanes, int scalar) {
 
 /* The stage at one point of the sweep. `partial`: masked lanes are no elements of the row. */
 static void sweep_point(Loops *l, Sweep *s, NodePoint *p, int slot, bool partial) {
-    for (int r = 0; r < stage_reductions(l, s->stage); r++) accumulator_add(l->e, &s->slot[slot][r], p, partial);
+    const KStage *stage = &l->kernel->stages.at[s->stage];
+    for (int r = 0; r < stage->reductions.n; r++) {
+        Accumulator *a = &s->slot[slot][r];
+        accumulator_add(l->e, a, p, partial);
+        if (a->reduction->running) p->running[stage->reductions.at[r]] = accumulator_result(l->e, a);
+    }
     if (l->vector_inner && !s->resident.n) keep_rows(l, s->stage, p);
     emit_point_stores(l, s->stage, p);
 }

@@ -14,6 +14,7 @@ NodePoint *emit_point(Emit *e, KernelScope *s) {
     p->index = arena_array(e->arena, LLVMValueRef, k->axes.n + 1);
     p->value = arena_array(e->arena, LLVMValueRef, k->nodes.n + 1);
     p->reduced = arena_array(e->arena, LLVMValueRef, k->reductions.n + 1);
+    p->running = arena_array(e->arena, LLVMValueRef, k->reductions.n + 1);
     p->cached_row = arena_array(e->arena, LLVMValueRef, k->nodes.n + 1);
     return p;
 }
@@ -207,6 +208,7 @@ static LLVMValueRef make_value(Emit *e, NodePoint *p, int node) {
     case NODE_AXIS: return axis_value(e, p, n, lanes);
     case NODE_DIM: return from_i64(e, n->dtype, dim_value_of(e, p, n->dim));
     case NODE_MAP: return map_value(e, p, n, lanes);
+    case NODE_RUNNING: return p->running[n->reduction];
     case NODE_REDUCED: return p->reduced[n->reduction];
     case NODE_SUM: return p->sum;
     }

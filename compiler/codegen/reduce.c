@@ -102,12 +102,17 @@ static LLVMValueRef positions(Emit *e, const Accumulator *a, const NodePoint *p)
 void accumulator_add(Emit *e, Accumulator *a, NodePoint *p, bool partial) {
     LLVMValueRef x = emit_node(e, p, a->reduction->node), old = get_value(e, a);
     LLVMValueRef mask = partial ? p->mask : NULL;
+    if (a->reduction->running && a->reduction->factor >= 0) {
+        LLVMValueRef args[3] = {old, emit_node(e, p, a->reduction->factor), NULL};
+        old = emit_element(e, MAP_multiply, args, a->dtype, a->dtype, a->lanes, 0, 0);
+    }
     if (!a->reduction->arg) {
         LLVMValueRef sum = combine(e, a, old, x);
         emit_set(e, a->value, mask ? LLVMBuildSelect(e->at, mask, sum, old, "") : sum);
         return;
     }
     LLVMValueRef take = is_better(e, a, x, old);
+    if (a->reduction->running) take = LLVMBuildOr(e->at, take, is_tie(e, a, x, old), "");
     if (mask) take = LLVMBuildAnd(e->at, take, mask, "");
     emit_set(e, a->value, LLVMBuildSelect(e->at, take, x, old, ""));
     emit_set(e, a->position, LLVMBuildSelect(e->at, take, positions(e, a, p), get_position(e, a), ""));

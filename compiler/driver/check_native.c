@@ -106,6 +106,8 @@ static void measure_sum(void *user, Op *op) {
     if (op->info->kind == KIND_REDUCE) {
         int64_t sums = elements(s, &op->results[0]);
         terms = elements(s, op->operands[0]) / (sums ? sums : 1);
+    } else if (op->info->kind == KIND_CUMULATE) {
+        terms = dim_eval(s->table, op->operands[0]->type.shape[op_int(op, "axis")], s->dims);
     } else if (op->info->kind == KIND_CONTRACT) {
         int n;
         const int64_t *axes = op_ints(op, "lhs_contract", &n);

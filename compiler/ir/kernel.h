@@ -53,6 +53,7 @@ typedef enum KNodeKind {
     NODE_AXIS,                 /* the index along an axis times `dim` (null: 1), in the node's type */
     NODE_DIM,                  /* the value of a Dim */
     NODE_MAP,                  /* element function of args */
+    NODE_RUNNING,              /* LOOPS: the value of a running reduction that this point of its sweep leaves */
     NODE_REDUCED,              /* LOOPS: the result of reduction `reduction` (after its stage) */
     NODE_SUM                   /* CONTRACT: the finished sum */
 } KNodeKind;
@@ -66,7 +67,7 @@ typedef struct KNode {
     int axis;                  /* AXIS */
     Dim dim;                   /* DIM; AXIS: the factor, may be null */
     double value;              /* CONST: floats, and integers up to 2^53 */
-    int reduction;             /* REDUCED */
+    int reduction;             /* REDUCED, RUNNING */
     uint64_t site;             /* MAP random_bits */
     int word;
 } KNode;
@@ -93,6 +94,11 @@ typedef struct KReduction {
     int arg_axis;
     int node;                  /* the value at a point */
     DType dtype;               /* of the result */
+    /* Running: the sweep goes along the one inner axis in its order, and at each point NODE_RUNNING is the value so
+     * far. Of equal extremes the last counts. With a factor (add only) the value so far is multiplied by that node
+     * before the point's is added; it begins with 0. */
+    bool running;
+    int factor;                /* running: a node or -1 */
 } KReduction;
 
 typedef struct KStage {

@@ -148,6 +148,7 @@ static void print_node(const Printer *p, int i, const char *indent) {
         dim_print(p->dims, n->dim, p->to);
         break;
     case NODE_MAP: print_map(p, n); break;
+    case NODE_RUNNING: text_add(p->to, "running r%d", n->reduction); break;
     case NODE_REDUCED: text_add(p->to, "result r%d", n->reduction); break;
     case NODE_SUM: text_add(p->to, "sum"); break;
     }
@@ -158,7 +159,8 @@ static void print_node(const Printer *p, int i, const char *indent) {
 
 static void print_reduction(const Printer *p, int i) {
     const KReduction *r = &p->k->reductions.at[i];
-    text_add(p->to, "    r%d = reduce %s %%%d", i, op_of_map(r->map)->name, r->node);
+    text_add(p->to, "    r%d = %s %s %%%d", i, r->running ? "run" : "reduce", op_of_map(r->map)->name, r->node);
+    if (r->running && r->factor >= 0) text_add(p->to, " times %%%d", r->factor);
     if (r->arg) text_add(p->to, " along %s", p->axes[r->arg_axis]);
     text_add(p->to, " : %s\n", dtype_name(r->dtype));
 }

@@ -191,8 +191,9 @@ static bool read_node_kind(KernelReader *kr, KNode *n) {
         n->kind = NODE_DIM;
         return reader_dim(r, &n->dim);
     }
-    if (reader_take_word(r, "result")) {
-        n->kind = NODE_REDUCED;
+    if (reader_at_word(r, "result") || reader_at_word(r, "running")) {
+        n->kind = reader_at_word(r, "result") ? NODE_REDUCED : NODE_RUNNING;
+        reader_advance(r);
         return read_reduction_number(kr, &n->reduction);
     }
     if (reader_take_word(r, "sum")) {
@@ -226,15 +227,17 @@ static bool read_node(KernelReader *kr) {
 
 /* ----------------------------------------------------------------------------- stages */
 
-/* r0 = reduce maximum %1 [along j] : dtype */
+/* r0 = reduce maximum %1 [along j] : dtype, or run add %1 [times %2] ... */
 static bool read_reduction(KernelReader *kr, KStage *stage) {
     Reader *r = kr->r;
     Span span = reader_span(r);
     int i;
-    KReduction blank = {.node = -1}, red = blank;
+    KReduction blank = {.node = -1, .factor = -1}, red = blank;
     if (!read_reduction_number(kr, &i) || !reader_expect(r, '=')) return false;
-    if (!reader_take_word(r, "reduce")) return reader_expected(r, "reduce");
+    red.running = reader_take_word(r, "run");
+    if (!red.running && !reader_take_word(r, "reduce")) return reader_expected(r, "reduce or run");
     if (!read_function(kr, &red.map) || !read_node_number(kr, &red.node)) return false;
+    if (red.running && reader_take_word(r, "times") && !read_node_number(kr, &red.factor)) return false;
     if (reader_take_word(r, "along")) {
         red.arg = true;
         if (!kernel_reader_lookup(kr, &kr->axes, "an axis", &red.arg_axis)) return false;

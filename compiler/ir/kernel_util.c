@@ -31,6 +31,7 @@ const uint64_t *kernel_node_axes(const Kernel *k, Arena *arena) {
                 if (n->args[j] >= 0) sets[i] |= sets[n->args[j]];
             break;
         case NODE_REDUCED: sets[i] = kernel_axes(k, AXIS_OUTER); break;
+        case NODE_RUNNING: sets[i] = every; break;
         case NODE_SUM: sets[i] = every & ~kernel_axes(k, AXIS_K); break;
         case NODE_CONST:
         case NODE_DIM: break;
@@ -63,7 +64,11 @@ static void mark_used(const Kernel *k, int stage, const KernelRows *rows, bool *
 void kernel_stage_nodes(const Kernel *k, int stage, const KernelRows *rows, bool *marked) {
     const KStage *s = &k->stages.at[stage];
     memset(marked, 0, sizeof *marked * (size_t)k->nodes.n);
-    for (int i = 0; i < s->reductions.n; i++) marked[k->reductions.at[s->reductions.at[i]].node] = true;
+    for (int i = 0; i < s->reductions.n; i++) {
+        const KReduction *r = &k->reductions.at[s->reductions.at[i]];
+        marked[r->node] = true;
+        if (r->running && r->factor >= 0) marked[r->factor] = true;
+    }
     for (int i = 0; i < s->stores.n; i++) {
         marked[s->stores.at[i].node] = true;
         if (s->stores.at[i].guard >= 0) marked[s->stores.at[i].guard] = true;
@@ -143,6 +148,8 @@ bool kernel_in_order(const Kernel *k) {
     for (int s = 0; s < k->stages.n; s++)
         for (int i = 0; i < k->stages.at[s].stores.n; i++)
             if (k->stages.at[s].stores.at[i].mode != STORE_EACH) return true;
+    for (int r = 0; r < k->reductions.n; r++)
+        if (k->reductions.at[r].running) return true;
     return false;
 }
 

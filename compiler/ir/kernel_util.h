@@ -38,7 +38,7 @@ int kernel_work(const Kernel *k);
 /* Points of the axes of a role at the dims' upper bounds; DIM_HUGE if there is no bound. */
 int64_t kernel_most_points(const Kernel *k, AxisRole role);
 
-/* Whether points of the inner axes must come in their order: a store that several reach. */
+/* Whether points of the inner axes must come in their order: a store that several reach, a running reduction. */
 bool kernel_in_order(const Kernel *k);
 
 /* How many buffers a step names in `bufs`. */

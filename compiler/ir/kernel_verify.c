@@ -121,9 +121,12 @@ static bool check_node(KernelVerifier *v, const Kernel *k, int i) {
         return !n->dim || check_dim(v, k, n->dim, "an axis' factor");
     case NODE_DIM: return check_dim(v, k, n->dim, "a dim");
     case NODE_MAP: return check_map(v, k, i);
+    case NODE_RUNNING:
     case NODE_REDUCED:
         if (k->form != KERNEL_LOOPS || n->reduction < 0 || n->reduction >= k->reductions.n)
             return kernel_fault(v, "%%%d is of no reduction", i);
+        if (n->kind == NODE_RUNNING && !k->reductions.at[n->reduction].running)
+            return kernel_fault(v, "r%d of %%%d does not run", n->reduction, i);
         return n->dtype == k->reductions.at[n->reduction].dtype ||
                kernel_fault(v, "%%%d has another type than r%d", i, n->reduction);
     case NODE_SUM:
@@ -134,6 +137,16 @@ static bool check_node(KernelVerifier *v, const Kernel *k, int i) {
 }
 
 /* ------------------------------------------------------------------------- reductions */
+
+static bool check_running(KernelVerifier *v, const Kernel *k, int i) {
+    const KReduction *r = &k->reductions.at[i];
+    uint64_t inner = kernel_axes(k, AXIS_INNER);
+    if (!inner || inner & (inner - 1)) return kernel_fault(v, "r%d runs along other than one axis", i);
+    if (r->factor < 0) return true;
+    if (r->factor >= k->nodes.n || k->nodes.at[r->factor].dtype != k->nodes.at[r->node].dtype)
+        return kernel_fault(v, "the factor of r%d is no node of its type", i);
+    return (r->map == MAP_add && !r->arg) || kernel_fault(v, "r%d has a factor, but does not add", i);
+}
 
 static bool check_reduction(KernelVerifier *v, const Kernel *k, int i) {
     const KReduction *r = &k->reductions.at[i];
@@ -149,6 +162,7 @@ static bool check_reduction(KernelVerifier *v, const Kernel *k, int i) {
     DType t = k->nodes.at[r->node].dtype;
     if (!(op_of_map(r->map)->types & class_of(t)))
         return kernel_fault(v, "r%d: %s does not take %s", i, op_of_map(r->map)->name, dtype_name(t));
+    if (r->running && !check_running(v, k, i)) return false;
     if (!r->arg) return r->dtype == t || kernel_fault(v, "r%d has another type than its values", i);
     if (!extreme || !dtype_is_int(r->dtype))
         return kernel_fault(v, "r%d: a position is an integer, of a maximum or minimum", i);
@@ -186,8 +200,6 @@ static bool check_store(KernelVerifier *v, const Kernel *k, const KStage *stage,
     if (ordered && (k->form != KERNEL_LOOPS || !stage->inner))
         return kernel_fault(v, "a store that several points reach is outside of a sweep");
     if (ordered) over &= ~kernel_axes(k, AXIS_INNER);
-    if (ordered && k->schedule.vector_axis >= 0 && k->axes.at[k->schedule.vector_axis].role == AXIS_INNER)
-        return kernel_fault(v, "lanes run along an axis whose order matters");
     if (k->form == KERNEL_LOOPS && !stage->inner) hidden = kernel_axes(k, AXIS_INNER), over &= ~hidden;
     for (int x = 0; x < k->axes.n; x++)
         if (hidden >> x & 1 && !dim_is(a->strides[x], 0))
@@ -200,6 +212,12 @@ static bool reduced_before(const Kernel *k, int reduction, int stage) {
     for (int s = 0; s < stage; s++)
         for (int j = 0; j < k->stages.at[s].reductions.n; j++)
             if (k->stages.at[s].reductions.at[j] == reduction) return true;
+    return false;
+}
+
+static bool runs_in(const KStage *s, int reduction) {
+    for (int j = 0; j < s->reductions.n; j++)
+        if (s->reductions.at[j] == reduction) return true;
     return false;
 }
 
@@ -219,6 +237,8 @@ static bool check_stage(KernelVerifier *v, const Kernel *k, int stage, const uin
             good = kernel_fault(v, "%%%d depends on an axis that stage %d does not see", i, stage);
         if (marked[i] && n->kind == NODE_REDUCED && !reduced_before(k, n->reduction, stage))
             good = kernel_fault(v, "stage %d uses r%d before it is computed", stage, n->reduction);
+        if (marked[i] && n->kind == NODE_RUNNING && !runs_in(s, n->reduction))
+            good = kernel_fault(v, "r%d does not run in stage %d, which uses it", n->reduction, stage);
     }
     return good;
 }
@@ -276,6 +296,8 @@ static void check_schedule(KernelVerifier *v, const Kernel *k) {
     if (s->unroll < 0 || s->unroll > MOST_UNROLL) kernel_fault(v, "%d vectors in flight", s->unroll);
     if (s->chunk < 0 || s->scratch < 0 || s->serial_below < 0) kernel_fault(v, "the schedule has a negative number");
     if (s->vector_axis < 0 || k->form != KERNEL_LOOPS) return;
+    if (kernel_in_order(k) && k->axes.at[s->vector_axis].role == AXIS_INNER)
+        kernel_fault(v, "lanes run along an axis whose order matters");
     bool last = s->vector_axis + 1 == k->axes.n || k->axes.at[s->vector_axis + 1].role != AXIS_OUTER;
     if (k->axes.at[s->vector_axis].role == AXIS_OUTER && !last)
         kernel_fault(v, "the vector axis is an outer one, but not the last");

@@ -15,6 +15,7 @@
 typedef enum OpKind {
     KIND_MAP,        /* elementwise; operands and result have one shape; also constants and iota */
     KIND_REDUCE,     /* over axes, by a monoid or an arg-reduction */
+    KIND_CUMULATE,   /* along an axis, each element from those before it: a reduction's running value */
     KIND_CONTRACT,   /* dot_general, convolution */
     KIND_MOVE,       /* pure index maps */
     KIND_INDEX,      /* data-dependent addresses, checked */
@@ -48,7 +49,7 @@ enum OpFlags {
                                   writes into that operand's memory where it is dead after, else into one copy */
     OP_AT_BOX = 256,           /* an INDEX op at one box, whose corner its scalar operands say (ops/index.h) */
     OP_OVERWRITES = 512,       /* an INDEX op that updates puts the new instead of the old, not `map` of both */
-    OP_ARG_REDUCTION = 32      /* a REDUCE whose result is where (an index), not what */
+    OP_ARG_REDUCTION = 32      /* a REDUCE or CUMULATE whose result is where (an index), not what */
 };
 
 struct IndexPoint;
@@ -68,7 +69,7 @@ struct OpInfo {
     int result_count;                  /* -1: as the regions say */
     int region_count;
     unsigned flags;
-    MapFn map;                         /* MAP: the element function; REDUCE, INDEX: the combining one */
+    MapFn map;                         /* MAP: the element function; REDUCE, CUMULATE, INDEX: the combining one */
     /* Element types of the operands, a letter each, the last for all further ones: T one common type out
      * of `types`, b bool, i any integer, l i64, * any type of its own. */
     const char *signature;

@@ -97,6 +97,19 @@ Value *build_reduce(Builder *b, const OpInfo *reduce, Value *x, const int64_t *a
     return build_op(b, reduce, &x, 1, &attr, 1);
 }
 
+static Value *build_along(Builder *b, const OpInfo *info, Value *const *operands, int n, int axis, bool reverse) {
+    Attr attrs[] = {attr_int(b->module, "axis", axis), attr_int(b->module, "reverse", 1)};
+    return build_op(b, info, operands, n, attrs, reverse ? 2 : 1);
+}
+
+Value *build_cumulative(Builder *b, const OpInfo *info, Value *x, int axis, bool reverse) {
+    return build_along(b, info, &x, 1, axis, reverse);
+}
+
+Value *build_linear_recurrence(Builder *b, Value *a, Value *x, int axis, bool reverse) {
+    return build_along(b, &OP_linear_recurrence, (Value *[]){a, x}, 2, axis, reverse);
+}
+
 Value *build_dot_general(Builder *b, Value *lhs, Value *rhs, const int64_t *lhs_batch, const int64_t *rhs_batch,
                          int batch, const int64_t *lhs_contract, const int64_t *rhs_contract, int contract) {
     Module *m = b->module;

@@ -32,6 +32,9 @@ Value *build_convert(Builder *b, Value *x, DType t);                  /* x itsel
 Value *build_random_bits(Builder *b, Value *seed, Value *count, Value *index, uint64_t site, int word);
 
 Value *build_reduce(Builder *b, const OpInfo *reduce, Value *x, const int64_t *axes, int n);
+/* Cumulative ones (OP_cumulative_*), and h[t] = a[t] h[t-1] + b[t]; against the axis if `reverse`. */
+Value *build_cumulative(Builder *b, const OpInfo *info, Value *x, int axis, bool reverse);
+Value *build_linear_recurrence(Builder *b, Value *a, Value *x, int axis, bool reverse);
 Value *build_dot_general(Builder *b, Value *lhs, Value *rhs, const int64_t *lhs_batch, const int64_t *rhs_batch,
                          int batch, const int64_t *lhs_contract, const int64_t *rhs_contract, int contract);
 Value *build_broadcast_in_dim(Builder *b, Value *x, int rank, const Dim *shape, const int64_t *axes);

@@ -12,6 +12,8 @@
 /* Structured operators by identifier, for builders and rules. MAPs are found by op_of_map. */
 extern const OpInfo OP_reduce_sum, OP_reduce_max, OP_reduce_min, OP_reduce_prod, OP_reduce_and, OP_reduce_or,
     OP_argmax, OP_argmin;
+extern const OpInfo OP_cumulative_sum, OP_cumulative_prod, OP_cumulative_max, OP_cumulative_min, OP_cumulative_argmax,
+    OP_cumulative_argmin, OP_linear_recurrence;
 extern const OpInfo OP_dot_general;
 extern const OpInfo OP_broadcast_in_dim, OP_reshape, OP_transpose, OP_slice, OP_pad, OP_concatenate, OP_reverse;
 extern const OpInfo OP_gather, OP_scatter_add, OP_scatter_max, OP_scatter_min, OP_scatter_set;

@@ -10,6 +10,8 @@ static const OpInfo *const table[] = {
 #undef ELEMENTWISE
     &OP_reduce_sum, &OP_reduce_max, &OP_reduce_min, &OP_reduce_prod, &OP_reduce_and, &OP_reduce_or,
     &OP_argmax, &OP_argmin,
+    &OP_cumulative_sum, &OP_cumulative_prod, &OP_cumulative_max, &OP_cumulative_min, &OP_cumulative_argmax,
+    &OP_cumulative_argmin, &OP_linear_recurrence,
     &OP_dot_general,
     &OP_broadcast_in_dim, &OP_reshape, &OP_transpose, &OP_slice, &OP_pad, &OP_concatenate, &OP_reverse,
     &OP_gather, &OP_scatter_add, &OP_scatter_max, &OP_scatter_min, &OP_scatter_set,

@@ -8,6 +8,7 @@
  *   MAP       elementwise operations on S;
  *   ROWS      also reductions over a fixed set of S's axes, and operations on what remains of S without
  *             them, e.g. all of softmax, its gradient, the losses after it; bias gradients and updates;
+ *   SWEEP     cumulative operations along one axis of S in one direction, and elementwise operations;
  *   CONTRACT  one contraction and elementwise operations on its result: bias, activation, mask, and the
  *             optimiser's whole update after a kernel gradient;
  *   ALONE     anything else.
@@ -36,6 +37,12 @@ static void add_needs(Fuser *f, int number, const Reads *from) {
             for (int w = 0; w < f->words; w++) f->groups.at[h]->needs[w] |= g->needs[w];
 }
 
+static void make_sweep(Group *g, const Op *op) {
+    g->form = GROUP_SWEEP;
+    g->inner = fuse_axes_mask(op);
+    g->backward = fuse_goes_backward(op);
+}
+
 static int open_group(Fuser *f, const Op *op) {
     Group *g = arena_new(f->scratch, Group);
     Type domain = op->results[0].type;
@@ -49,6 +56,7 @@ static int open_group(Fuser *f, const Op *op) {
         domain = op->operands[0]->type;
         g->inner = fuse_axes_mask(op);
         break;
+    case KIND_CUMULATE: make_sweep(g, op); break;
     default: g->form = GROUP_ALONE; break;
     }
     g->rank = domain.rank;
@@ -74,7 +82,7 @@ static bool may_join(Fuser *f, int group, const Op *op, const Reads *from) {
 /* Which of two groups that may be joined is better: a contraction's saves most, then one with reductions; of
  * like ones the later. */
 static bool better_group(const Fuser *f, int a, int b) {
-    static const int rank[] = {[GROUP_ALONE] = 0, [GROUP_MAP] = 1, [GROUP_ROWS] = 2, [GROUP_CONTRACT] = 3};
+    static const int rank[] = {[GROUP_ALONE] = 0, [GROUP_MAP] = 1, [GROUP_ROWS] = 2, [GROUP_SWEEP] = 2, [GROUP_CONTRACT] = 3};
     if (b < 0) return true;
     int x = rank[f->groups.at[a]->form], y = rank[f->groups.at[b]->form];
     return x != y ? x > y : a > b;
@@ -111,6 +119,7 @@ static void join(Fuser *f, int number, Op *op, const Reads *from) {
         g->form = GROUP_ROWS;
         g->inner = fuse_axes_mask(op);
     }
+    if (op->info->kind == KIND_CUMULATE && g->form == GROUP_MAP) make_sweep(g, op);
     vec_push(f->scratch, &g->ops, op);
     f->group_of[op->results[0].id] = number;
     for (int i = 0; i < from->n; i++)
@@ -147,7 +156,7 @@ static int only_reader(Fuser *f, int number) {
 /* A reduction reads what it sweeps, an elementwise operation its own point; the others read anywhere. */
 static bool op_reads_well(Fuser *f, const Group *g, const Op *op, int source) {
     Reads from = fuse_reads(f, op);
-    bool pointwise = op->info->kind == KIND_MAP || op->info->kind == KIND_REDUCE;
+    bool pointwise = op->info->kind == KIND_MAP || op->info->kind == KIND_REDUCE || op->info->kind == KIND_CUMULATE;
     Type reader = op->info->kind == KIND_REDUCE ? op->operands[0]->type : op->results[0].type;
     for (int i = 0; i < from.n; i++)
         if (group_of_value(f, from.at[i].value) == source && (!pointwise || !group_reads_own_point(g, &from.at[i], reader)))
@@ -188,7 +197,7 @@ static void sink_groups(Fuser *f) {
     for (int p = f->groups.n - 1; p >= 0; p--) {
         Group *g = f->groups.at[p];
         int reader = g->form == GROUP_MAP ? only_reader(f, p) : -1;
-        if (reader < 0 || f->groups.at[reader]->form == GROUP_ALONE) continue;
+        if (reader < 0 || f->groups.at[reader]->form == GROUP_ALONE || !group_takes_work(f->groups.at[reader])) continue;
         Type domain = {.rank = g->rank, .shape = g->shape};
         const Group *to = f->groups.at[reader];
         bool plain = group_has_full_shape(to, domain) || group_has_row_shape(to, domain);

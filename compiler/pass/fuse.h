@@ -6,13 +6,14 @@
 #include "ops/build.h"
 #include "pass/pass.h"
 
-typedef enum GroupForm { GROUP_MAP, GROUP_ROWS, GROUP_CONTRACT, GROUP_ALONE } GroupForm;
+typedef enum GroupForm { GROUP_MAP, GROUP_ROWS, GROUP_SWEEP, GROUP_CONTRACT, GROUP_ALONE } GroupForm;
 
 typedef struct Group {
     GroupForm form;
     int rank;
     const Dim *shape;          /* S */
-    unsigned inner;            /* ROWS: bit set of the reduced axes of S */
+    unsigned inner;            /* ROWS: bit set of the reduced axes of S; SWEEP: of the axis swept */
+    bool backward;             /* SWEEP: from the axis's end */
     VEC(Op *) ops;             /* members, in order; free ops are members only to be stored */
     uint64_t *needs;           /* bit set of the groups that must run before */
 } Group;
@@ -60,8 +61,12 @@ bool group_has_row_shape(const Group *g, Type t);
 /* Whether a member's value, read by a member of type `reader`, is read at its own point: full values at
  * the same point, row values at the point's row. */
 bool group_reads_own_point(const Group *g, const Read *s, Type reader);
+/* Whether more elementwise work may join: not where a single sweep, on one thread, is all there is. */
+bool group_takes_work(const Group *g);
 /* Axes of a reduction, as a bit set. */
 unsigned fuse_axes_mask(const Op *op);
+/* Whether a cumulative op starts at its axis's end. */
+bool fuse_goes_backward(const Op *op);
 /* Whether op, which reads `from`, may be a member of group `number`, as far as shapes and reads say. */
 bool fuse_fits(Fuser *f, int number, const Op *op, const Reads *from);
 

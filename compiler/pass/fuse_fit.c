@@ -105,6 +105,8 @@ unsigned fuse_axes_mask(const Op *op) {
     return mask;
 }
 
+bool fuse_goes_backward(const Op *op) { return op_attr(op, "reverse") && op_int(op, "reverse"); }
+
 /* Reducing everything leaves one item of work: only small domains may be pulled into that. */
 enum { WHOLE_REDUCTION_LIMIT = 1 << 14 };
 
@@ -145,14 +147,31 @@ static bool gather_fits(Fuser *f, const Group *g, int number, const Op *op) {
     return members_read_well(f, g, number, &a, x->type);
 }
 
+/* A cumulative op joins those that sweep the same way, and what it reads at its own point. */
+static bool sweep_fits(Fuser *f, const Group *g, int number, const Op *op, const Reads *from) {
+    Type x = op->operands[0]->type;
+    unsigned mask = fuse_axes_mask(op);
+    if (!group_has_full_shape(g, x)) return false;
+    if (g->form == GROUP_SWEEP ? g->inner != mask || g->backward != fuse_goes_backward(op)
+                               : g->form != GROUP_MAP || !whole_is_small(g->rank, g->shape, mask))
+        return false;
+    return members_read_well(f, g, number, from, x);
+}
+
+bool group_takes_work(const Group *g) {
+    return g->form != GROUP_SWEEP || whole_is_small(g->rank, g->shape, g->inner);
+}
+
 bool fuse_fits(Fuser *f, int number, const Op *op, const Reads *from) {
     const Group *g = f->groups.at[number];
     if (g->form == GROUP_ALONE) return false;
     switch (op->info->kind) {
     case KIND_MAP:
+        if (!group_takes_work(g)) return false;
         if (!group_has_full_shape(g, op->results[0].type) && !group_has_row_shape(g, op->results[0].type)) return false;
         return members_read_well(f, g, number, from, op->results[0].type);
     case KIND_REDUCE: return reduction_fits(f, g, number, op, from);
+    case KIND_CUMULATE: return sweep_fits(f, g, number, op, from);
     case KIND_INDEX: return gather_fits(f, g, number, op);
     default: return false;
     }

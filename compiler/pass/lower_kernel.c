@@ -31,7 +31,8 @@ typedef struct Maker {
     Arena *scratch;
     int axes;
     Type domain;               /* LOOPS: S */
-    unsigned inner;            /* LOOPS: reduced axes of S */
+    unsigned inner;            /* LOOPS: reduced or swept axes of S */
+    bool backward;             /* LOOPS: the inner axis counts from the end of its dim */
     const Op *contraction;
     VEC(ReductionOf) reductions;
     int *level;                /* by node: the first stage in which it is known */
@@ -285,7 +286,10 @@ static IndexPoint domain_point(const Maker *m) {
     IndexPoint p = {.dims = m->dims, .axes = m->axes, .rank = m->domain.rank};
     for (int d = 0; d < p.rank; d++) {
         p.at[d] = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
-        if (!dim_is(m->domain.shape[d], 1)) p.at[d].coeff[d] = dim_const(m->dims, 1);
+        if (dim_is(m->domain.shape[d], 1)) continue;
+        bool turned = m->backward && m->inner >> d & 1;
+        p.at[d].coeff[d] = dim_const(m->dims, turned ? -1 : 1);
+        if (turned) p.at[d].constant = dim_sub(m->dims, m->domain.shape[d], dim_const(m->dims, 1));
     }
     return p;
 }
@@ -309,6 +313,47 @@ static int reduction_node(Maker *m, const Op *op) {
     KNode n = blank_node(NODE_REDUCED, t);
     n.reduction = r;
     return add_node(m, n);
+}
+
+static int convert_node(Maker *m, int node, DType t) {
+    return m->k->nodes.at[node].dtype == t ? node : map_node(m, MAP_convert, t, node, -1, -1);
+}
+
+/* Sums and products of narrow floats run in f32. The first factor of a recurrence does not count. */
+static int run_node(Maker *m, const Op *op) {
+    const IndexPoint p = domain_point(m);
+    int axis = (int)op_int(op, "axis");
+    DType t = op->operands[0]->type.dtype;
+    bool narrow = dtype_is_float(t) && dtype_bytes(t) < 4 && (op->info->map == MAP_add || op->info->map == MAP_multiply);
+    if (narrow) t = DTYPE_F32;
+    KReduction r = {.map = op->info->map, .dtype = t, .running = true, .factor = -1};
+    r.node = convert_node(m, node_at(m, op->operands[op->operand_count - 1], &p, -1), t);
+    if (op->operand_count == 2) {
+        int first = map_node(m, MAP_equal, DTYPE_BOOL, axis_node(m, axis), const_node(m, DTYPE_I64, 0), -1);
+        int factor = convert_node(m, node_at(m, op->operands[0], &p, -1), t);
+        r.factor = map_node(m, MAP_select, t, first, const_node(m, t, 0), factor);
+    }
+    if (op->info->flags & OP_ARG_REDUCTION) {
+        r.arg = true;
+        r.arg_axis = axis;
+        r.dtype = op->results[0].type.dtype;
+    }
+    vec_push(m->l->arena, &m->k->reductions, r);
+    KNode n = blank_node(NODE_RUNNING, r.dtype);
+    n.reduction = m->k->reductions.n - 1;
+    return add_node(m, n);
+}
+
+/* A cumulative op at the point of its own sweep, as it is always read; once for each op, as points are memoised. */
+static int running_node(Maker *m, const Op *op) {
+    Dim extent = op->operands[0]->type.shape[op_int(op, "axis")];
+    DType t = op->results[0].type.dtype;
+    bool arg = op->info->flags & OP_ARG_REDUCTION;
+    IndexPoint p = domain_point(m);
+    if (dim_is(extent, 1)) return arg ? const_node(m, t, 0) : node_at(m, op->operands[op->operand_count - 1], &p, -1);
+    int n = run_node(m, op);
+    if (!arg || !m->backward) return convert_node(m, n, t);
+    return map_node(m, MAP_subtract, t, dim_node(m, dim_sub(m->dims, extent, dim_const(m->dims, 1)), t), n, -1);
 }
 
 /* Moves a point of the box to where it is in the whole. */
@@ -358,6 +403,7 @@ static int make_node(Maker *m, Value *v, const IndexPoint *p, int guard) {
     case KIND_MAP: return map_value_node(m, v->op, p, guard);
     case KIND_MOVE: return move_node(m, v->op, p, guard);
     case KIND_REDUCE: return reduction_node(m, v->op);
+    case KIND_CUMULATE: return running_node(m, v->op);
     case KIND_CONTRACT: return add_node(m, blank_node(NODE_SUM, v->type.dtype));
     case KIND_INDEX: return v->op->info->flags & OP_AT_BOX ? box_node(m, v->op, p, guard) : gather_node(m, v->op, p, guard);
     default: return fail(m, v->op, "no kernel form holds it");
@@ -397,8 +443,9 @@ static void find_domain(Maker *m) {
             m->domain = op->results[0].type;
             return;
         }
-        if (op->info->kind != KIND_REDUCE) continue;
+        if (op->info->kind != KIND_REDUCE && op->info->kind != KIND_CUMULATE) continue;
         m->domain = op->operands[0]->type;
+        m->backward = op_attr(op, "reverse") && op_int(op, "reverse");
         m->inner = 0;
         int n = 0;
         if (op_attr(op, "axis")) m->inner = 1u << op_int(op, "axis");
@@ -433,11 +480,20 @@ static KStore output_store(Maker *m, int output) {
 }
 
 /* Which stage first knows a node: 0 without reductions, else one after those it needs. */
+static int node_level(Maker *m, int node);
+
+static int reduction_level(Maker *m, int reduction) {
+    const KReduction *r = &m->k->reductions.at[reduction];
+    int level = node_level(m, r->node), other = r->running && r->factor >= 0 ? node_level(m, r->factor) : 0;
+    return other > level ? other : level;
+}
+
 static int node_level(Maker *m, int node) {
     if (m->level[node] >= 0) return m->level[node];
     const KNode *n = &m->k->nodes.at[node];
     int level = 0;
     if (n->kind == NODE_REDUCED) level = node_level(m, m->k->reductions.at[n->reduction].node) + 1;
+    if (n->kind == NODE_RUNNING) level = reduction_level(m, n->reduction);
     int needs[5] = {n->args[0], n->args[1], n->args[2], n->guard, n->kind == NODE_LOAD ? m->k->accesses.at[n->access].index : -1};
     for (int i = 0; i < 5; i++) {
         int other = needs[i] < 0 ? 0 : node_level(m, needs[i]);
@@ -466,7 +522,7 @@ static void make_stages(Maker *m, const KStore *stores, int count) {
             else vec_push(m->l->arena, &rows.stores, stores[i]);
         }
         for (int r = 0; r < m->k->reductions.n; r++)
-            if (node_level(m, m->k->reductions.at[r].node) == level) vec_push(m->l->arena, &sweep.reductions, r);
+            if (reduction_level(m, r) == level) vec_push(m->l->arena, &sweep.reductions, r);
         if (rows.stores.n) vec_push(m->l->arena, &m->k->stages, rows);
         if (sweep.stores.n || sweep.reductions.n) vec_push(m->l->arena, &m->k->stages, sweep);
     }

@@ -90,6 +90,7 @@ static Number compute(Eval *e, int i) {
     case NODE_AXIS: return whole(n->dtype, e->index[n->axis] * (n->dim ? dim(e, n->dim) : 1));
     case NODE_DIM: return whole(n->dtype, dim(e, n->dim));
     case NODE_MAP: return map(e, n);
+    case NODE_RUNNING:
     case NODE_REDUCED: return e->reduced[n->reduction];
     case NODE_SUM: break;
     }
@@ -115,8 +116,14 @@ static void reduce(Eval *e, int i) {
     const KReduction *r = &e->k->reductions.at[i];
     DType t = e->k->nodes.at[r->node].dtype;
     Number x = node(e, r->node), *sum = &e->reduced[i];
+    if (r->running && r->factor >= 0) {
+        Number factor = node(e, r->factor);
+        if (dtype_is_float(t)) sum->f *= factor.f;
+        else sum->i = map_eval_int(MAP_multiply, t, (int64_t[3]){sum->i, factor.i, 0});
+    }
     if (r->arg) {
-        if (e->seen[i] && !is_better(r, t, x, e->best[i])) return;
+        bool tie = dtype_is_float(t) ? x.f == e->best[i].f || (isnan(x.f) && isnan(e->best[i].f)) : x.i == e->best[i].i;
+        if (e->seen[i] && !is_better(r, t, x, e->best[i]) && !(r->running && tie)) return;
         e->best[i] = x;
         e->seen[i] = true;
         sum->i = e->index[r->arg_axis];
