@@ -1,6 +1,10 @@
 /* Builtins that make, move and choose: shapes, gather, random bits. */
 #include "elab.h"
 
+#include "ops/ops.h"
+
+#include <math.h>
+
 static Value *tensor_arg(Elab *e, const BuiltinCall *c, int i, DType want) {
     return elab_tensor(e, c->nodes[i] ? c->nodes[i]->span : c->at, c->args[i], want);
 }
@@ -16,11 +20,22 @@ static Val run_where(Elab *e, const Builtin *self, const BuiltinCall *c) {
     return elab_map(e, c->at, MAP_select, c->args, 3, c->nodes);
 }
 
+/* What no element of v passes, downwards or upwards: the bound that is not given. */
+static Val no_bound(Val v, bool low) {
+    if (v.kind == VAL_MAP && v.map->n) v = v.map->values[0];
+    DType t = is_runtime(v) ? val_type(v).dtype : DTYPE_F64;
+    if (dtype_is_float(t)) return val_float(low ? -HUGE_VAL : HUGE_VAL);
+    return val_int(low ? number_least(t) : number_greatest(t));
+}
+
 static Val run_clamp(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)self;
-    if (c->args[1].kind == VAL_NONE) return elab_map(e, c->at, MAP_minimum, (Val[]){c->args[0], c->args[2]}, 2, NULL);
-    if (c->args[2].kind == VAL_NONE) return elab_map(e, c->at, MAP_maximum, (Val[]){c->args[0], c->args[1]}, 2, NULL);
-    return elab_map(e, c->at, MAP_clamp, (Val[]){c->args[1], c->args[0], c->args[2]}, 3,
+    Val x = elab_as_map(e, c->args[0]), low = c->args[1], high = c->args[2];
+    if (low.kind == VAL_NONE && high.kind == VAL_NONE)
+        return elab_fail(e, DL0206, c->at, "`clamp` needs `low`, `high` or both");
+    if (low.kind == VAL_NONE) low = no_bound(x, true);
+    if (high.kind == VAL_NONE) high = no_bound(x, false);
+    return elab_map(e, c->at, MAP_clamp, (Val[]){low, x, high}, 3,
                     (const Node *[]){c->nodes[1], c->nodes[0], c->nodes[2]});
 }
 
