@@ -1,0 +1,5 @@
+"""All tables."""
+import rows_functions
+import rows_losses
+import rows_math
+import rows_training
