@@ -194,7 +194,9 @@ static const struct { const char *name, *file; NodeKind kind; } sorts[DSL_SORT_C
     [DSL_ACTIVATIONS] = {"activations", "std/activation.dl", NODE_FN},
     [DSL_LOSSES] = {"losses", "std/loss.dl", NODE_FN},
     [DSL_OPTIMIZERS] = {"optimizers", NULL, NODE_OPTIMIZER},
+    [DSL_SCHEDULES] = {"schedules", "std/schedule.dl", NODE_FN},
     [DSL_INITIALIZERS] = {"initializers", "std/init.dl", NODE_FN},
+    [DSL_METRICS] = {"metrics", "std/metric.dl", NODE_FN},
     [DSL_FUNCTIONS] = {"functions", NULL, NODE_FN},
 };
 

@@ -47,7 +47,8 @@ bool dsl_format(Arena *arena, Interner *names, Diags *diags, const char *path, c
 
 /* What the standard library holds (--list). */
 typedef enum DslSort {
-    DSL_LAYERS, DSL_ACTIVATIONS, DSL_LOSSES, DSL_OPTIMIZERS, DSL_INITIALIZERS, DSL_FUNCTIONS, DSL_SORT_COUNT
+    DSL_LAYERS, DSL_ACTIVATIONS, DSL_LOSSES, DSL_OPTIMIZERS, DSL_SCHEDULES, DSL_INITIALIZERS, DSL_METRICS, DSL_FUNCTIONS,
+    DSL_SORT_COUNT
 } DslSort;
 
 typedef struct DslEntry {

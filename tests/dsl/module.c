@@ -297,7 +297,7 @@ static void list(void **state) {
                         strchr(all[i].signature, ')'));
             assert_true(!i || strcmp(all[i - 1].name, all[i].name) < 0);
         }
-        if (sort == DSL_OPTIMIZERS) assert_string_equal(all[0].name, "adam");
+        if (sort == DSL_OPTIMIZERS) assert_string_equal(all[0].name, "adadelta");
     }
 }
 
