@@ -19,8 +19,8 @@ LLVMTypeRef emit_memory_type(const Emit *e, DType t) {
     switch (t) {
     case DTYPE_F64: return e->f64;
     case DTYPE_F32: return e->f32;
-    case DTYPE_F16: return e->f16;
-    case DTYPE_BF16: return e->bf16;
+    case DTYPE_F16:
+    case DTYPE_BF16: return e->i16;
     case DTYPE_I64: return e->i64;
     case DTYPE_I32: return e->i32;
     case DTYPE_I8:
@@ -60,7 +60,9 @@ static int64_t whole(double x) {
 LLVMValueRef emit_const(const Emit *e, DType t, int lanes, double value) {
     LLVMTypeRef type = emit_type(e, t);
     LLVMValueRef x;
-    if (dtype_is_float(t)) x = LLVMConstReal(type, value);
+    if (t == DTYPE_F16 || t == DTYPE_BF16)
+        x = LLVMConstBitCast(LLVMConstReal(t == DTYPE_F16 ? e->f16 : e->bf16, value), type);
+    else if (dtype_is_float(t)) x = LLVMConstReal(type, value);
     else if (t == DTYPE_BOOL) x = LLVMConstInt(type, value != 0, false);
     else x = LLVMConstInt(type, (unsigned long long)whole(value), true);
     return constant_splat(x, lanes);

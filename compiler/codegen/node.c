@@ -162,7 +162,7 @@ static LLVMValueRef load_value(Emit *e, NodePoint *p, const KNode *n, int lanes)
 /* An i64 scalar in an element type. */
 static LLVMValueRef from_i64(Emit *e, DType t, LLVMValueRef x) {
     LLVMTypeRef type = emit_type(e, t);
-    if (dtype_is_float(t)) return LLVMBuildSIToFP(e->at, x, type, "");
+    if (dtype_is_float(t)) return emit_element(e, MAP_convert, &x, DTYPE_I64, t, 1, 0, 0);
     return t == DTYPE_I64 ? x : LLVMBuildTrunc(e->at, x, type, "");
 }
 
@@ -184,7 +184,8 @@ static LLVMValueRef axis_value(Emit *e, const NodePoint *p, const KNode *n, int 
     along = LLVMBuildMul(e->at, along, emit_splat(e, factor, lanes), "");
     LLVMValueRef x = LLVMBuildAdd(e->at, emit_splat(e, first, lanes), along, "");
     LLVMTypeRef to = LLVMVectorType(emit_type(e, n->dtype), (unsigned)lanes);
-    if (dtype_is_float(n->dtype)) return LLVMBuildSIToFP(e->at, x, to, "");
+    if (dtype_is_float(n->dtype))
+        return emit_element(e, MAP_convert, &x, narrow ? DTYPE_I32 : DTYPE_I64, n->dtype, lanes, 0, 0);
     return to == type ? x : LLVMBuildTrunc(e->at, x, to, "");
 }
 

@@ -50,9 +50,16 @@ static LLVMValueRef combine(Emit *e, const Accumulator *a, LLVMValueRef x, LLVMV
     return emit_element(e, a->reduction->map, args, a->dtype, a->dtype, a->lanes, 0, 0);
 }
 
+static bool is_half(DType t) { return t == DTYPE_F16 || t == DTYPE_BF16; }
+
+static LLVMValueRef as_f32(Emit *e, const Accumulator *a, LLVMValueRef x) {
+    return emit_element(e, MAP_convert, &x, a->dtype, DTYPE_F32, a->lanes, 0, 0);
+}
+
 /* Whether x is more extreme than y. */
 static LLVMValueRef is_better(Emit *e, const Accumulator *a, LLVMValueRef x, LLVMValueRef y) {
     bool max = a->reduction->map == MAP_maximum;
+    if (is_half(a->dtype)) x = as_f32(e, a, x), y = as_f32(e, a, y);
     if (dtype_is_float(a->dtype)) {
         LLVMValueRef beyond = LLVMBuildFCmp(e->at, max ? LLVMRealUGT : LLVMRealULT, x, y, "");
         return LLVMBuildAnd(e->at, beyond, LLVMBuildFCmp(e->at, LLVMRealORD, y, y, ""), "");
@@ -65,6 +72,7 @@ static LLVMValueRef is_better(Emit *e, const Accumulator *a, LLVMValueRef x, LLV
 /* Equally extreme: neither is better. */
 static LLVMValueRef is_tie(Emit *e, const Accumulator *a, LLVMValueRef x, LLVMValueRef y) {
     if (!dtype_is_float(a->dtype)) return LLVMBuildICmp(e->at, LLVMIntEQ, x, y, "");
+    if (is_half(a->dtype)) x = as_f32(e, a, x), y = as_f32(e, a, y);
     LLVMValueRef nans = LLVMBuildAnd(e->at, LLVMBuildFCmp(e->at, LLVMRealUNO, x, x, ""),
                                      LLVMBuildFCmp(e->at, LLVMRealUNO, y, y, ""), "");
     return LLVMBuildOr(e->at, nans, LLVMBuildFCmp(e->at, LLVMRealOEQ, x, y, ""), "");

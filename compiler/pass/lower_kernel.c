@@ -294,6 +294,16 @@ static IndexPoint domain_point(const Maker *m) {
     return p;
 }
 
+static int convert_node(Maker *m, int node, DType t) {
+    return m->k->nodes.at[node].dtype == t ? node : map_node(m, MAP_convert, t, node, -1, -1);
+}
+
+/* What type a reduction over elements of type t runs in: sums and products of narrow floats in f32. */
+static DType run_type(const Op *op, DType t) {
+    bool rounds = op->info->map == MAP_add || op->info->map == MAP_multiply;
+    return rounds && dtype_is_float(t) && dtype_bytes(t) < 4 ? DTYPE_F32 : t;
+}
+
 static int reduction_node(Maker *m, const Op *op) {
     DType t = op->results[0].type.dtype;
     int r = -1;
@@ -301,7 +311,8 @@ static int reduction_node(Maker *m, const Op *op) {
         if (m->reductions.at[i].op == op) r = m->reductions.at[i].reduction;
     if (r < 0) {
         IndexPoint p = domain_point(m);
-        KReduction red = {.map = op->info->map, .dtype = t, .node = node_at(m, op->operands[0], &p, -1)};
+        KReduction red = {.map = op->info->map, .dtype = run_type(op, t), .node = node_at(m, op->operands[0], &p, -1)};
+        if (red.dtype != t) red.node = convert_node(m, red.node, red.dtype);
         if (op_attr(op, "axis")) {
             red.arg = true;
             red.arg_axis = (int)op_int(op, "axis");
@@ -310,22 +321,16 @@ static int reduction_node(Maker *m, const Op *op) {
         vec_push(m->l->arena, &m->k->reductions, red);
         vec_push(m->scratch, &m->reductions, (ReductionOf){op, r});
     }
-    KNode n = blank_node(NODE_REDUCED, t);
+    KNode n = blank_node(NODE_REDUCED, m->k->reductions.at[r].dtype);
     n.reduction = r;
-    return add_node(m, n);
+    return convert_node(m, add_node(m, n), t);
 }
 
-static int convert_node(Maker *m, int node, DType t) {
-    return m->k->nodes.at[node].dtype == t ? node : map_node(m, MAP_convert, t, node, -1, -1);
-}
-
-/* Sums and products of narrow floats run in f32. The first factor of a recurrence does not count. */
+/* The first factor of a recurrence does not count. */
 static int run_node(Maker *m, const Op *op) {
     const IndexPoint p = domain_point(m);
     int axis = (int)op_int(op, "axis");
-    DType t = op->operands[0]->type.dtype;
-    bool narrow = dtype_is_float(t) && dtype_bytes(t) < 4 && (op->info->map == MAP_add || op->info->map == MAP_multiply);
-    if (narrow) t = DTYPE_F32;
+    DType t = run_type(op, op->operands[0]->type.dtype);
     KReduction r = {.map = op->info->map, .dtype = t, .running = true, .factor = -1};
     r.node = convert_node(m, node_at(m, op->operands[op->operand_count - 1], &p, -1), t);
     if (op->operand_count == 2) {

@@ -33,6 +33,17 @@ static void stop(Native *n, const char *what, const char *why) {
     fail_msg("%s: %s\n%s", what, why ? why : "", text_get(&t));
 }
 
+/* Work in the smallest pieces, however little there is. */
+static void divide(KModule *k) {
+    for (int i = 0; i < k->kernels.n; i++) {
+        KSchedule *s = &k->kernels.at[i]->schedule;
+        s->serial_below = 0;
+        if (s->chunk > s->lanes) s->chunk = s->lanes;
+        if (s->mc > s->mr) s->mc = s->mr;
+        if (s->nc > (int64_t)s->nv * s->lanes) s->nc = (int64_t)s->nv * s->lanes;
+    }
+}
+
 static KModule *lower(Native *n, Module *m, const Target *target) {
     PassRun run = {.level = 2};
     if (!passes_run(m, &n->scratch, &run)) stop(n, "passes", NULL);
@@ -40,6 +51,7 @@ static KModule *lower(Native *n, Module *m, const Target *target) {
     KModule *k = lower_module(&context, m);
     if (!k) stop(n, "lowering", NULL);
     schedule_module(k, target, &n->scratch);
+    if (n->options.divide) divide(k);
     place_module(k, &n->scratch);
     FaultList faults = {0};
     kernels_verify(k, &n->scratch, &faults);
@@ -81,39 +93,56 @@ static void make_file(Native *n) {
     close(file);
 }
 
-static Native *open_module(const char *path, const char *text, const char *cpu, int threads) {
+/* The object, opened for some number of threads. */
+static void open_object(Native *n, int threads) {
+    char message[256] = "";
+    DlrtOptions options = {.threads = threads};
+    int i = n->model_count++;
+    DlrtStatus s = dlrt_open_file(n->path, &options, &n->models[i], message, sizeof message);
+    if (s) fail_msg("open: %d %s", s, message);
+    assert_int_equal(dlrt_context_create(n->models[i], NULL, &n->contexts[i]), DLRT_OK);
+}
+
+static Native *open_module(const char *path, const char *text, const NativeOptions *options) {
     Native *n = calloc(1, sizeof *n);
     if (setjmp(n->out_of_memory)) fail_msg("out of memory");
     arena_init(&n->arena, &n->out_of_memory);
     arena_init(&n->scratch, &n->out_of_memory);
     intern_init(&n->names, &n->arena);
     diags_init(&n->diags, &n->arena);
+    n->options = *options;
     n->int_limit = 5;
     n->var_low = -2, n->var_high = 2;
     make_file(n);
     n->module = read_module(n, path, text);
     Module *twin = n->module ? read_module(n, path, text) : NULL;
     if (!twin) stop(n, "reading", NULL);
-    compile(n, twin, cpu);
-    n->interp = interp_open(n->module, &n->arena, &n->scratch, false);
+    compile(n, twin, options->cpu);
+    n->interp = interp_open(n->module, &n->arena, &n->scratch, options->round);
     if (!interp_init(n->interp, 0)) stop(n, "initialising", n->interp->error);
-    char message[256] = "";
-    DlrtOptions options = {.threads = threads};
-    DlrtStatus s = dlrt_open_file(n->path, &options, &n->model, message, sizeof message);
-    if (s) fail_msg("open: %d %s", s, message);
-    assert_int_equal(dlrt_context_create(n->model, NULL, &n->context), DLRT_OK);
+    open_object(n, options->threads);
+    n->model = n->models[0];
+    n->context = n->contexts[0];
+    for (int less = 1; options->divide && less < options->threads && less < NATIVE_MOST; less++)
+        open_object(n, options->threads - less);
     return n;
 }
 
-Native *native_open(const char *text, const char *cpu, int threads) { return open_module(NULL, text, cpu, threads); }
+Native *native_open_with(const char *text, const NativeOptions *options) { return open_module(NULL, text, options); }
+
+Native *native_open(const char *text, const char *cpu, int threads) {
+    return open_module(NULL, text, &(NativeOptions){.cpu = cpu, .threads = threads});
+}
 
 Native *native_open_source(const char *path, const char *text, const char *cpu, int threads) {
-    return open_module(path, text, cpu, threads);
+    return open_module(path, text, &(NativeOptions){.cpu = cpu, .threads = threads});
 }
 
 void native_close(Native *n) {
-    dlrt_context_destroy(n->context);
-    dlrt_close(n->model);
+    for (int i = 0; i < n->model_count; i++) {
+        dlrt_context_destroy(n->contexts[i]);
+        dlrt_close(n->models[i]);
+    }
     unlink(n->path);
     arena_reset(&n->scratch);
     arena_reset(&n->arena);
@@ -149,6 +178,7 @@ static void compare(Native *n, const char *func, const char *what, const Tensor 
                     double tolerance) {
     Tensor *got = tensor_new(&n->arena, want->dtype, want->rank, want->shape);
     memory_read(got, memory);
+    if (n->options.tolerances) tolerance = n->options.tolerances[want->dtype];
     double scale = dtype_is_float(want->dtype) && n->by_largest ? largest(want) : 0;
     for (int64_t i = 0; i < want->count; i++) {
         Number g = got->at[i], w = want->at[i];
@@ -187,8 +217,9 @@ static void set_vars(Native *n, uint64_t *random) {
         draw(n, t, n->var_low, n->var_high, random);
         void *memory = memory_for(n, t);
         memory_write(t, memory);
-        DlrtStatus s = dlrt_set(n->model, v->name, memory, memory_bytes(t));
-        if (s) fail_msg("set %s: %s", v->name, dlrt_model_message(n->model));
+        for (int k = 0; k < n->model_count; k++)
+            if (dlrt_set(n->models[k], v->name, memory, memory_bytes(t)))
+                fail_msg("set %s: %s", v->name, dlrt_model_message(n->models[k]));
     }
 }
 
@@ -210,10 +241,33 @@ static int find_func(const Native *n, const char *name) {
     return -1;
 }
 
+/* The same call on other numbers of threads; results bit for bit. */
+static void call_others(Native *n, const char *name, int number, const DlrtTensor *in, int count, const DlrtTensor *out,
+                        int result_count) {
+    DlrtTensor *again = arena_array(&n->arena, DlrtTensor, result_count + 1);
+    for (int k = 1; k < n->model_count; k++) {
+        for (int i = 0; i < result_count; i++) {
+            again[i] = out[i];
+            again[i].data = arena_alloc(&n->arena, (size_t)out[i].bytes + 1);
+        }
+        DlrtStatus s = dlrt_call(n->contexts[k], number, in, count, again, result_count);
+        if (s) fail_msg("%s: status %d, %s", name, s, dlrt_message(n->contexts[k]));
+        for (int i = 0; i < result_count; i++)
+            if (memcmp(again[i].data, out[i].data, (size_t)out[i].bytes))
+                fail_msg("%s: result %d differs on %d threads", name, i, n->options.threads - k);
+    }
+}
+
+static void set_arguments(Native *n, Tensor *const *args, int count, uint64_t *random) {
+    if (n->options.fill) n->options.fill(n, n->options.user, args, count);
+    for (int i = 0; i < count && !n->options.fill; i++) draw(n, args[i], -2, 2, random);
+}
+
 void native_check(Native *n, const char *name, const int64_t *dims, double tolerance) {
     int number = find_func(n, name), count = 0, result_count = 0;
     Func *f = n->module->funcs.at[number];
     Arena *arena = &n->arena;
+    if (n->what) name = n->what;
     uint64_t random = hash_text(name, strlen(name));
     set_vars(n, &random);
     Tensor **args = arena_array(arena, Tensor *, f->inputs.n + 1);
@@ -227,11 +281,13 @@ void native_check(Native *n, const char *name, const int64_t *dims, double toler
     if (!values) fail_msg("%s: %s", name, error);
     for (int i = 0; i < f->inputs.n; i++) {
         if (f->inputs.at[i].kind != PORT_ARG) continue;
-        Tensor *t = args[count] = tensor_for(n, f->body->params.at[i]->type, values);
-        draw(n, t, -2, 2, &random);
-        void *memory = memory_for(n, t);
-        memory_write(t, memory);
-        in[count++] = handed_over(t, memory);
+        args[count++] = tensor_for(n, f->body->params.at[i]->type, values);
+    }
+    set_arguments(n, args, count, &random);
+    for (int i = 0; i < count; i++) {
+        void *memory = memory_for(n, args[i]);
+        memory_write(args[i], memory);
+        in[i] = handed_over(args[i], memory);
     }
     for (int i = 0; i < f->results.n; i++) {
         if (f->results.at[i].var) continue;
@@ -243,5 +299,6 @@ void native_check(Native *n, const char *name, const int64_t *dims, double toler
     if (s) fail_msg("%s: status %d, %s", name, s, dlrt_message(n->context));
     const DlrtTensorInfo *info = n->model->info->functions[number].results;
     for (int i = 0; i < result_count; i++) compare(n, name, info[i].name, results[i], out[i].data, tolerance);
+    call_others(n, name, number, in, count, out, result_count);
     compare_vars(n, name, tolerance);
 }

@@ -11,7 +11,24 @@
 #include "dlrt.h"
 #include "interp/interp.h"
 
-typedef struct Native {
+typedef struct Native Native;
+
+typedef struct NativeOptions {
+    const char *cpu;           /* null: the host's */
+    int threads;
+    /* Every kernel's work is divided as finely as can be, and calls are repeated on 1 and 2 threads less: the results
+     * must agree bit for bit. */
+    bool divide;
+    const double *tolerances;  /* by element type of a result, instead of the one that native_check is given */
+    bool round;                /* the reference rounds every operation's results to their type */
+    /* Sets the arguments of a call; null: floats at random in -2 .. 2, integers below int_limit. */
+    void (*fill)(Native *n, void *user, Tensor *const *args, int count);
+    void *user;
+} NativeOptions;
+
+enum { NATIVE_MOST = 3 };      /* models opened of one object */
+
+struct Native {
     Arena arena, scratch;
     jmp_buf out_of_memory;
     Interner names;
@@ -20,17 +37,24 @@ typedef struct Native {
     Interp *interp;
     DlrtModel *model;
     DlrtContext *context;
+    DlrtModel *models[NATIVE_MOST];        /* [0] is `model`; further ones with fewer threads */
+    DlrtContext *contexts[NATIVE_MOST];
+    int model_count;
+    NativeOptions options;
     char path[64];
     int64_t int_limit;         /* integers are drawn from 0 .. int_limit-1; 5 */
     double var_low, var_high;  /* float variables between these; -2 and 2 */
     bool by_largest;           /* a tolerance counts relative to the tensor's largest element */
+    const char *what;          /* in messages, instead of the function's name; null: that */
     double worst;              /* largest error seen, relative to the tolerance */
-} Native;
+};
 
 /* Compiles for `cpu` (null: the host's). Prints diagnostics and fails the test if the text is wrong. */
 Native *native_open(const char *text, const char *cpu, int threads);
 /* The same from a model's source; `path` is its name in diagnostics. */
 Native *native_open_source(const char *path, const char *text, const char *cpu, int threads);
+/* The general way, from IR text. */
+Native *native_open_with(const char *text, const NativeOptions *options);
 void native_close(Native *n);
 /* Calls `func` with random arguments and random variables; `dims` are its free dims, null if it has none. Seed and
  * call count are equal on both sides, the caches as the initializer and earlier calls left them. Every result and
