@@ -4,6 +4,8 @@
  * struct that names it. Nothing in them depends on where or when the compiler ran. */
 #include "codegen/describe.h"
 
+#include "ir/kernel_util.h"
+
 #include "codegen/abi.h"
 #include "codegen/plan.h"
 #include "codegen/role.h"
@@ -134,11 +136,7 @@ static LLVMValueRef tensor_list(const FuncDims *d, const Func *f, const CParams 
     return list_constant(e, abi_type(e, ABI_TENSOR_INFO), items, params->n, "tensors");
 }
 
-static int64_t plan_flops(const Plan *plan) {
-    double sum = 0;
-    for (int i = 0; i < plan->steps.n; i++) sum += plan->steps.at[i].flops;
-    return sum < 0x1p62 ? (int64_t)sum : (int64_t)1 << 62;
-}
+static int64_t whole_flops(double flops) { return flops < 0x1p62 ? (int64_t)flops : (int64_t)1 << 62; }
 
 static LLVMValueRef function_struct(Emit *e, const Plan *plan, LLVMValueRef entry) {
     const Func *f = plan->func;
@@ -148,7 +146,7 @@ static LLVMValueRef function_struct(Emit *e, const Plan *plan, LLVMValueRef entr
                               emit_i32(e, d.symbols.n), emit_i32(e, args.n), emit_i32(e, results.n), dim_list(&d),
                               tensor_list(&d, f, &args), tensor_list(&d, f, &results),
                               emit_i64(e, plan->arena_bytes), emit_i64(e, plan->scratch_bytes),
-                              emit_i64(e, plan_flops(plan)), entry};
+                              emit_i64(e, whole_flops(plan_flops(plan, e->arena))), entry};
     return make_struct(e, ABI_FUNCTION_INFO, members);
 }
 

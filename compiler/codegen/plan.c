@@ -13,6 +13,15 @@
 #include "dlrt.h"
 #include "ir/kernel_util.h"
 
+/* A loop or branch whose body is being emitted. */
+typedef struct OpenBody {
+    StepKind kind;
+    EmitLoop loop;             /* LOOP */
+    EmitIf branch;             /* IF */
+    LLVMBasicBlockRef again, end;   /* WHILE */
+    LLVMValueRef count;        /* WHILE: iterations so far, or null */
+} OpenBody;
+
 typedef struct Entry {
     Emit *e;
     const Plan *plan;
@@ -22,6 +31,8 @@ typedef struct Entry {
     LLVMValueRef threaded;     /* i1: the frame has several threads */
     LLVMValueRef *symbols;     /* i64s by symbol id of the graph; derived ones null */
     LLVMValueRef *constants;   /* by PlanBuf */
+    LLVMValueRef *moving;      /* by PlanBuf: a variable with its pointer, where it changes names; else null */
+    VEC(OpenBody) open;        /* around the current step, innermost last */
     bool init;
 } Entry;
 
@@ -63,7 +74,8 @@ static LLVMValueRef constant_data(Entry *s, int buf) {
     return s->constants[buf] = global;
 }
 
-static LLVMValueRef buffer_pointer(Entry *s, int buf) {
+/* Where a buffer lies, before any has changed its name. */
+static LLVMValueRef first_pointer(Entry *s, int buf) {
     const PlanBuf *b = &s->plan->bufs.at[buf];
     switch (b->place) {
     case PLACE_ARG: return listed_pointer(s, FRAME_ARGS, b->index);
@@ -79,6 +91,14 @@ static LLVMValueRef buffer_pointer(Entry *s, int buf) {
 }
 
 static LLVMValueRef function_dim(Entry *s, Dim d) { return emit_dim(s->e, &s->e->kernels->graph->dims, d, s->symbols); }
+
+/* Where buffer i of a step begins for it. */
+static LLVMValueRef step_pointer(Entry *s, const PlanStep *step, int i) {
+    int buf = step->bufs[i];
+    LLVMValueRef begin = s->moving[buf] ? emit_get(s->e, s->e->ptr, s->moving[buf]) : first_pointer(s, buf);
+    if (!step->offsets || dim_is(step->offsets[i], 0)) return begin;
+    return emit_element_pointer(s->e, s->plan->bufs.at[buf].dtype, begin, function_dim(s, step->offsets[i]));
+}
 
 /* ----------------------------------------------------------------------- kernels */
 
@@ -98,7 +118,7 @@ static void store_argument(Entry *s, int slot, LLVMValueRef x) {
 static LLVMValueRef *store_arguments(Entry *s, const PlanStep *step) {
     const Kernel *k = step->kernel;
     LLVMValueRef *values = arena_array(s->e->arena, LLVMValueRef, s->e->kernels->dims.symbols.n + 1);
-    for (int i = 0; i < k->bufs.n; i++) store_argument(s, i, buffer_pointer(s, step->bufs[i]));
+    for (int i = 0; i < k->bufs.n; i++) store_argument(s, i, step_pointer(s, step, i));
     for (int i = 0; i < k->dims.n; i++) {
         LLVMValueRef value = values[k->dims.at[i]->id] = function_dim(s, step->dims[i]);
         store_argument(s, k->bufs.n + i, value);
@@ -156,46 +176,211 @@ static void store_fault(Entry *s, const char *what, LLVMValueRef position, LLVMV
         LLVMBuildStore(e->at, members[i], LLVMBuildStructGEP2(e->at, abi_type(e, ABI_FAULT), fault, i, ""));
 }
 
+/* Ends the call with a status and what store_fault tells, where `bad` holds. */
+static LLVMBasicBlockRef fail_if(Entry *s, LLVMValueRef bad) {
+    Emit *e = s->e;
+    LLVMBasicBlockRef failed = LLVMAppendBasicBlockInContext(e->context, e->function, "bad");
+    LLVMBasicBlockRef good = LLVMAppendBasicBlockInContext(e->context, e->function, "good");
+    LLVMBuildCondBr(e->at, bad, failed, good);
+    LLVMPositionBuilderAtEnd(e->at, failed);
+    return good;
+}
+
+static void end_failure(Entry *s, DlrtStatus status, LLVMBasicBlockRef good) {
+    LLVMBuildRet(s->e->at, emit_i32(s->e, status));
+    LLVMPositionBuilderAtEnd(s->e->at, good);
+}
+
 static void emit_check_step(Entry *s, const PlanStep *step) {
     Emit *e = s->e;
-    const PlanBuf *b = &s->plan->bufs.at[step->bufs[0]];
-    LLVMValueRef data = buffer_pointer(s, step->bufs[0]), limit = function_dim(s, step->limit);
-    LLVMValueRef args[] = {data, function_dim(s, b->elements), limit,
-                           step->masked ? buffer_pointer(s, step->bufs[1]) : LLVMConstNull(e->ptr)};
-    LLVMValueRef check = emit_range_check(e, b->dtype, step->masked);
+    DType t = s->plan->bufs.at[step->bufs[0]].dtype;
+    LLVMValueRef data = step_pointer(s, step, 0), limit = function_dim(s, step->limit);
+    LLVMValueRef args[] = {data, function_dim(s, step->extent), limit,
+                           step->masked ? step_pointer(s, step, 1) : LLVMConstNull(e->ptr)};
+    LLVMValueRef check = emit_range_check(e, t, step->masked);
     LLVMValueRef first = LLVMBuildCall2(e->at, range_check_type(e), check, args, 4, "");
-    LLVMBasicBlockRef bad = LLVMAppendBasicBlockInContext(e->context, e->function, "bad");
-    LLVMBasicBlockRef good = LLVMAppendBasicBlockInContext(e->context, e->function, "good");
-    LLVMBuildCondBr(e->at, LLVMBuildICmp(e->at, LLVMIntSGE, first, emit_i64(e, 0), ""), bad, good);
-    LLVMPositionBuilderAtEnd(e->at, bad);
-    LLVMValueRef value = emit_load(e, b->dtype, 1, emit_element_pointer(e, b->dtype, data, first), NULL);
-    value = LLVMBuildIntCast2(e->at, value, e->i64, b->dtype != DTYPE_U8 && b->dtype != DTYPE_BOOL, "");
+    LLVMBasicBlockRef good = fail_if(s, LLVMBuildICmp(e->at, LLVMIntSGE, first, emit_i64(e, 0), ""));
+    LLVMValueRef value = emit_load(e, t, 1, emit_element_pointer(e, t, data, first), NULL);
+    value = LLVMBuildIntCast2(e->at, value, e->i64, t != DTYPE_U8 && t != DTYPE_BOOL, "");
     store_fault(s, step->what, first, value, limit);
-    LLVMBuildRet(e->at, emit_i32(e, DLRT_ERR_INDEX));
-    LLVMPositionBuilderAtEnd(e->at, good);
+    end_failure(s, DLRT_ERR_INDEX, good);
+}
+
+/* The one element that a step looks at. */
+static LLVMValueRef step_scalar(Entry *s, const PlanStep *step) {
+    return emit_load(s->e, s->plan->bufs.at[step->bufs[0]].dtype, 1, step_pointer(s, step, 0), NULL);
+}
+
+static void emit_require_step(Entry *s, const PlanStep *step) {
+    Emit *e = s->e;
+    LLVMBasicBlockRef good = fail_if(s, LLVMBuildNot(e->at, step_scalar(s, step), ""));
+    store_fault(s, step->what, emit_i64(e, 0), emit_i64(e, 0), emit_i64(e, 0));
+    end_failure(s, DLRT_ERR_REQUIRE, good);
+}
+
+static void emit_bind_step(Entry *s, const PlanStep *step) {
+    Emit *e = s->e;
+    LLVMValueRef value = step_scalar(s, step), low = emit_i64(e, step->symbol->lower);
+    LLVMValueRef below = LLVMBuildICmp(e->at, LLVMIntSLT, value, low, "");
+    LLVMValueRef above = LLVMBuildICmp(e->at, LLVMIntSGT, value, emit_i64(e, step->symbol->upper), "");
+    LLVMBasicBlockRef good = fail_if(s, LLVMBuildOr(e->at, below, above, ""));
+    store_fault(s, step->what, low, value, emit_i64(e, step->symbol->upper + 1));
+    end_failure(s, DLRT_ERR_BOUND, good);
+    s->symbols[step->symbol->id] = value;
+}
+
+/* ------------------------------------------------------------- loops and branches */
+
+static void open_loop(Entry *s, const PlanStep *step, OpenBody *body) {
+    Emit *e = s->e;
+    LLVMValueRef extent = function_dim(s, step->extent), index;
+    body->loop = emit_loop_begin(e, emit_i64(e, 0), extent, emit_i64(e, 1), "loop");
+    index = body->loop.index;
+    if (step->reverse) index = LLVMBuildNSWSub(e->at, LLVMBuildNSWSub(e->at, extent, emit_i64(e, 1), ""), index, "");
+    s->symbols[step->symbol->id] = index;
+}
+
+static void open_while(Entry *s, const PlanStep *step, OpenBody *body) {
+    Emit *e = s->e;
+    body->again = LLVMAppendBasicBlockInContext(e->context, e->function, "while");
+    body->end = LLVMAppendBasicBlockInContext(e->context, e->function, "while.end");
+    if (step->most) emit_set(e, body->count = emit_variable(e, e->i64, "count"), emit_i64(e, 0));
+    LLVMBuildBr(e->at, body->again);
+    LLVMPositionBuilderAtEnd(e->at, body->again);
+    if (!step->most) return;
+    LLVMBasicBlockRef more = LLVMAppendBasicBlockInContext(e->context, e->function, "more");
+    LLVMValueRef left = LLVMBuildICmp(e->at, LLVMIntSLT, emit_get(e, e->i64, body->count), emit_i64(e, step->most), "");
+    LLVMBuildCondBr(e->at, left, more, body->end);
+    LLVMPositionBuilderAtEnd(e->at, more);
+}
+
+static void open_body(Entry *s, const PlanStep *step) {
+    OpenBody body = {.kind = step->kind};
+    if (step->kind == STEP_LOOP) open_loop(s, step, &body);
+    else if (step->kind == STEP_WHILE) open_while(s, step, &body);
+    else body.branch = emit_if_begin(s->e, step_scalar(s, step));
+    vec_push(s->e->arena, &s->open, body);
+}
+
+static void emit_test(Entry *s, const PlanStep *step) {
+    Emit *e = s->e;
+    LLVMBasicBlockRef on = LLVMAppendBasicBlockInContext(e->context, e->function, "on");
+    LLVMBuildCondBr(e->at, step_scalar(s, step), on, s->open.at[s->open.n - 1].end);
+    LLVMPositionBuilderAtEnd(e->at, on);
+}
+
+static void close_body(Entry *s) {
+    Emit *e = s->e;
+    OpenBody *body = &s->open.at[--s->open.n];
+    if (body->kind == STEP_LOOP) emit_loop_end(e, &body->loop);
+    if (body->kind == STEP_IF) emit_if_end(e, &body->branch);
+    if (body->kind != STEP_WHILE) return;
+    if (body->count) emit_set(e, body->count, emit_add(e, emit_get(e, e->i64, body->count), emit_i64(e, 1)));
+    LLVMBuildBr(e->at, body->again);
+    LLVMMoveBasicBlockAfter(body->end, LLVMGetInsertBlock(e->at));
+    LLVMPositionBuilderAtEnd(e->at, body->end);
+}
+
+static void emit_swap(Entry *s, const PlanStep *step) {
+    LLVMValueRef a = s->moving[step->bufs[0]], b = s->moving[step->bufs[1]];
+    LLVMValueRef was_a = emit_get(s->e, s->e->ptr, a), was_b = emit_get(s->e, s->e->ptr, b);
+    emit_set(s->e, a, was_b);
+    emit_set(s->e, b, was_a);
+}
+
+/* Variables for the pointers of buffers that change names. */
+static void prepare_swaps(Entry *s) {
+    s->moving = arena_array(s->e->arena, LLVMValueRef, s->plan->bufs.n + 1);
+    for (int i = 0; i < s->plan->steps.n; i++) {
+        const PlanStep *step = &s->plan->steps.at[i];
+        for (int k = 0; step->kind == STEP_SWAP && k < 2; k++) {
+            LLVMValueRef *place = &s->moving[step->bufs[k]];
+            if (!*place) emit_set(s->e, *place = emit_variable(s->e, s->e->ptr, "moving"), first_pointer(s, step->bufs[k]));
+        }
+    }
 }
 
 static void emit_step(Entry *s, const PlanStep *step) {
     switch (step->kind) {
     case STEP_KERNEL: emit_kernel_step(s, step); break;
     case STEP_CHECK: emit_check_step(s, step); break;
+    case STEP_REQUIRE: emit_require_step(s, step); break;
+    case STEP_BIND: emit_bind_step(s, step); break;
+    case STEP_LOOP:
+    case STEP_WHILE:
+    case STEP_IF: open_body(s, step); break;
+    case STEP_TEST: emit_test(s, step); break;
+    case STEP_ELSE: emit_if_else(s->e, &s->open.at[s->open.n - 1].branch); break;
+    case STEP_END: close_body(s); break;
+    case STEP_SWAP: emit_swap(s, step); break;
     }
 }
 
-/* A step of the initializer runs only where the frame has the blocks of the variables it touches: the runtime
- * fills weights and slots without a cache, and the cache of a context without the others. */
-static void emit_init_step(Entry *s, const PlanStep *step) {
-    Emit *e = s->e;
-    LLVMValueRef present = LLVMConstInt(e->i1, 1, false);
+/* -------------------------------------------------------------------- initializer */
+
+/* A set of blocks: bit m is that of frame member m. */
+static unsigned step_blocks(const Entry *s, const PlanStep *step, bool written) {
+    unsigned set = 0;
     for (int i = 0; i < step_buf_count(step); i++) {
         const PlanBuf *b = &s->plan->bufs.at[step->bufs[i]];
-        if (b->place != PLACE_VAR) continue;
-        LLVMValueRef has = LLVMBuildIsNotNull(e->at, s->base[block_of(b->var)], "");
-        present = LLVMBuildAnd(e->at, present, has, "");
+        if (b->place == PLACE_VAR && (!written || step->kernel->bufs.at[i].written)) set |= 1u << block_of(b->var);
     }
-    EmitIf branch = emit_if_begin(e, present);
-    emit_step(s, step);
-    emit_if_end(e, &branch);
+    return set;
+}
+
+/* By step: the blocks of the variables that are made of what it does, be it in later steps; a loop or branch goes as a
+ * whole. From the last step back. */
+static const unsigned *steps_serve(const Entry *s) {
+    const Plan *p = s->plan;
+    unsigned *serves = arena_array(s->e->arena, unsigned, p->steps.n + 1);
+    unsigned *wanted = arena_array(s->e->arena, unsigned, p->bufs.n + 1);
+    for (int end = p->steps.n - 1, begin; end >= 0; end = begin - 1) {
+        begin = end;
+        for (int depth = p->steps.at[end].kind == STEP_END; depth > 0;) {
+            const PlanStep *step = &p->steps.at[--begin];
+            depth += (step->kind == STEP_END) - step_opens(step);
+        }
+        unsigned all = 0;
+        for (int i = begin; i <= end; i++) {
+            const PlanStep *step = &p->steps.at[i];
+            for (int k = 0; k < step_buf_count(step); k++) all |= wanted[step->bufs[k]];
+            if (step->kind == STEP_KERNEL) all |= step_blocks(s, step, true);
+        }
+        for (int i = begin; i <= end; i++)
+            for (int k = 0; k < step_buf_count(&p->steps.at[i]); k++) wanted[p->steps.at[i].bufs[k]] |= all;
+        for (int i = begin; i <= end; i++) serves[i] = all;
+    }
+    return serves;
+}
+
+/* Whether the frame has all the blocks of the set, or one of them. */
+static LLVMValueRef has_blocks(Entry *s, unsigned set, bool all) {
+    Emit *e = s->e;
+    LLVMValueRef has = LLVMConstInt(e->i1, all, false);
+    for (int m = 0; m < FRAME_MEMBERS; m++) {
+        if (!(set >> m & 1)) continue;
+        LLVMValueRef this = LLVMBuildIsNotNull(e->at, s->base[m], "");
+        has = all ? LLVMBuildAnd(e->at, has, this, "") : LLVMBuildOr(e->at, has, this, "");
+    }
+    return has;
+}
+
+/* The initializer does what serves the blocks that the frame has: the runtime fills weights and slots without a cache,
+ * and the cache of a context without the others. A step that touches memory that is not there is left out. */
+static void emit_init_steps(Entry *s) {
+    const unsigned *serves = steps_serve(s);
+    EmitIf branch;
+    for (int i = 0; i < s->plan->steps.n; i++) {
+        const PlanStep *step = &s->plan->steps.at[i];
+        unsigned touched = step_blocks(s, step, false);
+        bool outermost = !s->open.n, closes = step->kind == STEP_END && s->open.n == 1;
+        if (outermost) branch = emit_if_begin(s->e, has_blocks(s, serves[i], false));
+        EmitIf own;
+        if (touched) own = emit_if_begin(s->e, has_blocks(s, touched, true));
+        emit_step(s, step);
+        if (touched) emit_if_end(s->e, &own);
+        if (closes || (outermost && !s->open.n)) emit_if_end(s->e, &branch);
+    }
 }
 
 /* ------------------------------------------------------------------------- entry */
@@ -248,16 +433,15 @@ static void begin(Entry *s) {
     s->threaded = LLVMBuildICmp(e->at, LLVMIntSGT, abi_frame_get(e, s->frame, FRAME_THREADS), emit_i32(e, 1), "");
     s->constants = arena_array(e->arena, LLVMValueRef, s->plan->bufs.n + 1);
     load_dims(s);
+    prepare_swaps(s);
 }
 
 static LLVMValueRef emit_entry(Entry *s, const char *name) {
     LLVMValueRef function = emit_function_begin(s->e, name, abi_entry_type(s->e), true);
     s->frame = LLVMGetParam(function, 0);
     begin(s);
-    for (int i = 0; i < s->plan->steps.n; i++) {
-        if (s->init) emit_init_step(s, &s->plan->steps.at[i]);
-        else emit_step(s, &s->plan->steps.at[i]);
-    }
+    if (s->init) emit_init_steps(s);
+    for (int i = 0; !s->init && i < s->plan->steps.n; i++) emit_step(s, &s->plan->steps.at[i]);
     LLVMBuildRet(s->e->at, emit_i32(s->e, DLRT_OK));
     return function;
 }

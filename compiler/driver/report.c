@@ -1,6 +1,7 @@
 /* Reports: --time-passes, --report. */
 #include "driver/driver.h"
 
+#include "ir/kernel_util.h"
 #include "ir/places.h"
 
 void report_times(Compilation *c) {
@@ -32,13 +33,14 @@ typedef struct KernelUse {
     double flops;
 } KernelUse;
 
-static void add_uses(KernelUse *uses, const KModule *m, const Plan *plan) {
+static void add_uses(KernelUse *uses, const KModule *m, const Plan *plan, Arena *arena) {
+    const double *runs = plan_runs(plan, arena);
     for (int i = 0; i < plan->steps.n; i++) {
         const PlanStep *s = &plan->steps.at[i];
         for (int k = 0; s->kind == STEP_KERNEL && k < m->kernels.n; k++) {
             if (m->kernels.at[k] != s->kernel) continue;
             uses[k].calls++;
-            uses[k].flops += s->flops;
+            uses[k].flops += runs[i] * s->flops;
         }
     }
 }
@@ -65,14 +67,10 @@ static void add_schedule(const Kernel *k, Text *to) {
 
 static void report_plan(Compilation *c, const Plan *plan, const char *name) {
     Text *to = &c->output->out;
-    double flops = 0;
     int kernels = 0;
-    for (int i = 0; i < plan->steps.n; i++) {
-        flops += plan->steps.at[i].flops;
-        kernels += plan->steps.at[i].kind == STEP_KERNEL;
-    }
+    for (int i = 0; i < plan->steps.n; i++) kernels += plan->steps.at[i].kind == STEP_KERNEL;
     text_add(to, "  %-12s %d steps, %d kernels, %s; arena %s", name, plan->steps.n, kernels,
-             flops_text(c->arena, flops), size_text(c->arena, plan->arena_bytes));
+             flops_text(c->arena, plan_flops(plan, c->arena)), size_text(c->arena, plan->arena_bytes));
     if (plan->live_bytes)
         text_add(to, ", %.3f of its lower bound", (double)plan->arena_bytes / (double)plan->live_bytes);
     if (plan->scratch_bytes) text_add(to, "; scratch %s a thread", size_text(c->arena, plan->scratch_bytes));
@@ -89,8 +87,8 @@ void report_kernels(Compilation *c) {
     const KModule *m = c->kernels;
     Text *to = &c->output->out;
     KernelUse *uses = arena_array(c->arena, KernelUse, m->kernels.n + 1);
-    for (int i = 0; i < m->plans.n; i++) add_uses(uses, m, m->plans.at[i]);
-    if (m->init) add_uses(uses, m, m->init);
+    for (int i = 0; i < m->plans.n; i++) add_uses(uses, m, m->plans.at[i], c->arena);
+    if (m->init) add_uses(uses, m, m->init, c->arena);
     text_add(to, "%s for %s, tuned for %s; figures at the dims' upper bounds\nfunctions:\n", c->module->name,
              c->target->name, c->target->tune);
     for (int i = 0; i < m->plans.n; i++) report_plan(c, m->plans.at[i], m->plans.at[i]->func->name);

@@ -164,21 +164,36 @@ typedef struct PlanBuf {
     int alias;                 /* ARENA: shares the memory of this buffer, or -1 */
 } PlanBuf;
 
+/* Steps run one after the other. Those between a LOOP, WHILE or IF and its END are its body, and these nest. */
 typedef enum StepKind {
     STEP_KERNEL,
-    STEP_CHECK                 /* every element of an integer buffer is in 0 .. limit-1, or DLRT_ERR_INDEX */
+    STEP_CHECK,                /* every element of an integer buffer is in 0 .. limit-1, or DLRT_ERR_INDEX */
+    STEP_REQUIRE,              /* a bool is true, or DLRT_ERR_REQUIRE */
+    STEP_BIND,                 /* a dim is from here on what an i64 says; outside its bounds: DLRT_ERR_BOUND */
+    STEP_LOOP,                 /* for symbol = 0 .. extent-1, or the other way round */
+    STEP_WHILE,                /* repeats, at most `most` times, until a TEST in it fails */
+    STEP_TEST,                 /* where a bool is false the innermost WHILE ends */
+    STEP_IF, STEP_ELSE,        /* by a bool */
+    STEP_END,
+    STEP_SWAP                  /* two buffers of the workspace, equal in size, change their names */
 } StepKind;
 
 typedef struct PlanStep {
     StepKind kind;
     Kernel *kernel;
-    const int *bufs;           /* KERNEL: a PlanBuf for each KBuf; CHECK: {indices}, {indices, mask} if masked */
+    const int *bufs;           /* KERNEL: a PlanBuf for each KBuf; CHECK: {indices}, {indices, mask} if masked;
+                                * REQUIRE, BIND, TEST, IF: {scalar}; SWAP: the two */
+    const Dim *offsets;        /* for each of bufs: where in it the step begins, in elements; null: 0 */
     const Dim *dims;           /* KERNEL: a value (over the function's dims) for each kernel dim */
     Dim limit;                 /* CHECK */
+    Dim extent;                /* CHECK: elements; LOOP: iterations */
+    DimSymbol *symbol;         /* BIND: the dim; LOOP: the index, a dim that the body's sizes and offsets may use */
+    int64_t most;              /* WHILE: 0 is no limit */
     bool masked;               /* CHECK: only where the mask, element by element, is true */
-    const char *what;          /* CHECK: the name in the message */
+    bool reverse;              /* LOOP: from extent-1 down to 0 */
+    const char *what;          /* CHECK, BIND: the name in the message; REQUIRE: what is required */
     Span span;
-    double flops;              /* at upper bounds, for reports */
+    double flops;              /* of one run, at upper bounds, for reports */
 } PlanStep;
 
 typedef struct Plan {

@@ -298,10 +298,22 @@ static void print_plan_buf(const DimTable *dims, const Plan *plan, int i, Text *
     text_append(to, "\n", 1);
 }
 
+/* b3, b3[8*i] */
+static void print_use(const DimTable *dims, const PlanStep *s, int i, Text *to) {
+    text_add(to, "b%d", s->bufs[i]);
+    if (!s->offsets || dim_is(s->offsets[i], 0)) return;
+    text_append(to, "[", 1);
+    dim_print(dims, s->offsets[i], to);
+    text_append(to, "]", 1);
+}
+
 static void print_run(const DimTable *dims, const PlanStep *s, Text *to) {
-    text_add(to, "  run ");
+    text_add(to, "run ");
     text_add_name(to, s->kernel->name);
-    for (int i = 0; i < s->kernel->bufs.n; i++) text_add(to, "%sb%d", i ? ", " : "(", s->bufs[i]);
+    for (int i = 0; i < s->kernel->bufs.n; i++) {
+        text_add(to, "%s", i ? ", " : "(");
+        print_use(dims, s, i, to);
+    }
     text_add(to, "%s", s->kernel->bufs.n ? ")" : "()");
     for (int i = 0; i < s->kernel->dims.n; i++) {
         text_add(to, "%s", i ? ", " : " sizes(");
@@ -312,15 +324,80 @@ static void print_run(const DimTable *dims, const PlanStep *s, Text *to) {
         text_add(to, " flops ");
         text_add_double(to, s->flops);
     }
+}
+
+static void print_check(const DimTable *dims, const Plan *p, const PlanStep *s, Text *to) {
+    text_add(to, "check ");
+    print_use(dims, s, 0, to);
+    if (s->extent != p->bufs.at[s->bufs[0]].elements) {
+        text_add(to, " count ");
+        dim_print(dims, s->extent, to);
+    }
+    text_add(to, " below ");
+    dim_print(dims, s->limit, to);
+    if (s->masked) text_add(to, " where ");
+    if (s->masked) print_use(dims, s, 1, to);
+    print_quoted(to, " what ", s->what);
+}
+
+static void print_loop(const DimTable *dims, const PlanStep *s, Text *to) {
+    text_add(to, "loop ");
+    text_add_name(to, s->symbol->name);
+    text_add(to, " in ");
+    dim_print(dims, s->extent, to);
+    if (s->reverse) text_add(to, " reverse");
+}
+
+const char *step_kind_name(StepKind k) {
+    static const char *const names[] = {"run", "check", "require", "bind", "loop", "while", "test", "if", "else", "end", "swap"};
+    return names[k];
+}
+
+/* REQUIRE, BIND, TEST, IF, SWAP: what the buffers say, then the rest. */
+static void print_scalars(const DimTable *dims, const PlanStep *s, Text *to) {
+    text_add(to, "%s ", step_kind_name(s->kind));
+    if (s->kind == STEP_BIND) {
+        text_add_name(to, s->symbol->name);
+        text_append(to, " ", 1);
+    }
+    for (int i = 0; i < step_buf_count(s); i++) {
+        if (i) text_append(to, " ", 1);
+        print_use(dims, s, i, to);
+    }
+    print_quoted(to, " what ", s->what);
+}
+
+static void print_step(const DimTable *dims, const Plan *p, const PlanStep *s, Text *to) {
+    switch (s->kind) {
+    case STEP_KERNEL: print_run(dims, s, to); break;
+    case STEP_CHECK: print_check(dims, p, s, to); break;
+    case STEP_LOOP: print_loop(dims, s, to); break;
+    case STEP_WHILE:
+        text_add(to, "while");
+        if (s->most) text_add(to, " most %lld", (long long)s->most);
+        break;
+    case STEP_ELSE:
+    case STEP_END: text_add(to, "%s", step_kind_name(s->kind)); break;
+    case STEP_REQUIRE:
+    case STEP_BIND:
+    case STEP_TEST:
+    case STEP_IF:
+    case STEP_SWAP: print_scalars(dims, s, to); break;
+    }
     text_append(to, "\n", 1);
 }
 
-static void print_check(const DimTable *dims, const PlanStep *s, Text *to) {
-    text_add(to, "  check b%d below ", s->bufs[0]);
-    dim_print(dims, s->limit, to);
-    if (s->masked) text_add(to, " where b%d", s->bufs[1]);
-    print_quoted(to, " what ", s->what);
-    text_append(to, "\n", 1);
+/* Bodies are indented. */
+static void print_steps(const DimTable *dims, const Plan *p, Text *to) {
+    int depth = 1;
+    for (int i = 0; i < p->steps.n; i++) {
+        const PlanStep *s = &p->steps.at[i];
+        bool closes = s->kind == STEP_END || s->kind == STEP_ELSE, opens = step_opens(s) || s->kind == STEP_ELSE;
+        if (closes && depth > 1) depth--;
+        for (int d = 0; d < depth; d++) text_append(to, "  ", 2);
+        print_step(dims, p, s, to);
+        if (opens) depth++;
+    }
 }
 
 static void print_results(const Module *m, const Func *f, Text *to) {
@@ -344,11 +421,7 @@ static void print_plan(const Module *m, const Plan *p, Text *to) {
     text_add(to, " {\n");
     print_results(m, p->func, to);
     for (int i = 0; i < p->bufs.n; i++) print_plan_buf(&m->dims, p, i, to);
-    for (int i = 0; i < p->steps.n; i++) {
-        const PlanStep *s = &p->steps.at[i];
-        if (s->kind == STEP_KERNEL) print_run(&m->dims, s, to);
-        else print_check(&m->dims, s, to);
-    }
+    print_steps(&m->dims, p, to);
     if (p->arena_bytes || p->live_bytes || p->scratch_bytes)
         text_add(to, "  memory arena=%lld live=%lld scratch=%lld\n", (long long)p->arena_bytes,
                  (long long)p->live_bytes, (long long)p->scratch_bytes);
@@ -370,7 +443,10 @@ static void mark_plan(const DimTable *t, const Plan *p, bool *used) {
     for (int i = 0; i < p->steps.n; i++) {
         const PlanStep *s = &p->steps.at[i];
         for (int j = 0; s->kind == STEP_KERNEL && j < s->kernel->dims.n; j++) dims_mark(t, s->dims[j], used);
-        if (s->kind == STEP_CHECK) dims_mark(t, s->limit, used);
+        for (int j = 0; s->offsets && j < step_buf_count(s); j++) dims_mark(t, s->offsets[j], used);
+        if (s->limit) dims_mark(t, s->limit, used);
+        if (s->extent) dims_mark(t, s->extent, used);
+        if (s->symbol) used[s->symbol->id] = true;
     }
 }
 

@@ -40,6 +40,12 @@
  *     buf b1 : f32[512*B] arena at 1024 life 0..1
  *     run k4(b0, b1) sizes(B) flops 1000.0
  *     check b2 below 10 what "label"
+ *     loop i in T reverse
+ *       run k5(b0[784*i], b1) sizes(B)             // from element 784*i of b0 on
+ *       if b3
+ *         swap b1 b4
+ *       end
+ *     end
  *     memory arena=1024 live=1024 scratch=0
  *   }
  *   init plan @init(%seed: i64 = seed) { ... }
@@ -60,5 +66,6 @@ void kernel_print(const DimTable *dims, const Kernel *k, Text *to);
 /* Words of the text. */
 const char *axis_role_name(AxisRole r);        /* "outer", "inner", "batch", "m", "n", "k" */
 const char *buf_place_name(BufPlace p);        /* "arg", "result", "var", "arena", "const", "seed", "count" */
+const char *step_kind_name(StepKind k);        /* "run", "check", "require", "bind", "loop", ... */
 
 #endif

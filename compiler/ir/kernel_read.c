@@ -3,6 +3,7 @@
 
 #include "ir/kernel_print.h"
 #include "ir/kernel_reader.h"
+#include "ir/kernel_util.h"
 #include "ir/kernel_verify.h"
 #include "ir/print.h"
 #include "ir/verify.h"
@@ -21,6 +22,8 @@ typedef struct PlanReader {
     Reader *r;
     Plan *plan;
     Map bufs;
+    int *uses;                 /* of the step being read: its bufs and offsets */
+    Dim *offsets;
 } PlanReader;
 
 static bool read_buf_number(PlanReader *p, int *to) { return kernel_reader_lookup(p->kr, &p->bufs, "a buffer", to); }
@@ -100,13 +103,25 @@ static bool read_plan_buf(PlanReader *p) {
 
 /* ------------------------------------------------------------------------------- steps */
 
+/* Room for the n buffers of a step, and where in them it begins. */
+static void give_uses(PlanReader *p, PlanStep *s, int n) {
+    s->bufs = p->uses = arena_array(p->r->arena, int, n + 1);
+    s->offsets = p->offsets = arena_array(p->r->arena, Dim, n + 1);
+}
+
+/* b3 or b3[8*i], the step's buffer i. */
+static bool read_use(PlanReader *p, int i) {
+    p->offsets[i] = dim_const(&p->r->module->dims, 0);
+    if (!read_buf_number(p, &p->uses[i])) return false;
+    return !reader_take(p->r, '[') || (reader_dim(p->r, &p->offsets[i]) && reader_expect(p->r, ']'));
+}
+
 /* (b0, b1): `n` of them. */
-static bool read_bufs(PlanReader *p, int n, const int **to) {
-    int *bufs = arena_array(p->r->arena, int, n + 1);
-    *to = bufs;
+static bool read_bufs(PlanReader *p, int n, PlanStep *s) {
+    give_uses(p, s, n);
     if (!reader_expect(p->r, '(')) return false;
     for (int i = 0; i < n; i++)
-        if ((i && !reader_expect(p->r, ',')) || !read_buf_number(p, &bufs[i])) return false;
+        if ((i && !reader_expect(p->r, ',')) || !read_use(p, i)) return false;
     return reader_expect(p->r, ')');
 }
 
@@ -118,7 +133,7 @@ static bool read_run(PlanReader *p, PlanStep *s) {
     s->kernel = map_get(&p->kr->kernels, r->token.text);
     if (!s->kernel) return reader_fail(r, DL0603, span, "no kernel is called %s", r->token.text);
     reader_advance(r);
-    if (!read_bufs(p, s->kernel->bufs.n, &s->bufs)) return false;
+    if (!read_bufs(p, s->kernel->bufs.n, s)) return false;
     int n = s->kernel->dims.n;
     Dim *dims = arena_array(r->arena, Dim, n + 1);
     s->dims = dims;
@@ -129,16 +144,67 @@ static bool read_run(PlanReader *p, PlanStep *s) {
     return !reader_take_word(r, "flops") || reader_float(r, &s->flops);
 }
 
-static bool read_check(PlanReader *p, PlanStep *s) {
-    int *bufs = arena_array(p->r->arena, int, 2);
-    s->kind = STEP_CHECK;
-    s->bufs = bufs;
-    if (!read_buf_number(p, &bufs[0])) return false;
-    if (!reader_take_word(p->r, "below")) return reader_expected(p->r, "below");
-    if (!reader_dim(p->r, &s->limit)) return false;
-    s->masked = reader_take_word(p->r, "where");
-    if (s->masked && !read_buf_number(p, &bufs[1])) return false;
+static bool read_what(PlanReader *p, PlanStep *s) {
     return !reader_take_word(p->r, "what") || reader_name(p->r, TOKEN_TEXT, "a text in quotes", &s->what);
+}
+
+/* check b1 [count T] below 10 [where b2] [what "y"] */
+static bool read_check(PlanReader *p, PlanStep *s) {
+    Reader *r = p->r;
+    give_uses(p, s, 2);
+    if (!read_use(p, 0)) return false;
+    s->extent = p->plan->bufs.at[s->bufs[0]].elements;
+    if (reader_take_word(r, "count") && !reader_dim(r, &s->extent)) return false;
+    if (!reader_take_word(r, "below")) return reader_expected(r, "below");
+    if (!reader_dim(r, &s->limit)) return false;
+    s->masked = reader_take_word(r, "where");
+    return (!s->masked || read_use(p, 1)) && read_what(p, s);
+}
+
+/* The name of a dim that the text declares. */
+static bool read_symbol(PlanReader *p, PlanStep *s) {
+    Reader *r = p->r;
+    Span span = reader_span(r);
+    const char *name;
+    if (!reader_name(r, r->token.kind == TOKEN_TEXT ? TOKEN_TEXT : TOKEN_WORD, "a dim's name", &name)) return false;
+    s->symbol = map_get(&r->dims, name) ? dim_find(&r->module->dims, name) : NULL;
+    return (s->symbol && !s->symbol->of) || reader_fail(r, DL0603, span, "no free dim is called %s", name);
+}
+
+/* loop i in T [reverse] */
+static bool read_loop(PlanReader *p, PlanStep *s) {
+    if (!read_symbol(p, s)) return false;
+    if (!reader_take_word(p->r, "in")) return reader_expected(p->r, "in");
+    if (!reader_dim(p->r, &s->extent)) return false;
+    s->reverse = reader_take_word(p->r, "reverse");
+    return true;
+}
+
+/* require b1 what "n > 0"; bind L b1 what "n"; test b1; if b1; swap b1 b2 */
+static bool read_scalars(PlanReader *p, PlanStep *s) {
+    if (s->kind == STEP_BIND && !read_symbol(p, s)) return false;
+    int n = step_buf_count(s);
+    give_uses(p, s, n);
+    for (int i = 0; i < n; i++)
+        if (!read_use(p, i)) return false;
+    return read_what(p, s);
+}
+
+static bool read_step(PlanReader *p, PlanStep *s) {
+    switch (s->kind) {
+    case STEP_KERNEL: return read_run(p, s);
+    case STEP_CHECK: return read_check(p, s);
+    case STEP_LOOP: return read_loop(p, s);
+    case STEP_WHILE: return !reader_take_word(p->r, "most") || reader_int(p->r, &s->most);
+    case STEP_ELSE:
+    case STEP_END: return true;
+    case STEP_REQUIRE:
+    case STEP_BIND:
+    case STEP_TEST:
+    case STEP_IF:
+    case STEP_SWAP: break;
+    }
+    return read_scalars(p, s);
 }
 
 static bool read_memory(PlanReader *p) {
@@ -172,15 +238,17 @@ static bool read_result(PlanReader *p) {
 static bool read_plan_statement(PlanReader *p) {
     Reader *r = p->r;
     PlanStep s = {.span = reader_span(r)};
-    bool good;
     if (reader_take_word(r, "result")) return read_result(p);
     if (reader_take_word(r, "buf")) return read_plan_buf(p);
     if (reader_take_word(r, "memory")) return read_memory(p);
-    if (reader_take_word(r, "run")) good = read_run(p, &s);
-    else if (reader_take_word(r, "check")) good = read_check(p, &s);
-    else return reader_expected(r, "result, buf, run, check or memory");
-    if (good) vec_push(r->arena, &p->plan->steps, s);
-    return good;
+    for (int kind = STEP_KERNEL; kind <= STEP_SWAP; kind++) {
+        if (!reader_take_word(r, step_kind_name((StepKind)kind))) continue;
+        s.kind = (StepKind)kind;
+        if (!read_step(p, &s)) return false;
+        vec_push(r->arena, &p->plan->steps, s);
+        return true;
+    }
+    return reader_expected(r, "result, buf, memory or a step");
 }
 
 static bool read_plan(KernelReader *kr, bool init) {

@@ -153,7 +153,45 @@ bool kernel_in_order(const Kernel *k) {
     return false;
 }
 
-int step_buf_count(const PlanStep *s) { return s->kind == STEP_KERNEL ? s->kernel->bufs.n : 1 + s->masked; }
+int step_buf_count(const PlanStep *s) {
+    switch (s->kind) {
+    case STEP_KERNEL: return s->kernel->bufs.n;
+    case STEP_CHECK: return 1 + s->masked;
+    case STEP_REQUIRE:
+    case STEP_BIND:
+    case STEP_TEST:
+    case STEP_IF: return 1;
+    case STEP_SWAP: return 2;
+    case STEP_LOOP:
+    case STEP_WHILE:
+    case STEP_ELSE:
+    case STEP_END: break;
+    }
+    return 0;
+}
+
+bool step_opens(const PlanStep *s) { return s->kind == STEP_LOOP || s->kind == STEP_WHILE || s->kind == STEP_IF; }
+
+const double *plan_runs(const Plan *p, Arena *arena) {
+    double *runs = arena_array(arena, double, p->steps.n + 1), now = 1;
+    VEC(double) outer = {0};
+    for (int i = 0; i < p->steps.n; i++) {
+        const PlanStep *s = &p->steps.at[i];
+        if (s->kind == STEP_END && outer.n) now = outer.at[--outer.n];
+        runs[i] = now;
+        if (!step_opens(s)) continue;
+        vec_push(arena, &outer, now);
+        now *= s->kind == STEP_LOOP ? (double)s->extent->upper : s->most ? (double)s->most : 1;
+    }
+    return runs;
+}
+
+double plan_flops(const Plan *p, Arena *arena) {
+    const double *runs = plan_runs(p, arena);
+    double sum = 0;
+    for (int i = 0; i < p->steps.n; i++) sum += runs[i] * p->steps.at[i].flops;
+    return sum;
+}
 
 int kernel_work(const Kernel *k) {
     int work = 0;

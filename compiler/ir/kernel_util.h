@@ -43,6 +43,12 @@ bool kernel_in_order(const Kernel *k);
 
 /* How many buffers a step names in `bufs`. */
 int step_buf_count(const PlanStep *s);
+/* Whether the step begins a body that an END ends. */
+bool step_opens(const PlanStep *s);
+/* How often each step runs in a call at the dims' upper bounds: a loop's body as often as the loop says, one without a
+ * limit once, both ways of a branch. */
+const double *plan_runs(const Plan *p, Arena *arena);
+double plan_flops(const Plan *p, Arena *arena);
 
 /* CONTRACT with a schedule: bytes of a packed panel of B, nc columns of up to kc terms. */
 int64_t kernel_panel_bytes(const Kernel *k);

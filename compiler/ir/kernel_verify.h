@@ -14,12 +14,15 @@
  * - A contraction's factors depend on batch, M, K and batch, N, K; nothing that is stored depends on K.
  * - A schedule's vector axis is an inner axis or the last outer one; lanes are a power of two.
  *
- * Plans (plan_verify.c)
+ * Plans (plan_verify.c, plan_verify_steps.c)
  * - Buffers have what their place needs, the types of arguments, results and variables, and enough bytes.
  * - Steps name kernels of the module; types fit; sizes are within the bounds the kernel was made for; a
  *   kernel never reaches beyond a buffer (guarded and data-dependent accesses are left out); nothing that
  *   is read only is written, nothing in the workspace read before it is written.
- * - Once placed: buffers lie in the workspace, and two of them overlap only if their lives do not meet. */
+ * - Loops and branches nest. A step's sizes and offsets are over the function's dims, the indices of the loops around
+ *   it and the dims bound before it.
+ * - Once placed: buffers lie in the workspace, and two of them overlap only if their lives do not meet; what comes into
+ *   a loop or goes out of it lives as long as the loop. */
 #ifndef DLCC_IR_KERNEL_VERIFY_H
 #define DLCC_IR_KERNEL_VERIFY_H
 
@@ -43,5 +46,6 @@ typedef struct KernelVerifier {
 bool kernel_fault(KernelVerifier *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void verify_kernel(KernelVerifier *v, const Kernel *k);
 void verify_plan(KernelVerifier *v, const Plan *p);
+void verify_steps(KernelVerifier *v, const Plan *p);
 
 #endif

@@ -1,7 +1,8 @@
-/* lower: graph IR whose functions are lists of fusions (after the fuse pass) to kernel IR. */
+/* lower: graph IR whose regions are lists of fusions (after the fuse pass) to kernel IR. */
 #ifndef DLCC_PASS_LOWER_H
 #define DLCC_PASS_LOWER_H
 
+#include "base/map.h"
 #include "ir/kernel.h"
 #include "pass/pass.h"
 
@@ -11,12 +12,17 @@ KModule *lower_module(PassContext *c, Module *m);
 
 /* ---- shared by the files of the lowering */
 
-typedef struct Memo Memo;
+/* Where a value lies. */
+typedef struct Layout {
+    int buf;                   /* PlanBuf, -1: nowhere yet */
+    Dim offset;                /* of its first element, in elements */
+    const Dim *strides;        /* for each dim */
+    Dim scalar;                /* not in memory, but this number: a loop's index; else null */
+} Layout;
 
-typedef struct InternedKernel {
-    const char *key;           /* interned description */
-    Kernel *kernel;
-} InternedKernel;
+typedef struct Memo Memo;
+typedef VEC(int) Ints;
+typedef VEC(PlanStep) Steps;
 
 typedef struct Lowering {
     Module *m;
@@ -25,25 +31,30 @@ typedef struct Lowering {
     Diags *diags;
     Func *func;
     Plan *plan;
-    int *buf_of;               /* by value id: the PlanBuf it lies in, or -1 */
-    Memo **memo;               /* lower_kernel.c: by value id, the nodes made of it */
-    Interner structures;       /* lower_intern.c: descriptions of kernels */
-    VEC(InternedKernel) interned;
+    /* by value id */
+    Layout *at;
+    const int *uses;
+    int *writer;               /* the draft that makes it (of its region's order), or -1 */
+    Ints *readers;             /* drafts that read it */
+    Memo **memo;               /* lower_kernel.c: the nodes made of it */
+    int *var_buf;              /* by variable id: its PlanBuf or -1 */
+    Map interned;              /* lower_intern.c: kernels by their descriptions */
 } Lowering;
 
 /* One fusion as a kernel, with what a step needs to call it. */
 typedef struct LoweredKernel {
     Kernel *kernel;
-    VEC(int) bufs;             /* PlanBuf for each KBuf */
+    Ints bufs;                 /* PlanBuf for each KBuf */
+    VEC(Dim) offsets;          /* where in it the KBuf begins */
     VEC(Dim) dims;             /* over the function's dims */
     double flops;
     Span span;
 } LoweredKernel;
 
-/* lower_kernel.c: builds the kernel of a fusion. Buffers of operands and results must be known in buf_of. */
+/* lower_kernel.c: builds the kernel of a fusion. Where operands and results lie must be known. */
 bool lower_fusion(Lowering *l, const Op *fusion, LoweredKernel *to);
-/* lower_kernel.c: the kernel that copies a value of type `t` between two buffers, whatever their layouts. */
-void lower_copy(Lowering *l, Type t, int to_buf, int from_buf, LoweredKernel *to);
+/* lower_kernel.c: the kernel that copies a value of type `t` to another place, whatever the layouts. */
+void lower_copy(Lowering *l, Type t, const Layout *to, const Layout *from, LoweredKernel *kernel);
 /* lower_axes.c: brings a kernel into its normal form: axes in memory order, without those of extent 1,
  * neighbours merged where every access allows it; the stores' unit-stride axis of a contraction in N. */
 void lower_normalize(Lowering *l, Kernel *k);
@@ -51,8 +62,57 @@ void lower_normalize(Lowering *l, Kernel *k);
  * gives the kernel a name, or finds an equal one in the module and takes that. */
 void lower_intern(Lowering *l, LoweredKernel *to);
 
-/* Strides in elements of a value of type `t` in buffer `b`, for its logical dims. */
-void plan_strides(DimTable *dims, const PlanBuf *b, Type t, Dim *strides);
+/* ---- lower_layout.c */
+
 int plan_add_buf(Lowering *l, PlanBuf b);
+/* A buffer for a value of type `t`, and a new one in the workspace with its layout. */
+PlanBuf buf_for(Lowering *l, BufPlace place, Type t, const char *name);
+Layout new_layout(Lowering *l, Type t, const char *name);
+/* The layout of a value that fills buffer `buf`. */
+Layout whole_buf(Lowering *l, int buf, Type t);
+void row_major(DimTable *dims, Type t, Dim *strides);
+bool same_layout(const Layout *a, const Layout *b, Type t);
+/* Whether the elements lie one after the other in row-major order. */
+bool is_compact(Lowering *l, const Layout *a, Type t);
+/* The part of a value at `index` along `axis`. */
+Layout slice_of(Lowering *l, const Layout *whole, int rank, int axis, Dim index);
+
+/* ---- lower_order.c: a region's ops in an order in which they can run */
+
+/* Where a region's yield is to lie. */
+typedef struct Yield {
+    Layout to;                 /* wanted; buf -1: anywhere. Afterwards: where it is */
+    /* A loop's carry: the region's parameter that it is in the next iteration, and that lies at `to` before; else -1.
+     * Such a yield may end up in another buffer than its parameter, a workspace buffer of the same size as that of the
+     * parameter, which the caller swaps; the parameter may move (at[param] says where to) if `to` is not in the
+     * workspace. */
+    int param;
+} Yield;
+
+/* Appends the steps of a region whose parameters have places. A yield that a parameter's memory is wanted for is
+ * written there last, or at once where that is safe. False if a diagnostic was reported. */
+bool lower_body(Lowering *l, Region *r, Yield *yields, Steps *to);
+void add_kernel_step(Lowering *l, LoweredKernel *k, Steps *to);
+void add_copy_step(Lowering *l, Type t, const Layout *to, const Layout *from, Steps *steps);
+
+/* ---- lower_check.c: what can end a call */
+
+/* Whether the op or one inside it can. */
+bool may_fail(const Op *op);
+
+/* ---- lower_region.c: loops and branches */
+
+/* What an op is to the lowering, beside a computation. */
+typedef enum Control {
+    CONTROL_FUSION, CONTROL_SCAN, CONTROL_WHILE, CONTROL_COND, CONTROL_BIND, CONTROL_REQUIRE, CONTROL_ROUTINE
+} Control;
+Control op_control(const Op *op);
+/* BIND: the dim. */
+DimSymbol *op_bound_dim(const Lowering *l, const Op *op);
+
+/* The steps of a region op. Where operands and results lie must be known. */
+bool lower_region_op(Lowering *l, Op *op, Steps *to);
+/* Which operand is the first version of what result i is the last of; -1: none. */
+int carried_operand(const Op *op, int result);
 
 #endif

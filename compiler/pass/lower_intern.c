@@ -110,14 +110,14 @@ void lower_intern(Lowering *l, LoweredKernel *to) {
     rename_all(&r);
     Text text = text_new(l->scratch);
     describe(&text, k);
-    const char *key = intern(&l->structures, text_get(&text));
+    const char *key = text_get(&text);
     k->hash = hash_text(key, strlen(key));
-    for (int i = 0; i < l->interned.n; i++)
-        if (l->interned.at[i].key == key) {
-            to->kernel = l->interned.at[i].kernel;
-            return;
-        }
+    Kernel *known = map_get(&l->interned, key);
+    if (known) {
+        to->kernel = known;
+        return;
+    }
     k->name = arena_printf(l->arena, "k%d", l->km->kernels.n);
     vec_push(l->arena, &l->km->kernels, k);
-    vec_push(l->arena, &l->interned, (InternedKernel){key, k});
+    map_set(&l->interned, key, k);
 }

@@ -133,11 +133,13 @@ static int guard_node(Maker *m, const IndexPoint *p, int first) {
 
 /* ----------------------------------------------------------------------------- accesses */
 
-static int kernel_buf(Maker *m, int plan_buf, bool written) {
+/* The kernel's buffer that begins at an offset in a plan's. */
+static int kernel_buf(Maker *m, int plan_buf, Dim offset, bool written) {
     int i = 0;
-    while (i < m->to->bufs.n && m->to->bufs.at[i] != plan_buf) i++;
+    while (i < m->to->bufs.n && (m->to->bufs.at[i] != plan_buf || m->to->offsets.at[i] != offset)) i++;
     if (i == m->to->bufs.n) {
         vec_push(m->l->arena, &m->to->bufs, plan_buf);
+        vec_push(m->l->arena, &m->to->offsets, offset);
         vec_push(m->l->arena, &m->k->bufs, (KBuf){m->l->plan->bufs.at[plan_buf].dtype, false});
     }
     if (written) m->k->bufs.at[i].written = true;
@@ -161,10 +163,10 @@ static IndexExpr add_expr(Maker *m, const IndexExpr *a, const IndexExpr *b, Dim 
     return index_add_scaled(m->dims, m->axes, &sum, &term, dim_const(m->dims, 1));
 }
 
-static int add_access(Maker *m, int plan_buf, bool written, const Dim *strides, const IndexPoint *p) {
+static int add_access(Maker *m, const Layout *at, bool written, const IndexPoint *p) {
     IndexExpr sum = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
-    for (int d = 0; d < p->rank; d++) sum = add_expr(m, &sum, &p->at[d], strides[d]);
-    KAccess a = {.buf = kernel_buf(m, plan_buf, written), .offset = sum.constant, .index = sum.node,
+    for (int d = 0; d < p->rank; d++) sum = add_expr(m, &sum, &p->at[d], at->strides[d]);
+    KAccess a = {.buf = kernel_buf(m, at->buf, at->offset, written), .offset = sum.constant, .index = sum.node,
                  .index_stride = sum.node_coeff};
     a.strides = arena_copy(m->l->arena, sum.coeff, sizeof *sum.coeff * (size_t)m->axes);
     for (int i = 0; i < m->k->accesses.n; i++)
@@ -173,16 +175,21 @@ static int add_access(Maker *m, int plan_buf, bool written, const Dim *strides, 
     return m->k->accesses.n - 1;
 }
 
-static int load_node(Maker *m, int plan_buf, const Dim *strides, const IndexPoint *p, int guard) {
-    int access = add_access(m, plan_buf, false, strides, p);
+static int load_node(Maker *m, const Layout *at, const IndexPoint *p, int guard) {
+    int access = add_access(m, at, false, p);
     for (int i = 0; i < m->k->nodes.n; i++) {
         const KNode *n = &m->k->nodes.at[i];
         if (n->kind == NODE_LOAD && n->access == access && n->guard == guard) return i;
     }
-    KNode n = blank_node(NODE_LOAD, m->l->plan->bufs.at[plan_buf].dtype);
+    KNode n = blank_node(NODE_LOAD, m->l->plan->bufs.at[at->buf].dtype);
     n.access = access;
     n.guard = guard;
     return add_node(m, n);
+}
+
+/* The element at a point of a value that lies somewhere, or is a number of this type. */
+static int element_node(Maker *m, const Layout *at, DType t, const IndexPoint *p, int guard) {
+    return at->scalar ? dim_node(m, at->scalar, t) : load_node(m, at, p, guard);
 }
 
 static int fail(Maker *m, const Op *op, const char *why) {
@@ -193,36 +200,51 @@ static int fail(Maker *m, const Op *op, const char *why) {
     return const_node(m, DTYPE_F32, 0);
 }
 
+static const Layout *param_layout(const Maker *m, const Value *v) { return &m->l->at[m->fusion->operands[v->index]->id]; }
+
 static int param_node(Maker *m, Value *v, const IndexPoint *p, int guard) {
-    Dim strides[MAX_RANK];
-    int buf = m->l->buf_of[m->fusion->operands[v->index]->id];
-    plan_strides(m->dims, &m->l->plan->bufs.at[buf], v->type, strides);
-    return load_node(m, buf, strides, p, guard);
+    return element_node(m, param_layout(m, v), v->type.dtype, p, guard);
 }
 
 /* ------------------------------------------------------------------------------- values */
 
-static void row_major(DimTable *dims, Type t, Dim *strides) {
-    Dim s = dim_const(dims, 1);
-    for (int d = t.rank - 1; d >= 0; d--) {
-        strides[d] = s;
-        s = dim_mul(dims, s, t.shape[d]);
-    }
+/* The node / divisor, or what is left of it. */
+static int split_node(Maker *m, MapFn part, int node, Dim divisor) {
+    if (dim_is(divisor, 1)) return part == MAP_divide ? node : const_node(m, DTYPE_I64, 0);
+    return map_node(m, part, DTYPE_I64, node, dim_node(m, divisor, DTYPE_I64), -1);
 }
 
-/* A relabelling that no index map says: reads the operand's memory, which lies row-major. */
+/* The point of a tensor of type `t` that is number `flat` in row-major order. */
+static IndexPoint point_of_number(Maker *m, const IndexExpr *flat, Type t) {
+    IndexPoint p = {.dims = m->dims, .axes = m->axes, .rank = t.rank};
+    Dim strides[MAX_RANK];
+    row_major(m->dims, t, strides);
+    int rest = index_node(m, flat);
+    for (int d = 0; d < t.rank; d++) {
+        p.at[d] = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
+        if (dim_is(t.shape[d], 1)) continue;
+        p.at[d].node = split_node(m, MAP_divide, rest, strides[d]);
+        p.at[d].node_coeff = dim_const(m->dims, 1);
+        rest = split_node(m, MAP_remainder, rest, strides[d]);
+    }
+    return p;
+}
+
+/* A relabelling that no index map says: reads the operand's memory. Where that is not row-major the place is worked
+ * out from the element's number. */
 static int relabel_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
     Value *v = op->operands[0];
     while (v->op && v->op->info->flags & OP_RELABELS) v = v->op->operands[0];
     if (v->op) return fail(m, op, "its operand is not in memory");
-    Dim strides[MAX_RANK], given[MAX_RANK], compact[MAX_RANK];
-    int buf = m->l->buf_of[m->fusion->operands[v->index]->id];
-    plan_strides(m->dims, &m->l->plan->bufs.at[buf], v->type, given);
-    row_major(m->dims, v->type, compact);
-    for (int d = 0; d < v->type.rank; d++)
-        if (given[d] != compact[d] && !dim_is(v->type.shape[d], 1)) return fail(m, op, "its operand is laid out otherwise");
+    const Layout *at = param_layout(m, v);
+    Dim strides[MAX_RANK];
     row_major(m->dims, op->results[0].type, strides);
-    return load_node(m, buf, strides, p, guard);
+    Layout flat = {.buf = at->buf, .offset = at->offset, .strides = strides};
+    if (is_compact(m->l, at, v->type)) return load_node(m, &flat, p, guard);
+    IndexExpr number = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
+    for (int d = 0; d < p->rank; d++) number = add_expr(m, &number, &p->at[d], strides[d]);
+    IndexPoint from = point_of_number(m, &number, v->type);
+    return element_node(m, at, v->type.dtype, &from, guard);
 }
 
 static int quotient_node(void *maker, const IndexExpr *e, int64_t divisor) {
@@ -254,9 +276,8 @@ static int literal_node(Maker *m, const Op *op, const IndexPoint *p, int guard) 
     if (!values) return const_node(m, t.dtype, op_float(op, "value"));
     PlanBuf b = {.place = PLACE_CONST, .dtype = t.dtype, .data = values->floats, .name = "constant", .alias = -1,
                  .elements = type_elements(m->dims, t), .bytes = values->n * dtype_bytes(t.dtype)};
-    Dim strides[MAX_RANK];
-    row_major(m->dims, t, strides);
-    return load_node(m, plan_add_buf(m->l, b), strides, p, guard);
+    Layout at = whole_buf(m->l, plan_add_buf(m->l, b), t);
+    return load_node(m, &at, p, guard);
 }
 
 static int leaf_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
@@ -475,13 +496,9 @@ static KStore plain_store(int access, int node) { return (KStore){.access = acce
 
 static KStore output_store(Maker *m, int output) {
     Value *v = m->body->yields.at[output];
-    const Value *result = &m->fusion->results[output];
-    int buf = m->l->buf_of[result->id];
     IndexPoint p = output_point(m, v->type);
     int node = node_at(m, v, &p, -1);
-    Dim strides[MAX_RANK];
-    plan_strides(m->dims, &m->l->plan->bufs.at[buf], v->type, strides);
-    return plain_store(add_access(m, buf, true, strides, &p), node);
+    return plain_store(add_access(m, &m->l->at[m->fusion->results[output].id], true, &p), node);
 }
 
 /* Which stage first knows a node: 0 without reductions, else one after those it needs. */
@@ -551,12 +568,9 @@ static const Op *updating_op(const Region *body) {
 /* An update puts each element of `update` at a place of the result, which holds the first operand already: there the
  * stage stores `s`. */
 static void finish_update(Maker *m, const Op *op, const IndexPoint *to, KStore s, bool sweeps) {
-    int buf = m->l->buf_of[m->fusion->results[0].id];
     IndexPoint p = domain_point(m);
-    Dim strides[MAX_RANK];
     s.node = node_at(m, index_parts(op).update, &p, -1);
-    plan_strides(m->dims, &m->l->plan->bufs.at[buf], op->results[0].type, strides);
-    s.access = add_access(m, buf, true, strides, to);
+    s.access = add_access(m, &m->l->at[m->fusion->results[0].id], true, to);
     KStage stage = {.inner = sweeps};
     vec_push(m->l->arena, &stage.stores, s);
     vec_push(m->l->arena, &m->k->stages, stage);
@@ -666,18 +680,15 @@ bool lower_fusion(Lowering *l, const Op *fusion, LoweredKernel *to) {
     return !m.failed;
 }
 
-void lower_copy(Lowering *l, Type t, int to_buf, int from_buf, LoweredKernel *to) {
-    Maker m = {.l = l, .to = to, .dims = &l->m->dims, .scratch = l->scratch, .domain = t};
+void lower_copy(Lowering *l, Type t, const Layout *to, const Layout *from, LoweredKernel *kernel) {
+    Maker m = {.l = l, .to = kernel, .dims = &l->m->dims, .scratch = l->scratch, .domain = t};
     m.k = arena_new(l->arena, Kernel);
     m.k->a = m.k->b = -1;
     for (int d = 0; d < t.rank; d++) add_axis(&m, AXIS_OUTER, t.shape[d]);
     IndexPoint p = domain_point(&m);
-    Dim strides[MAX_RANK];
-    plan_strides(m.dims, &l->plan->bufs.at[from_buf], t, strides);
-    int node = load_node(&m, from_buf, strides, &p, -1);
-    plan_strides(m.dims, &l->plan->bufs.at[to_buf], t, strides);
-    KStore store = plain_store(add_access(&m, to_buf, true, strides, &p), node);
+    int node = element_node(&m, from, t.dtype, &p, -1);
+    KStore store = plain_store(add_access(&m, to, true, &p), node);
     make_stages(&m, &store, 1);
-    to->kernel = m.k;
-    to->flops = count_flops(&m);
+    kernel->kernel = m.k;
+    kernel->flops = count_flops(&m);
 }

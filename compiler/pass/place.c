@@ -1,7 +1,9 @@
 /* place: the memory plan. Gives every workspace buffer of a plan its offset.
  *
  * In: plans whose steps are in order. A buffer lives from the first step that writes it to the last that
- * reads it; two buffers may share memory if their lives do not meet. Placing is first fit: each buffer, in
+ * reads it; two buffers may share memory if their lives do not meet. What comes into a loop or goes out of it lives
+ * as long as the loop; what is made and read in one iteration only there. Buffers that change their names with each
+ * other live as one. Placing is first fit: each buffer, in
  * some order, takes the lowest gap among those it meets. Three orders are tried (size; length of life;
  * their product) and the smallest arena is kept; it is reported against the most bytes alive at one step,
  * which no plan can beat. Offsets are multiples of 64, and a large buffer is never a multiple of 4096 away
@@ -27,15 +29,69 @@ static void touch(Plan *p, int buf, int step) {
     b->last = step;
 }
 
-static void find_lives(Plan *p) {
-    for (int i = 0; i < p->bufs.n; i++) p->bufs.at[i].first = p->bufs.at[i].last = -1;
+/* ------------------------------------------------------------------------------- lives */
+
+typedef struct Loops {
+    int *around;               /* by step: the LOOP or WHILE it is in, -1: none; its marks are in it */
+    int *outer, *end;          /* by LOOP or WHILE: the one around it, its END */
+} Loops;
+
+static Loops find_loops(const Plan *p, Arena *scratch) {
+    int n = p->steps.n + 1, inside = -1;
+    Loops l = {arena_array(scratch, int, n), arena_array(scratch, int, n), arena_array(scratch, int, n)};
+    VEC(int) open = {0};
     for (int s = 0; s < p->steps.n; s++) {
         const PlanStep *step = &p->steps.at[s];
-        for (int i = 0; i < step_buf_count(step); i++) touch(p, step->bufs[i], s);
+        if (step_opens(step)) {
+            vec_push(scratch, &open, s);
+            l.outer[s] = inside;
+            if (step->kind != STEP_IF) inside = s;
+        }
+        l.around[s] = inside;
+        if (step->kind != STEP_END) continue;
+        int opener = open.at[--open.n];
+        inside = l.outer[opener];
+        l.end[opener] = s;
     }
+    return l;
 }
 
-static bool meet(const PlanBuf *a, const PlanBuf *b) { return a->first <= b->last && b->first <= a->last; }
+/* An end of a life within a loop that the other end lies outside of moves to that end of the loop. */
+static void stretch(PlanBuf *b, const Loops *l) {
+    for (int at = l->around[b->last]; at >= 0 && b->first < at; at = l->outer[at]) b->last = l->end[at];
+    for (int at = l->around[b->first]; at >= 0 && b->last > l->end[at]; at = l->outer[at]) b->first = at;
+}
+
+/* The buffer that stands for all that `buf` changes names with. */
+static int find_root(int *root, int buf) {
+    while (root[buf] != buf) buf = root[buf] = root[root[buf]];
+    return buf;
+}
+
+static void find_lives(Plan *p, Arena *scratch) {
+    int *root = arena_array(scratch, int, p->bufs.n + 1);
+    for (int i = 0; i < p->bufs.n; i++) {
+        p->bufs.at[i].first = p->bufs.at[i].last = -1;
+        root[i] = i;
+    }
+    for (int s = 0; s < p->steps.n; s++) {
+        const PlanStep *step = &p->steps.at[s];
+        if (step->kind == STEP_SWAP) root[find_root(root, step->bufs[0])] = find_root(root, step->bufs[1]);
+    }
+    for (int s = 0; s < p->steps.n; s++)
+        for (int i = 0; i < step_buf_count(&p->steps.at[s]); i++) {
+            touch(p, p->steps.at[s].bufs[i], s);
+            touch(p, find_root(root, p->steps.at[s].bufs[i]), s);
+        }
+    Loops loops = find_loops(p, scratch);
+    for (int i = 0; i < p->bufs.n; i++)
+        if (root[i] == i && p->bufs.at[i].first >= 0) stretch(&p->bufs.at[i], &loops);
+    for (int i = 0; i < p->bufs.n; i++) {
+        const PlanBuf *all = &p->bufs.at[find_root(root, i)];
+        p->bufs.at[i].first = all->first;
+        p->bufs.at[i].last = all->last;
+    }
+}
 
 static int by_key(const void *x, const void *y) {
     const Item *a = x, *b = y;
@@ -43,30 +99,27 @@ static int by_key(const void *x, const void *y) {
     return a->number - b->number;
 }
 
-static int by_offset(const void *x, const void *y) {
-    const PlanBuf *a = *(PlanBuf *const *)x, *b = *(PlanBuf *const *)y;
-    return a->offset < b->offset ? -1 : a->offset > b->offset;
-}
-
 static int64_t round_up(int64_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
+
+/* A place that is taken from step `first` to step `last`. */
+typedef struct Taken {
+    int64_t offset, end;
+    int first, last;
+} Taken;
 
 /* First fit of items in their order; the bytes needed. */
 static int64_t fit(Item *items, int n, Arena *scratch) {
-    PlanBuf **taken = arena_array(scratch, PlanBuf *, n + 1);
+    Taken *taken = arena_array(scratch, Taken, n + 1);      /* by offset */
     int64_t top = 0;
     for (int i = 0; i < n; i++) {
-        int met = 0;
-        for (int j = 0; j < i; j++)
-            if (meet(items[i].buf, items[j].buf)) taken[met++] = items[j].buf;
-        qsort(taken, (size_t)met, sizeof *taken, by_offset);
+        PlanBuf *b = items[i].buf;
         int64_t at = 0;
-        for (int j = 0; j < met; j++) {
-            if (taken[j]->offset >= at + items[i].size) break;
-            int64_t end = taken[j]->offset + round_up(taken[j]->bytes);
-            if (taken[j]->bytes >= LARGE) end += STAGGER;
-            if (end > at) at = end;
-        }
-        items[i].buf->offset = at;
+        for (int j = 0; j < i && taken[j].offset < at + items[i].size; j++)
+            if (b->first <= taken[j].last && taken[j].first <= b->last && taken[j].end > at) at = taken[j].end;
+        int j = i;
+        for (; j > 0 && taken[j - 1].offset > at; j--) taken[j] = taken[j - 1];
+        taken[j] = (Taken){at, at + items[i].size + (b->bytes >= LARGE ? STAGGER : 0), b->first, b->last};
+        b->offset = at;
         if (at + items[i].size > top) top = at + items[i].size;
     }
     return top;
@@ -77,21 +130,23 @@ static double order_key(const PlanBuf *b, int order) {
     return order == 0 ? size : order == 1 ? life : size * life;
 }
 
-static int64_t most_alive(const Plan *p) {
-    int64_t most = 0;
+static int64_t most_alive(const Plan *p, Arena *scratch) {
+    int64_t most = 0, alive = 0, *change = arena_array(scratch, int64_t, p->steps.n + 1);
+    for (int i = 0; i < p->bufs.n; i++) {
+        const PlanBuf *b = &p->bufs.at[i];
+        if (b->place != PLACE_ARENA || b->first < 0) continue;
+        change[b->first] += round_up(b->bytes);
+        change[b->last + 1] -= round_up(b->bytes);
+    }
     for (int s = 0; s < p->steps.n; s++) {
-        int64_t alive = 0;
-        for (int i = 0; i < p->bufs.n; i++) {
-            const PlanBuf *b = &p->bufs.at[i];
-            if (b->place == PLACE_ARENA && b->first <= s && s <= b->last) alive += round_up(b->bytes);
-        }
+        alive += change[s];
         if (alive > most) most = alive;
     }
     return most;
 }
 
 void place_plan(Plan *p, Arena *scratch) {
-    find_lives(p);
+    find_lives(p, scratch);
     Item *items = arena_array(scratch, Item, p->bufs.n + 1);
     int n = 0;
     for (int i = 0; i < p->bufs.n; i++) {
@@ -109,7 +164,7 @@ void place_plan(Plan *p, Arena *scratch) {
         for (int i = 0; i < n; i++) best[items[i].number] = items[i].buf->offset;
     }
     for (int i = 0; i < n; i++) items[i].buf->offset = best[items[i].number];
-    p->live_bytes = most_alive(p);
+    p->live_bytes = most_alive(p, scratch);
     for (int s = 0; s < p->steps.n; s++) {
         const PlanStep *step = &p->steps.at[s];
         if (step->kind == STEP_KERNEL && step->kernel->schedule.scratch > p->scratch_bytes)
