@@ -197,6 +197,8 @@ static const ElementRow rows[MAP_COUNT] = {
     [MAP_rsqrt] = {.emit = by_class, .any_real = rsqrt_real},
     [MAP_sin] = ELEMENTARY(sin),
     [MAP_cos] = ELEMENTARY(cos),
+    [MAP_tan] = ELEMENTARY(tan),
+    [MAP_atan2] = {.emit = elementary2, .f32 = element_atan2_f32, .libm = "atan2"},
     [MAP_tanh] = ELEMENTARY(tanh),
     [MAP_erf] = ELEMENTARY(erf),
     [MAP_logistic] = {.emit = logistic, .f32 = element_logistic_f32, .libm = "exp"},

@@ -1,4 +1,4 @@
-/* Functions of f32 that are computed in f64 and rounded once: expm1, log1p, power, sin, cos, remainder.
+/* Functions of f32 that are computed in f64 and rounded once: expm1, log1p, power, sin, cos, tan, atan2, remainder.
  *
  * In: any f32, NaN, infinities and subnormals included. Out: within 0.501 ULP, measured by tests/sweep;
  * remainder is exact. f64 spares the careful sums of element_f32.c at twice the registers. No step needs
@@ -123,7 +123,7 @@ LLVMValueRef element_power_f32(const Calc *c, LLVMValueRef *v) {
     return calc_choose(c, one, real_const(c, 1), r);
 }
 
-/* ------------------------------------------------------------------ sine, cosine */
+/* --------------------------------------------------------- sine, cosine, tangent */
 
 /* (sin r - r) / r^3 and (cos r - 1) / r^2 in r^2, |r| <= pi / 4; sin is 2^-37.4 off, cos 2^-43.6. */
 static const double sin_polynomial[] = {-0x1.5555554c67d1bp-3, 0x1.1111086326d74p-7, -0x1.a00f795ed0119p-13,
@@ -222,23 +222,79 @@ static Angle angle_of(const Calc *c, LLVMValueRef x) {
     return (Angle){.rest = emit_get(e, calc_type(&w), rest), .quarter = emit_get(e, calc_bits_type(&w), quarter)};
 }
 
+/* Of an angle's rest; c: f64. */
+typedef struct Circle {
+    LLVMValueRef sin, cos;
+} Circle;
+
+static Circle circle(const Calc *c, LLVMValueRef r) {
+    LLVMValueRef z = real_mul(c, r, r), one = real_const(c, 1);
+    /* A product, as a sum would turn -0 into 0. */
+    LLVMValueRef sin = real_mul(c, r, real_fma(c, z, REAL_POLYNOMIAL(c, z, sin_polynomial), one));
+    return (Circle){sin, real_fma(c, z, REAL_POLYNOMIAL(c, z, cos_polynomial), one)};
+}
+
+static LLVMValueRef is_odd(const Calc *c, LLVMValueRef n) {
+    return LLVMBuildICmp(c->e->at, LLVMIntNE, bits_and(c, n, 1), bits_const(c, 0), "");
+}
+
 /* sin(x + quarters * pi/2) */
 static LLVMValueRef sine(const Calc *c, LLVMValueRef x, int quarters) {
     Calc w = calc_as(c, DTYPE_F64);
     Angle angle = angle_of(c, x);
-    LLVMValueRef r = angle.rest, z = real_mul(&w, r, r), one = real_const(&w, 1);
+    Circle at = circle(&w, angle.rest);
     LLVMValueRef quarter = bits_add(&w, angle.quarter, bits_const(&w, quarters));
-    /* A product, as a sum would turn -0 into 0. */
-    LLVMValueRef sin = real_mul(&w, r, real_fma(&w, z, REAL_POLYNOMIAL(&w, z, sin_polynomial), one));
-    LLVMValueRef cos = real_fma(&w, z, REAL_POLYNOMIAL(&w, z, cos_polynomial), one);
-    LLVMValueRef odd = LLVMBuildICmp(c->e->at, LLVMIntNE, bits_and(&w, quarter, 1), bits_const(&w, 0), "");
     LLVMValueRef sign = bits_up(&w, bits_and(&w, quarter, 2), 62);
-    LLVMValueRef y = calc_choose(&w, odd, cos, sin);
+    LLVMValueRef y = calc_choose(&w, is_odd(&w, quarter), at.cos, at.sin);
     return calc_narrow(c, real_of(&w, LLVMBuildXor(c->e->at, bits_of(&w, y), sign, "")));
 }
 
 LLVMValueRef element_sin_f32(const Calc *c, LLVMValueRef *x) { return sine(c, x[0], 0); }
 LLVMValueRef element_cos_f32(const Calc *c, LLVMValueRef *x) { return sine(c, x[0], 1); }
+
+/* sin / cos, an odd number of quarters further -cos / sin. */
+LLVMValueRef element_tan_f32(const Calc *c, LLVMValueRef *x) {
+    Calc w = calc_as(c, DTYPE_F64);
+    Angle angle = angle_of(c, x[0]);
+    Circle at = circle(&w, angle.rest);
+    LLVMValueRef odd = is_odd(&w, angle.quarter);
+    LLVMValueRef above = calc_choose(&w, odd, real_neg(&w, at.cos), at.sin);
+    return calc_narrow(c, real_div(&w, above, calc_choose(&w, odd, at.sin, at.cos)));
+}
+
+/* ------------------------------------------------------------------- arc tangent */
+
+/* (atan t - t) / t^3 in t^2, |t| <= tan(pi / 8); atan is 2^-40.2 off. */
+static const double atan_polynomial[] = {-0x1.5555554ed3ac5p-2, 0x1.999991f0aa173p-3,  -0x1.2490c129b04e9p-3,
+                                         0x1.c6d1a5279e56cp-4,  -0x1.7080190320d5bp-4, 0x1.1e5019ee7c1a4p-4,
+                                         -0x1.368130c91b30dp-5};
+
+/* atan(low / high) for 0 <= low <= high, high > 0 or NaN: beyond tan(pi / 8) as pi/4 + atan((low - high) /
+ * (low + high)), where sum and difference are exact. */
+static LLVMValueRef atan_ratio(const Calc *c, LLVMValueRef low, LLVMValueRef high) {
+    LLVMValueRef far = real_compare(c, LLVMRealOGT, low, real_mul(c, high, real_const(c, 0x1.a827999fcef32p-2)));
+    LLVMValueRef above = calc_choose(c, far, real_sub(c, low, high), low);
+    LLVMValueRef below = calc_choose(c, far, real_add(c, low, high), high);
+    LLVMValueRef t = real_div(c, above, below), z = real_mul(c, t, t);
+    LLVMValueRef r = real_fma(c, real_mul(c, t, z), REAL_POLYNOMIAL(c, z, atan_polynomial), t);
+    return calc_choose(c, far, real_add(c, r, real_const(c, 0x1.921fb54442d18p-1)), r);
+}
+
+/* The angle of the point (v[1], v[0]): an eighth of a turn, unfolded. Infinity counts as 2^1000, to which each f32 is
+ * nothing, and of (0, 0) the ratio is 0. */
+LLVMValueRef element_atan2_f32(const Calc *c, LLVMValueRef *v) {
+    Calc w = calc_as(c, DTYPE_F64);
+    LLVMValueRef y = real_at_most(&w, calc_widen(&w, real_abs(c, v[0])), 0x1p1000);
+    LLVMValueRef x = real_at_most(&w, calc_widen(&w, real_abs(c, v[1])), 0x1p1000);
+    LLVMValueRef steep = real_compare(&w, LLVMRealOGT, y, x);
+    LLVMValueRef low = calc_choose(&w, steep, x, y), high = calc_choose(&w, steep, y, x);
+    high = calc_choose(&w, real_is(&w, LLVMRealOEQ, high, 0), real_const(&w, 1), high);
+    LLVMValueRef r = atan_ratio(&w, low, high);
+    r = calc_choose(&w, steep, real_sub(&w, real_const(&w, 0x1.921fb54442d18p0), r), r);
+    LLVMValueRef behind = LLVMBuildICmp(c->e->at, LLVMIntSLT, bits_of(c, v[1]), bits_const(c, 0), "");
+    r = calc_choose(&w, behind, real_sub(&w, real_const(&w, 0x1.921fb54442d18p1), r), r);
+    return real_copysign(c, calc_narrow(c, r), v[0]);
+}
 
 /* -------------------------------------------------------------------- remainder */
 

@@ -67,7 +67,7 @@ def distinct(*shape):
 
 def elementwise():
     for name, f in [("abs", torch.abs), ("exp", torch.exp), ("expm1", torch.expm1), ("sin", torch.sin),
-                    ("cos", torch.cos), ("tanh", torch.tanh), ("erf", torch.erf), ("logistic", torch.sigmoid),
+                    ("cos", torch.cos), ("tan", torch.tan), ("tanh", torch.tanh), ("erf", torch.erf), ("logistic", torch.sigmoid),
                     ("floor", torch.floor), ("ceil", torch.ceil), ("round_nearest_even", torch.round),
                     ("negate", torch.neg)]:
         x = ODD[1:] if name == "abs" else ODD
@@ -86,6 +86,9 @@ def elementwise():
     case("remainder %x, %y", torch.fmod, tops, bottoms)
     case("divide %x, %y", torch.div, tops, bottoms)
     case("power %x, %y", torch.pow, [2.0, 0.0, 0.0, 3.0, -2.0, 1.5], [3.0, 2.0, 0.0, 0.0, 3.0, -1.5])
+    case("atan2 %x, %y", torch.atan2, [0.0, -0.0, 1.0, -1.0, INF, -INF, INF, 2.0, -2.0, NAN, 1.0],
+         [-0.0, -1.0, 0.0, -0.0, INF, -INF, 1.0, INF, -INF, 1.0, NAN], grad=False)
+    case("atan2 %x, %y", torch.atan2, [0.0, -0.0, 1.0, -1.0, 3.0], [2.0, -1.0, 0.0, -0.0, -4.0])
     low, x, high = [-1.0] * 6, [-2.0, -1.0, 0.0, 1.0, 2.0, NAN], [1.0] * 6
     case("clamp %y, %x, %z", lambda x, y, z: torch.clamp(x, y, z), x, low, high)
     case("clamp %x, %y, %z", lambda x, y, z: torch.clamp(y, x, z), low, x, high)

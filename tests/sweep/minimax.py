@@ -10,7 +10,7 @@ are rounded to the type they are computed in one after the other, from the const
 import struct
 import sys
 
-from mpmath import atanh, cos, erf, erfc, exp, log, lu_solve, matrix, mp, mpf, pi, sin, sqrt, tanh
+from mpmath import atan, atanh, cos, erf, erfc, exp, log, lu_solve, matrix, mp, mpf, pi, sin, sqrt, tanh
 
 mp.prec = 200
 POINTS, ROUNDS = 240, 14
@@ -84,6 +84,7 @@ JOBS = {
     'log_f64': ('d', 5, TINY, ((ROOT - 1) / (ROOT + 1)) ** 2 * mpf('1.001'),
                 lambda z: 2 * odd(atanh)[0](z), lambda z: odd(atanh)[1](z) / 2),
     'sin_f64': ('d', 4, TINY, QUARTER_PI, *odd(sin)),
+    'atan_f64': ('d', 7, TINY, (ROOT - 1) ** 2 * mpf('1.001'), *odd(atan)),
     'cos_f64': ('d', 5, TINY, QUARTER_PI, lambda z: (cos(sqrt(z)) - 1) / z, lambda z: z / cos(sqrt(z))),
 }
 
