@@ -110,6 +110,18 @@ static Val run_extreme(Elab *e, const Builtin *self, const BuiltinCall *c) {
     return elab_map(e, c->at, f, (Val[]){r, c->args[4]}, 2, NULL);
 }
 
+/* r, or argument i instead where the reduced dim is empty. */
+static Value *where_empty(Elab *e, const BuiltinCall *c, int i, Dim extent, Value *r) {
+    if (!r || c->args[i].kind == VAL_NONE || extent->lower > 0) return r;
+    Value *empty = elab_tensor(e, c->nodes[i] ? c->nodes[i]->span : c->at, c->args[i], r->type.dtype);
+    if (extent->upper == 0) return build_broadcast_to(elab_builder(e, c->at), empty, r->type.rank, r->type.shape);
+    Builder *b = elab_builder(e, c->at);
+    Val is_empty = val_tensor(build_map2(b, MAP_equal, build_dim(b, extent, DTYPE_I64),
+                                         build_constant(b, type_scalar(DTYPE_I64), 0)));
+    Val v = elab_map(e, c->at, MAP_select, (Val[]){is_empty, val_tensor(empty), val_tensor(r)}, 3, NULL);
+    return is_poison(v) ? NULL : v.tensor;
+}
+
 /* Over all dims the tensor counts as flat. */
 static Val run_arg(Elab *e, const Builtin *self, const BuiltinCall *c) {
     Value *x = elab_tensor(e, c->at, c->args[0], DTYPE_COUNT);
@@ -124,7 +136,8 @@ static Val run_arg(Elab *e, const Builtin *self, const BuiltinCall *c) {
     }
     Attr attr = attr_int(e->module, "axis", axis);
     Value *r = build_op(elab_builder(e, c->at), reduce_op(self->detail), &x, 1, &attr, 1);
-    return val_tensor(flag(c, 2) ? keep_axes(e, c->at, r, x->type, &axis, 1) : r);
+    r = where_empty(e, c, 3, x->type.shape[axis], r);
+    return val_tensor(r && flag(c, 2) ? keep_axes(e, c->at, r, x->type, &axis, 1) : r);
 }
 
 const Builtin builtin_reductions[] = {
@@ -134,7 +147,7 @@ const Builtin builtin_reductions[] = {
     {"all", "x axis? keep?", run_reduce, REDUCE_ALL},
     {"max", "x y? axis? keep? initial?", run_extreme, REDUCE_MAX},
     {"min", "x y? axis? keep? initial?", run_extreme, REDUCE_MIN},
-    {"argmax", "x axis? keep?", run_arg, REDUCE_ARGMAX},
-    {"argmin", "x axis? keep?", run_arg, REDUCE_ARGMIN},
+    {"argmax", "x axis? keep? empty?", run_arg, REDUCE_ARGMAX},
+    {"argmin", "x axis? keep? empty?", run_arg, REDUCE_ARGMIN},
     {NULL, NULL, NULL, 0},
 };

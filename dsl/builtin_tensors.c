@@ -1,4 +1,4 @@
-/* Builtins that make, move and choose: shapes, gather, random bits. */
+/* Builtins that make, move and choose: shapes, random bits. */
 #include "elab.h"
 
 #include "ops/ops.h"
@@ -315,13 +315,7 @@ static Val run_pad(Elab *e, const Builtin *self, const BuiltinCall *c) {
     return f ? val_tensor(build_pad(elab_builder(e, c->at), x, f, low, high, interior)) : POISON;
 }
 
-/* ----------------------------------------------------------------- indexed */
-
-/* The name a run-time status gives to indices: that of the argument they are, if they are one. */
-static const char *index_name(const BuiltinCall *c, int i, const Value *indices) {
-    if (!indices->op && indices->name) return indices->name;
-    return c->nodes[i] && c->nodes[i]->kind == NODE_NAME ? c->nodes[i]->text : "index";
-}
+/* ------------------------------------------------------------------ random */
 
 static bool integer_arg(Elab *e, const BuiltinCall *c, int i, int64_t otherwise, int64_t *to) {
     *to = c->args[i].kind == VAL_INT ? c->args[i].i : otherwise;
@@ -329,60 +323,6 @@ static bool integer_arg(Elab *e, const BuiltinCall *c, int i, int64_t otherwise,
     elab_fail(e, DL0302, arg_at(c, i), "an integer known at compile time is needed, not %s", val_text(e, c->args[i]));
     return false;
 }
-
-/* The mask of indices, spread over the gathered result. */
-static Value *spread_mask(Builder *b, Value *mask, Type to, int64_t axis, int64_t batch) {
-    int64_t axes[MAX_RANK];
-    for (int i = 0; i < mask->type.rank; i++) axes[i] = i < batch ? i : axis + (i - batch);
-    return build_broadcast_in_dim(b, mask, to.rank, to.shape, axes);
-}
-
-static Val run_gather(Elab *e, const Builtin *self, const BuiltinCall *c) {
-    int64_t axis, batch;
-    (void)self;
-    Value *x = tensor_arg(e, c, 0, DTYPE_COUNT), *i = tensor_arg(e, c, 1, DTYPE_I32);
-    if (!x || !i || !elab_axis(e, c->at, c->args[2].kind == VAL_NONE ? val_int(0) : c->args[2], x->type.rank, &axis) ||
-        !integer_arg(e, c, 3, 0, &batch))
-        return POISON;
-    if (!dtype_is_int(i->type.dtype))
-        return elab_fail(e, DL0302, arg_at(c, 1), "indices are integers, not %s", val_text(e, c->args[1]));
-    if (batch < 0 || batch > axis || batch > i->type.rank)
-        return elab_fail(
-            e, DL0306, c->at,
-            "batch dims come first: batch = %lld needs at least as many dims before the axis and in the indices",
-            (long long)batch);
-    const char *what = index_name(c, 1, i);
-    Value *mask = NULL;
-    if (c->args[4].kind != VAL_NONE) {
-        Val kept = elab_map(e, c->at, MAP_select, (Val[]){c->args[4], val_tensor(i), val_int(0)}, 3, NULL);
-        mask = tensor_arg(e, c, 4, DTYPE_BOOL);
-        if (is_poison(kept) || !mask) return POISON;
-        i = kept.tensor;
-    }
-    Builder *b = elab_builder(e, c->at);
-    Value *r = build_gather(b, x, i, (int)axis, (int)batch, what);
-    if (!r || !mask) return val_tensor(r);
-    mask = spread_mask(b, mask, r->type, axis, batch);
-    return elab_map(e, c->at, MAP_select, (Val[]){val_tensor(mask), val_tensor(r), val_int(0)}, 3, NULL);
-}
-
-/* Sum of the rows of x that have each id: [n, ...]. */
-static Val run_segment_sum(Elab *e, const Builtin *self, const BuiltinCall *c) {
-    (void)self;
-    Value *x = tensor_arg(e, c, 0, DTYPE_COUNT), *ids = tensor_arg(e, c, 1, DTYPE_I32);
-    Dim n = elab_dim(e, arg_at(c, 2), c->args[2]), shape[MAX_RANK];
-    if (!x || !ids || !n) return POISON;
-    if (x->type.rank < 1 || ids->type.rank != 1 || ids->type.shape[0] != x->type.shape[0])
-        return elab_fail(e, DL0301, c->at, "segment_sum takes an id for each row; %s and %s do not fit",
-                         val_text(e, c->args[0]), val_text(e, c->args[1]));
-    memcpy(shape, x->type.shape, sizeof(Dim) * (size_t)x->type.rank);
-    shape[0] = n;
-    Builder *b = elab_builder(e, c->at);
-    Value *zero = build_constant(b, type_make(e->module, x->type.dtype, x->type.rank, shape), 0);
-    return val_tensor(build_scatter_add(b, zero, ids, x, 0, 0, index_name(c, 1, ids)));
-}
-
-/* ------------------------------------------------------------------ random */
 
 /* The place a draw stands for: function, instance path and ordinal, or the variable being initialised. */
 static uint64_t next_site(Elab *e) {
@@ -467,11 +407,7 @@ const Builtin builtin_tensors[] = {
     {"along", "v x axis", run_along, 0},
     {"reverse", "x axis", run_reverse, 0},
     {"pad", "x low high value?", run_pad, 0},
-    {"gather", "x indices axis? batch? mask?", run_gather, 0},
-    {"segment_sum", "x ids n", run_segment_sum, 0},
     {"random_bits", "shape words? key?", run_random_bits, 0},
-    {"update", "x values at", run_unsupported, 0},
-    {"scatter", "x indices values axis? batch? mode? mask?", run_unsupported, 0},
     {"windows", "x axis size stride? dilation?", run_unsupported, 0},
     {"overlap_add", "x axis size stride? dilation?", run_unsupported, 0},
     {"sort", "x axis?", run_unsupported, 0},

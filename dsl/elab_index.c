@@ -1,5 +1,5 @@
-/* Indexing: x[1], x[:, -1], x[.., none], x[indices]. Sizes slice, `none` adds a dim, `..` stands for the
- * dims not named, an integer tensor gathers. */
+/* Indexing: x[1], x[:, -1], x[.., none], x[indices], x[i : i + 8]. Sizes slice, `none` adds a dim, `..` stands for the
+ * dims not named, an integer tensor gathers; a slice may begin at an integer scalar. */
 #include "elab.h"
 
 /* One dim of the tensor being indexed. */
@@ -8,6 +8,8 @@ typedef struct Cut {
     int64_t step;
     bool drop;                 /* an index, not a slice */
     Value *indices;            /* gathers, or null */
+    Value *begin;              /* of a slice of `length` whose begin is known at run time, or null */
+    Dim length;
     const char *what;          /* name of the indices in a run-time status */
     Span at;
 } Cut;
@@ -15,7 +17,7 @@ typedef struct Cut {
 typedef struct Plan {
     Cut cuts[MAX_RANK];
     int order[2 * MAX_RANK], n; /* of the result before gathering: an axis of the tensor, or -1 for a new one */
-    bool slices, reshapes;
+    bool slices, moves, reshapes;
 } Plan;
 
 /* A size counted from the end when negative. */
@@ -68,7 +70,48 @@ static bool slice_end(Elab *e, const Node *n, Dim extent, Dim *to) {
     return check_range(e, n->span, *to, extent, true);
 }
 
+/* The next character of a source text that is no white space; *at moves behind it. */
+static char next_char(const char *text, uint32_t *at, uint32_t end) {
+    while (*at < end && strchr(" \t\r\n", text[*at])) ++*at;
+    return *at < end ? text[(*at)++] : '\0';
+}
+
+/* Whether two expressions are written alike. */
+static bool same_text(const Elab *e, const Node *a, const Node *b) {
+    if (a->span.source != b->span.source) return false;
+    const char *text = e->diags->sources.at[a->span.source].text;
+    uint32_t i = a->span.begin, j = b->span.begin;
+    for (char x = 1; x;)
+        if ((x = next_char(text, &i, a->span.end)) != next_char(text, &j, b->span.end)) return false;
+    return true;
+}
+
+/* x[i : i + n], where i is a scalar known at run time, and n a size. */
+static bool cut_box(Elab *e, const Node *item, Dim extent, Val begin, Cut *c) {
+    const Node *from = item->kids[0], *to = item->kids[1];
+    bool sum = to && to->kind == NODE_BINARY && to->i == BINARY_ADD && !item->kids[2];
+    int own = sum && same_text(e, from, to->kids[0]) ? 0 : sum && same_text(e, from, to->kids[1]) ? 1 : -1;
+    if (own < 0 || !dtype_is_int(val_type(begin).dtype) || val_type(begin).rank) {
+        int d = elab_error(e, DL0308, item->span, "a slice that begins at %s needs a length", val_text(e, begin));
+        diag_hint(e->diags, d, "write it as x[i : i + 8], where i is an integer scalar and 8 any size");
+        return false;
+    }
+    Val length = elab_eval(e, to->kids[1 - own]);
+    c->length = is_poison(length) ? NULL : elab_dim(e, to->kids[1 - own]->span, length);
+    c->begin = elab_tensor(e, from->span, begin, DTYPE_COUNT);
+    c->what = from->kind == NODE_NAME ? from->text : "begin";
+    if (!c->length || !c->begin) return false;
+    Dim room = dim_sub(&e->module->dims, extent, c->length);
+    if (c->length->lower >= 0 && room->lower >= 0) return true;
+    elab_fail(e, DL0306, item->span, "a slice of %s is longer than a dim of %s, or may be",
+              elab_dim_text(e, c->length), elab_dim_text(e, extent));
+    return false;
+}
+
 static bool cut_slice(Elab *e, const Node *item, Dim extent, Cut *c) {
+    Val begin = item->kids[0] ? elab_eval(e, item->kids[0]) : val_int(0);
+    if (is_poison(begin)) return false;
+    if (is_runtime(begin)) return cut_box(e, item, extent, begin, c);
     if (!slice_end(e, item->kids[0], extent, &c->start) || !slice_end(e, item->kids[1], extent, &c->limit))
         return false;
     if (item->kids[2]) {
@@ -115,6 +158,7 @@ static bool make_plan(Elab *e, const Node *n, Type type, Plan *p) {
             if (item && item->kind != NODE_SLICE && item->kind != NODE_REST && !cut_at(e, item, type.shape[axis], c))
                 return false;
             p->slices = p->slices || c->limit != type.shape[axis] || !dim_is(c->start, 0) || c->step != 1;
+            p->moves = p->moves || c->begin;
             p->reshapes = p->reshapes || c->drop;
             if (!c->drop) p->order[p->n++] = axis;
         }
@@ -132,6 +176,14 @@ static Value *apply_slices(Builder *b, Value *x, const Plan *p) {
         step[i] = p->cuts[i].step;
     }
     return build_slice(b, x, start, limit, step);
+}
+
+static Value *apply_boxes(Builder *b, Value *x, const Plan *p) {
+    for (int i = 0, rank = x->type.rank; x && i < rank; i++) {
+        const Cut *c = &p->cuts[i];
+        if (c->begin) x = build_dynamic_slice(b, x, &c->begin, &(int64_t){i}, &c->length, 1, c->what);
+    }
+    return x;
 }
 
 static Value *apply_reshape(Builder *b, Value *x, const Plan *p) {
@@ -162,6 +214,7 @@ static Val index_tensor(Elab *e, const Node *n, Value *x) {
     if (!make_plan(e, n, x->type, &p)) return POISON;
     Builder *b = elab_builder(e, n->span);
     if (p.slices) x = apply_slices(b, x, &p);
+    if (x && p.moves) x = apply_boxes(b, x, &p);
     if (x && p.reshapes) x = apply_reshape(b, x, &p);
     return val_tensor(x ? apply_gathers(e, b, x, &p) : NULL);
 }

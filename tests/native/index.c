@@ -227,10 +227,45 @@ static void out_of_range(void **state) {
     native_close(n);
 }
 
+/* What the language has for it, with the variables and dims that models use it with. */
+static void language(void **state) {
+    (void)state;
+    static const char text[] =
+        "dim B <= 8\ndim N <= 40\ndim 0 <= G <= 6\n"
+        "model M() {\n"
+        "    state mem: f32[4, 16, 3] = zeros\n"
+        "    export fn cumulative(x: f32[B, 7]) -> (f32[B, 7], f32[B, 7], f32[B, 7], i32[B, 7], f32[B, 7]) {\n"
+        "        return cumsum(x, axis = 0, reverse = true, exclusive = true), cumprod(x, exclusive = true), cummax(x),\n"
+        "            cumulative_argmin(x, -1), logcumsumexp(x)\n    }\n"
+        "    export fn at(x: f32[N, 40], i: i32, j: i64, k: i32[3, 9]) -> ("
+        "f32[N, 8], f32[N], i32[3], f32[N, 40], f32[N, 40]) {\n"
+        "        return x[:, i : i + 8], x[:, j], k[:, i], update(x, x[:, :20], at = [0, i]), update(x, x[:, :3], at = [0, -4])\n"
+        "    }\n"
+        "    export fn remember(x: f32[B, 2, 3], t: i32) -> (f32[4, 5, 3], f32[8]) {\n"
+        "        mem <- update(mem, x[:1], at = [2, t, 0])\n"
+        "        return mem[:, 1 + t : (1 + t) + 5], sum(mem, axis = [1, 2])[0] * ones([8])\n    }\n"
+        "    export fn segments(x: f32[N, 3], ids: i32[N], keep: bool[N]) -> ("
+        "f32[5, 3], f32[5, 3], f32[5, 3], f32[N, 3], f32[N, 3], f32[5, 3]) {\n"
+        "        return segment_sum(x, ids, 5), segment_mean(x, ids, 5), segment_max(x, ids, 5),\n"
+        "            segment_softmax(x, ids, 5), segment_softmax(x, ids, 5, keep), segment_sum(x, ids, 5, keep)\n    }\n"
+        "    export fn may_be_empty(x: f32[B, G], q: bool[B, 9], k: i32[B, 4], kb: bool[B, 4]) -> ("
+        "f32[B], i32[B], i32, bool[B, 9]) {\n"
+        "        return max(x, axis = 1, initial = -1), argmax(x, axis = 1, empty = -7), argmin(x, empty = 3),\n"
+        "            scatter(q, k, kb, axis = 1, batch = 1, mode = \"max\", mask = kb)\n    }\n"
+        "}\n";
+    static const char *const names[] = {"cumulative", "at", "remember", "segments", "may_be_empty"};
+    for (int c = 0; c < 2; c++) {
+        Native *n = native_open_source("index.dl", text, cpus[c], 2);
+        for (int i = 0; i < 5; i++)
+            for (int64_t d = 0; d < 3; d++) native_check(n, names[i], (int64_t[]){1 + 3 * d, 2 * d}, 1e-5);
+        native_close(n);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(masks), cmocka_unit_test(scatters),     cmocka_unit_test(boxes),
-        cmocka_unit_test(variables), cmocka_unit_test(out_of_range),
+        cmocka_unit_test(variables), cmocka_unit_test(out_of_range), cmocka_unit_test(language),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 """All tables."""
 import rows_functions
+import rows_index
 import rows_losses
 import rows_math
 import rows_training
