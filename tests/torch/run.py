@@ -389,23 +389,30 @@ def title(row):
         ("" if row.training else ", evaluating") + (" at its edges" if row.edges else "")
 
 
-def run_object(dlcc, folder, number, rows, text):
-    """Compiles and compares; where the rows do not compile together, each is compiled alone to find which does not."""
+def try_to_compile(dlcc, path, text):
+    """What is wrong, or None."""
     try:
-        compile_model(dlcc, text, f"{folder}/rows{number}")
+        return compile_model(dlcc, text, path)
     except Failed as error:
-        if len(rows) == 1:
-            return [(rows[0][1], [f"does not compile:\n{error}"])]
-        found = []
-        for k, pair in enumerate(rows):
-            found += run_object(dlcc, folder, f"{number}_{k}", [pair], object_code([pair]))
+        return str(error)
+
+
+def compare_object(dlcc, path, pairs, error):
+    """What is wrong with each row; where the rows did not compile together, each is compiled alone to find which do not."""
+    if error and len(pairs) == 1:
+        return [(pairs[0][1], [f"does not compile:\n{error}"])]
+    found = []
+    if error:
+        for i, row in pairs:
+            alone = f"{path}_{i}"
+            found += compare_object(dlcc, alone, [(i, row)], try_to_compile(dlcc, alone, object_code([(i, row)])))
         return found
-    model, found = Compiled(f"{folder}/rows{number}.so"), []
-    for _, row in rows:
+    model = Compiled(path + ".so")
+    for _, row in pairs:
         try:
             found.append((row, COMPARE[row.sort](row, model)))
-        except Failed as error:
-            found.append((row, [str(error)]))
+        except Failed as failure:
+            found.append((row, [str(failure)]))
     model.close()
     return found
 
@@ -449,14 +456,13 @@ def main():
     groups = [chosen[k:k + ROWS_IN_OBJECT] for k in range(0, len(chosen), ROWS_IN_OBJECT)]
     failed = False
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(2) as pool:
-        try:
-            compile_model(dlcc, "model Empty() { export fn f(x: f32) -> f32 { x } }\n", f"{folder}/empty")
-        except Failed as error:
-            return report("the library compiles", [str(error)])
-        texts = [object_code(g) for g in groups]
-        jobs = [pool.submit(run_object, dlcc, folder, k, g, t) for k, (g, t) in enumerate(zip(groups, texts))]
-        for job in jobs:
-            for row, wrong in job.result():
+        broken = try_to_compile(dlcc, f"{folder}/empty", "model Empty() { export fn f(x: f32) -> f32 { x } }\n")
+        if broken:
+            return report("the library compiles", [broken])
+        paths = [f"{folder}/rows{k}" for k in range(len(groups))]
+        jobs = [pool.submit(try_to_compile, dlcc, p, object_code(g)) for p, g in zip(paths, groups)]
+        for path, pairs, job in zip(paths, groups, jobs):
+            for row, wrong in compare_object(dlcc, path, pairs, job.result()):
                 failed = report(title(row), wrong) or failed
     if not only:
         failed = report("every name of the library has a row", check_covered(dlcc)) or failed
