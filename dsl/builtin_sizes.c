@@ -106,6 +106,7 @@ static Val run_dims(Elab *e, const Builtin *self, const BuiltinCall *c) {
     Type t;
     (void)self;
     if (c->args[0].kind == VAL_LIST) return c->args[0];          /* a shape is its own dims */
+    if (is_size(c->args[0])) return val_list(e, VAL_LIST, c->args, 1);
     if (!type_of(e, c, &t)) return POISON;
     for (int i = 0; i < t.rank; i++) all[i] = val_dim(t.shape[i]);
     return val_list(e, VAL_LIST, all, t.rank);

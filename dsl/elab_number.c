@@ -165,6 +165,7 @@ static bool same_value(Val a, Val b) {
     case VAL_NONE: return true;
     case VAL_BOOL: return a.i == b.i;
     case VAL_STR: return a.s == b.s;
+    case VAL_DTYPE: return a.dtype == b.dtype;
     case VAL_LAYER: return a.layer == b.layer;
     case VAL_VAR: return a.var == b.var;
     case VAL_CLASS: return a.class->decl == b.class->decl;

@@ -29,13 +29,15 @@ static bool has_unknown(Sig *sig, const Node *n) {
     return false;
 }
 
-static Dim eval_dim(Elab *e, Sig *sig, const Node *n) {
+static Val eval_size(Elab *e, Sig *sig, const Node *n) {
     Scope *outer = e->scope;
     e->scope = sig->scope;
     Val v = elab_eval(e, n);
     e->scope = outer;
-    return elab_dim(e, n->span, v);
+    return v;
 }
+
+static Dim eval_dim(Elab *e, Sig *sig, const Node *n) { return elab_dim(e, n->span, eval_size(e, sig, n)); }
 
 static const Bound *bound_of(Sig *sig, const char *name) {
     Binding *b = scope_find(sig->scope, name);
@@ -308,17 +310,34 @@ static bool declare_unknown(Elab *e, Sig *sig, const Node *n) {
     return good;
 }
 
-static bool type_dim(Elab *e, const Node *n, Sig *sig, Dim *to) {
-    if (n->kind == NODE_REST) {
-        elab_fail(e, DL0301, n->span, "`..` stands for dims of an argument; here the shape must be written out");
-        return false;
-    }
-    *to = eval_dim(e, sig, n);
+static bool type_dim(Elab *e, const Node *n, Val v, Dim *to) {
+    *to = elab_dim(e, n->span, v);
     if (!*to) return false;
     if ((*to)->lower < 0 || (*to)->upper >= DIM_HUGE) {
         elab_fail(e, DL0304, n->span, "this dim is %s, which is %s", elab_dim_text(e, *to),
                   (*to)->lower < 0 ? "or can be negative" : "too large");
         return false;
+    }
+    return true;
+}
+
+/* The dims of a written-out shape, where an item may be a list of them. */
+static bool type_shape(Elab *e, const Node *type, Sig *sig, Dim *shape, int *rank) {
+    *rank = 0;
+    for (int i = 0; i < type->n; i++) {
+        const Node *n = type->kids[i];
+        if (n->kind == NODE_REST) {
+            elab_fail(e, DL0301, n->span, "`..` stands for dims of an argument; here the shape must be written out");
+            return false;
+        }
+        Val v = eval_size(e, sig, n);
+        Vals items = v.kind == VAL_LIST ? *v.list : (Vals){1, &v};
+        if (*rank + items.n > MAX_RANK) {
+            elab_fail(e, DL0301, type->span, "a tensor has at most %d dims", MAX_RANK);
+            return false;
+        }
+        for (int k = 0; k < items.n; k++)
+            if (!type_dim(e, n, items.at[k], &shape[(*rank)++])) return false;
     }
     return true;
 }
@@ -340,14 +359,10 @@ bool elab_type(Elab *e, const Node *type, bool exported, Sig *sig, Type *to) {
         return false;
     }
     Dim shape[MAX_RANK];
-    if (type->n > MAX_RANK) {
-        elab_fail(e, DL0301, type->span, "a tensor has at most %d dims", MAX_RANK);
-        return false;
-    }
+    int rank;
     for (int i = 0; exported && i < type->n; i++) known = declare_unknown(e, sig, type->kids[i]) && known;
-    for (int i = 0; i < type->n; i++)
-        if (!known || !type_dim(e, type->kids[i], sig, &shape[i])) return false;
-    *to = type_make(e->module, t, type->n, shape);
+    if (!known || !type_shape(e, type, sig, shape, &rank)) return false;
+    *to = type_make(e->module, t, rank, shape);
     if (type_elements(&e->module->dims, *to)->upper < DIM_HUGE) return true;
     elab_fail(e, DL0304, type->span, "a tensor of this type can have too many elements");
     return false;

@@ -14,7 +14,6 @@ Every name that dlcc lists must be mentioned in a row or be declared as tested e
 """
 import collections
 import concurrent.futures
-import copy
 import os
 import re
 import subprocess
@@ -116,7 +115,7 @@ def code_of(row):
     if row.sort != "layer":
         code = row.code
     else:
-        flag = "" if row.training else ", training = false"
+        flag = ", training = false" if not row.training else "" if row.parameters else ", training = true"
         code = (row.call or "{l}(" + ", ".join(row.inputs) + flag + ")").replace("{l}", row.l)
     wanted = [n for n, v in row.inputs.items() if v.grad]
     ys = [f"y{k}" for k in range(row.count)]
@@ -169,7 +168,7 @@ def gradients_in_torch(row, start, values, kind):
     """Results, gradients of inputs, gradients of parameters by name, and the module after the call."""
     module = None
     if row.module is not None:
-        module = copy.deepcopy(row.module).to(kind)
+        module = row.torch().to(kind)
         module.load_state_dict({n: torch.from_numpy(np.asarray(v)) for n, v in start.items()})
         module.train(row.training)
     ys = outputs_of(in_torch(row, module, values, kind))
@@ -398,7 +397,7 @@ def try_to_compile(dlcc, path, text):
 
 
 def compare_object(dlcc, path, pairs, error):
-    """What is wrong with each row; where the rows did not compile together, each is compiled alone to find which do not."""
+    """What is wrong with each row. Where they did not compile together, each is compiled alone to find which do not."""
     if error and len(pairs) == 1:
         return [(pairs[0][1], [f"does not compile:\n{error}"])]
     found = []
@@ -411,7 +410,7 @@ def compare_object(dlcc, path, pairs, error):
     for _, row in pairs:
         try:
             found.append((row, COMPARE[row.sort](row, model)))
-        except Failed as failure:
+        except (Failed, RuntimeError, ValueError) as failure:
             found.append((row, [str(failure)]))
     model.close()
     return found
