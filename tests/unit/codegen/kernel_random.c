@@ -19,6 +19,7 @@ typedef struct Maker {
     DType real;
     const char *own;           /* an access at which a buffer of the real type may be updated in place */
     int own_buf;
+    bool runs;                 /* a reduction runs: no lanes along the inner axis */
 } Maker;
 
 uint64_t random_next(uint64_t *state) {
@@ -262,7 +263,9 @@ static void store(Maker *m, uint64_t set, int node, DType t) {
     if (m->c.buf_count == CASE_BUFS) return;
     int buf = add_buf(m, t, l.count, 0);
     text_add(&m->bufs, "buf x%d : %s out\n", buf, dtype_name(t));
-    text_add(&m->body, "x%d[%s] = %%%d\n", buf, l.text, node);
+    text_add(&m->body, "x%d[%s] = %%%d", buf, l.text, node);
+    if (set == all_axes(m) && m->truths.n && chance(m, 25)) text_add(&m->body, " if %%%d", PICK(m, truths));
+    text_append(&m->body, "\n", 1);
 }
 
 static void store_some(Maker *m, uint64_t set) {
@@ -300,6 +303,30 @@ static int add_reductions(Maker *m, int value) {
     return first;
 }
 
+static int run(Maker *m, const char *function, int node, const char *tail, const char *t) {
+    text_add(&m->body, "r%d = run %s %%%d%s : %s\n", m->reductions, function, node, tail, t);
+    m->runs = true;
+    return line(m, "running r%d : %s", m->reductions++, t);
+}
+
+/* What runs along the only inner axis; a sum halves what came before. */
+static void add_runs(Maker *m) {
+    static const char *const extreme[] = {"maximum", "minimum"};
+    uint64_t all = all_axes(m);
+    if (chance(m, 60)) {
+        int half = line(m, "const 0.5 : %s", real(m));
+        int decay = line(m, "multiply %%%d, %%%d : %s", half, PICK(m, pure), real(m));
+        int bounded = line(m, "multiply %%%d, %%%d : %s", decay, half, real(m));
+        store(m, all, run(m, "add", PICK(m, pure), arena_printf(arena(m), " times %%%d", bounded), real(m)), m->real);
+    }
+    if (chance(m, 60)) store(m, all, run(m, extreme[below(m, 2)], PICK(m, pure), "", real(m)), m->real);
+    if (m->wholes.n && chance(m, 60)) store(m, all, run(m, "add", PICK(m, wholes), "", "i32"), DTYPE_I32);
+    if (chance(m, 60)) {
+        const char *along = arena_printf(arena(m), " along a%d", m->c.outer);
+        store(m, all, run(m, extreme[below(m, 2)], PICK(m, pure), along, "i32"), DTYPE_I32);
+    }
+}
+
 /* The mean, from a sum. */
 static int mean_of(Maker *m, int reduction) {
     double points = 1;
@@ -313,6 +340,7 @@ static int mean_of(Maker *m, int reduction) {
 static void add_stages(Maker *m, Text *stages) {
     int value = PICK(m, reals), sum = add_reductions(m, value);
     if (chance(m, 30)) store_some(m, all_axes(m));
+    if (m->c.axes - m->c.outer == 1 && chance(m, 40)) add_runs(m);
     end_stage(m, stages, "sweep");
     int mean = mean_of(m, sum);
     if (chance(m, 60)) {
@@ -358,6 +386,7 @@ static void choose_schedule(Maker *m) {
     KernelCase *c = &m->c;
     c->vector = (int)below(m, c->axes - c->outer + 2) - 2;             /* -2: the last outer, -1: none */
     c->vector = c->vector >= 0 ? c->outer + c->vector : c->vector == -2 ? c->outer - 1 : -1;
+    if (m->runs && c->vector >= c->outer) c->vector = c->outer - 1;
     c->lanes = c->vector < 0 ? 1 : 4 << below(m, 3);
     c->unroll = 1 + (int)below(m, 4);
     c->chunk = chance(m, 30) ? 0 : 1 + below(m, 60);
