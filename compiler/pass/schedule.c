@@ -10,6 +10,7 @@
 
 enum {
     ITEM_POINTS = 1 << 14,     /* points of one item of a loop nest */
+    ORDERED_ITEMS = 8,         /* items that a loop nest whose inner order matters should have at least */
     SERIAL_POINTS = 1 << 17    /* a loop nest below this stays on one thread: about half a megabyte */
 };
 
@@ -53,10 +54,15 @@ static void choose_axis(Kernel *k, KSchedule *s) {
 static int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 
 /* Vectors in flight: four hide the latency of memory and of sums. Column sums walk memory row by row and take
- * half the registers, to read longer runs of each. Where a point takes many operations these overlap by
+ * half the registers, to read longer runs of each. Where the inner axes' order matters only the outer ones make
+ * parallel work, so narrow strips leave more of it. Where a point takes many operations these overlap by
  * themselves, and copies of them would only make the code larger. */
 static int in_flight(const Kernel *k, const Target *t, int vector_axis) {
     int work = kernel_work(k);
+    if (kernel_in_order(k)) {
+        int64_t vectors = vector_axis < 0 ? 1 : k->axes.at[vector_axis].extent->upper / k->schedule.lanes;
+        return (int)clamp(vectors / ORDERED_ITEMS, 1, 4);
+    }
     bool columns = k->reductions.n == 1 && vector_axis >= 0 && k->axes.at[vector_axis].role == AXIS_OUTER;
     return work > 16 ? 1 : work > 8 ? 2 : columns ? t->vector_registers / 2 : 4;
 }

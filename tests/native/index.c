@@ -2,6 +2,7 @@
  * is written in place, and statuses for what is out of range. */
 #include "native.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -227,6 +228,51 @@ static void out_of_range(void **state) {
     native_close(n);
 }
 
+/* Updates that meet at few places, and sweeps: the bits are the same however many threads share the work. */
+static void threads(void **state) {
+    (void)state;
+    enum { ROWS = 3000, WIDTH = 104, PLACES = 50 };
+    static const char text[] =
+        "module @m\n"
+        "func @f(%i: i32[3000] = arg \"i\", %u: f32[3000,104] = arg \"u\", %m: bool[3000] = arg \"m\") {\n"
+        "%zero = constant {dtype = f32, shape = [50,104], value = 0.0} : f32[50,104]\n"
+        "%a = scatter_add %zero, %i, %u {axis = 0, batch = 0} : f32[50,104]\n"
+        "%b = scatter_set %zero, %i, %u, %m {axis = 0, batch = 0} : f32[50,104]\n"
+        "%c = cumulative_sum %u {axis = 0} : f32[3000,104]\n"
+        "%d = cumulative_sum %u {axis = 1, reverse = 1} : f32[3000,104]\n"
+        "%e = linear_recurrence %u, %c {axis = 1} : f32[3000,104]\n"
+        "%s = add %d, %e : f32[3000,104]\n"
+        "return %a as \"a\", %b as \"b\", %c as \"c\", %s as \"s\"\n}\n";
+    static int32_t index[ROWS];
+    static float updates[ROWS * WIDTH], out[3][2 * (PLACES + ROWS) * WIDTH];
+    static uint8_t mask[ROWS];
+    uint64_t random = 5;
+    for (int i = 0; i < ROWS; i++) {
+        index[i] = (int32_t)(native_random(&random) * PLACES);
+        mask[i] = native_random(&random) < 0.5;
+    }
+    for (int i = 0; i < ROWS * WIDTH; i++) updates[i] = (float)(2 * native_random(&random) - 1);
+    for (int t = 0; t < 3; t++) {
+        Native *n = native_open(text, NULL, t + 1);
+        DlrtTensor in[] = {{index, sizeof index, DLRT_I32, 1, {ROWS}}, {updates, sizeof updates, DLRT_F32, 2, {ROWS, WIDTH}},
+                           {mask, sizeof mask, DLRT_BOOL, 1, {ROWS}}};
+        DlrtTensor results[4];
+        float *at = out[t];
+        for (int r = 0; r < 4; r++) {
+            int64_t rows = r < 2 ? PLACES : ROWS;
+            results[r] = (DlrtTensor){at, (size_t)(rows * WIDTH) * sizeof *at, DLRT_F32, 2, {rows, WIDTH}};
+            at += rows * WIDTH;
+        }
+        assert_int_equal(dlrt_call(n->context, 0, in, 3, results, 4), DLRT_OK);
+        assert_memory_equal(out[0], out[t], sizeof out[0]);
+        native_check(n, "f", NULL, 1e-3);
+        native_close(n);
+    }
+    double sum = 0;
+    for (int i = 0; i < PLACES * WIDTH; i++) sum += fabs(out[0][i]);
+    assert_true(sum > 1000);
+}
+
 /* What the language has for it, with the variables and dims that models use it with. */
 static void language(void **state) {
     (void)state;
@@ -265,7 +311,7 @@ static void language(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(masks), cmocka_unit_test(scatters),     cmocka_unit_test(boxes),
-        cmocka_unit_test(variables), cmocka_unit_test(out_of_range), cmocka_unit_test(language),
+        cmocka_unit_test(variables), cmocka_unit_test(out_of_range), cmocka_unit_test(threads), cmocka_unit_test(language),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
