@@ -240,7 +240,8 @@ static void threads(void **state) {
         "%b = scatter_set %zero, %i, %u, %m {axis = 0, batch = 0} : f32[50,104]\n"
         "%c = cumulative_sum %u {axis = 0} : f32[3000,104]\n"
         "%d = cumulative_sum %u {axis = 1, reverse = 1} : f32[3000,104]\n"
-        "%e = linear_recurrence %u, %c {axis = 1} : f32[3000,104]\n"
+        "%g = logistic %u : f32[3000,104]\n"
+        "%e = linear_recurrence %g, %u {axis = 1} : f32[3000,104]\n"
         "%s = add %d, %e : f32[3000,104]\n"
         "return %a as \"a\", %b as \"b\", %c as \"c\", %s as \"s\"\n}\n";
     static int32_t index[ROWS];
