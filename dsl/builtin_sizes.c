@@ -222,7 +222,10 @@ static Val run_matches(Elab *e, const Builtin *self, const BuiltinCall *c) {
     int stars = 0;
     for (const char *s = c->args[1].s; *s; s++) stars += *s == '*';
     if (stars > 4) return elab_fail(e, DL0303, c->at, "a pattern has at most 4 stars");
-    return val_bool(match(name, c->args[1].s));
+    bool found = match(name, c->args[1].s);    /* the whole name, or its end behind a dot */
+    for (const char *dot = strchr(name, '.'); dot && !found; dot = strchr(dot + 1, '.'))
+        found = match(dot + 1, c->args[1].s);
+    return val_bool(found);
 }
 
 static Val run_is_none(Elab *e, const Builtin *self, const BuiltinCall *c) {

@@ -66,8 +66,26 @@ static bool fit_dim_parameter(Elab *e, const Node *dim, Span at, const char *wha
     return false;
 }
 
+/* `g: like(g)`: any tensor or map; other parameters and results can name its type. */
+static bool names_itself(const Node *p) {
+    const Node *type = p->kids[PARAMETER_TYPE];
+    return type && type->kind == NODE_LIKE_TYPE && type->kids[0]->kind == NODE_NAME && type->kids[0]->text == p->text;
+}
+
+static bool fit_own_type(Elab *e, const Node *p, const char *what, Span at, Val *v) {
+    *v = elab_as_map(e, *v);
+    if (is_poison(*v)) return false;
+    if (v->kind == VAL_NONE && p->kids[PARAMETER_TYPE]->i) return true;
+    if (is_number(*v) || v->kind == VAL_BOOL) *v = val_tensor(elab_tensor(e, at, *v, DTYPE_COUNT));
+    if (is_runtime(*v) || v->kind == VAL_MAP || is_poison(*v)) return !is_poison(*v);
+    int d = elab_error(e, DL0302, at, "%s is %s, but a tensor or a map over parameters is needed", what, val_text(e, *v));
+    diag_label(e->diags, d, p->span, "declared here");
+    return false;
+}
+
 static bool fit_parameter(Elab *e, Sig *sig, const Node *p, Span at, Val *v) {
     const char *what = arena_printf(e->arena, "`%s`", p->text);
+    if (names_itself(p)) return fit_own_type(e, p, what, at, v);
     if (p->kids[PARAMETER_DIM]) return fit_dim_parameter(e, p->kids[PARAMETER_DIM], at, what, v);
     if (!p->kids[PARAMETER_TYPE]) return !is_poison(*v);
     bool by_default = node_kid(p, PARAMETER_DEFAULT) && at.begin == p->kids[PARAMETER_DEFAULT]->span.begin &&

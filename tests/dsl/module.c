@@ -273,6 +273,29 @@ static void training_flag(void **state) {
     assert_int_equal(m->vars.n, 2);            /* the weight and one step of sgd: no second attempt left its own */
 }
 
+/* `like(x)` of a parameter itself takes anything; a pattern matches the end of a name too. */
+static void types_of_values(void **state) {
+    Session *s = *state;
+    Module *m = compile(s,
+        "fn twice(g: like(g)) -> like(g) { g + g }\n"
+        "layer Net() { let embed = Linear(2, 2)\n let out = Linear(2, 2)\n fn (x) { out(embed(x)) } }\n"
+        "model M() {\n"
+        "  let net = Net()\n"
+        "  export fn f(x: f32[2]) -> (f32[2], f32[2, 2], i32[4]) {\n"
+        "    let g = twice(grad(sum(net(x)), params(net)))\n"
+        "    return twice(x), g[0], [len([p for p in params(net) if matches(p, q)])\n"
+        "                            for q in [\"embed.*\", \"*.bias\", \"bias\", \"net.out.weight\"]]\n"
+        "  }\n"
+        "}\n", DTYPE_F32);
+    Interp *in = interp_open(m, &s->arena, &s->scratch, false);
+    Tensor *x = tensor_new(&s->arena, DTYPE_F32, 1, (int64_t[]){2}), *r[3];
+    static const int64_t wanted[] = {2, 2, 2, 1};
+    x->at[0].f = 3;
+    assert_true(interp_run(in, m->funcs.at[0], NULL, &x, r));
+    assert_true(r[0]->at[0].f == 6);
+    for (int i = 0; i < 4; i++) assert_int_equal(r[2]->at[i].i, wanted[i]);
+}
+
 static void label_names(void **state) {
     Session *s = *state;
     Module *m = compile(
@@ -305,7 +328,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_session, close_session)
     const struct CMUnitTest tests[] = {
         TEST(paths),      TEST(slots),    TEST(documentation), TEST(f64_mode),
-        TEST(randomness), TEST(versions), TEST(gradients_at_edges), TEST(training_flag), TEST(label_names),   TEST(list),
+        TEST(randomness), TEST(versions), TEST(gradients_at_edges), TEST(training_flag), TEST(types_of_values), TEST(label_names),   TEST(list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
