@@ -192,6 +192,7 @@ static const ElementRow rows[MAP_COUNT] = {
     [MAP_exp] = ELEMENTARY(exp),
     [MAP_expm1] = ELEMENTARY(expm1),
     [MAP_log] = ELEMENTARY(log),
+    [MAP_log2] = ELEMENTARY(log2),
     [MAP_log1p] = ELEMENTARY(log1p),
     [MAP_sqrt] = INTRINSIC("llvm.sqrt"),
     [MAP_rsqrt] = {.emit = by_class, .any_real = rsqrt_real},

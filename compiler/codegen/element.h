@@ -10,7 +10,7 @@ typedef LLVMValueRef ElementFn(const Calc *c, LLVMValueRef *x);
 /* element_f32.c: in f32 throughout */
 ElementFn element_exp_f32, element_log_f32, element_tanh_f32, element_erf_f32, element_logistic_f32;
 /* element_wide.c: of f32, computed in f64 */
-ElementFn element_expm1_f32, element_log1p_f32, element_sin_f32, element_cos_f32, element_tan_f32,
+ElementFn element_expm1_f32, element_log1p_f32, element_log2_f32, element_sin_f32, element_cos_f32, element_tan_f32,
     element_atan2_f32, element_power_f32, element_remainder_f32;
 /* element_int.c */
 ElementFn element_divide_int, element_remainder_int, element_shift_left, element_shift_right, element_abs_int;

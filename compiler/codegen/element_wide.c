@@ -1,4 +1,5 @@
-/* Functions of f32 that are computed in f64 and rounded once: expm1, log1p, power, sin, cos, tan, atan2, remainder.
+/* Functions of f32 that are computed in f64 and rounded once: expm1, log1p, log2, power, sin, cos, tan, atan2,
+ * remainder.
  *
  * In: any f32, NaN, infinities and subnormals included. Out: within 0.501 ULP, measured by tests/sweep;
  * remainder is exact. f64 spares the careful sums of element_f32.c at twice the registers. No step needs
@@ -82,14 +83,19 @@ LLVMValueRef element_log1p_f32(const Calc *c, LLVMValueRef *x) {
     return real_copysign(c, calc_narrow(c, r), x[0]);   /* for -0 */
 }
 
-/* ------------------------------------------------------------------------ power */
+/* ------------------------------------------------------------ power, base 2 logarithm */
 
-/* log2 u for u >= 0 and NaN. */
+/* log2 u. */
 static LLVMValueRef log2_of(const Calc *c, LLVMValueRef u) {
     LLVMValueRef k = exponent(c, u);
     LLVMValueRef m = real_of(c, bits_sub(c, bits_of(c, u), bits_up(c, k, 52)));
     LLVMValueRef log = log_near_one(c, real_sub(c, m, real_const(c, 1)));
     return element_log_edges(c, u, real_fma(c, log, real_const(c, LOG2_E), real_of_small(c, k)));
+}
+
+LLVMValueRef element_log2_f32(const Calc *c, LLVMValueRef *x) {
+    Calc w = calc_as(c, DTYPE_F64);
+    return calc_narrow(c, log2_of(&w, calc_widen(&w, x[0])));
 }
 
 static LLVMValueRef is_whole(const Calc *c, LLVMValueRef x) {

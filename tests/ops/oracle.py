@@ -73,7 +73,7 @@ def elementwise():
         x = ODD[1:] if name == "abs" else ODD
         case(name + " %x", f, x, grad=name not in ("floor", "ceil", "round_nearest_even"))
     positive = [0.25, 1.0, 2.0, 9.0, INF]
-    for name, f in [("log", torch.log), ("log1p", torch.log1p), ("sqrt", torch.sqrt), ("rsqrt", torch.rsqrt)]:
+    for name, f in [("log", torch.log), ("log2", torch.log2), ("log1p", torch.log1p), ("sqrt", torch.sqrt), ("rsqrt", torch.rsqrt)]:
         case(name + " %x", f, positive)
         case(name + " %x", f, [NAN, -2.0, 0.0], grad=False)
     left, right = [1.0, 1.0, 2.0, NAN, 1.0, NAN, -INF, 3.0], [1.0, 2.0, 1.0, 1.0, NAN, NAN, INF, 3.0]

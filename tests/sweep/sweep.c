@@ -84,29 +84,42 @@ static uint64_t mix(uint64_t x) {
     return x ^ x >> 33;
 }
 
-/* Operands number i of a function of two: edges with edges first, then pairs of like size, then any. */
+/* 0 .. 1, of 24 bits. */
+static float fraction(uint64_t bits) { return (float)(bits & 0xffffff) * 0x1p-24f; }
+
+/* Ways to draw a pair from 64 random bits; the uppermost 8 choose the way. */
+static void draw_pair(uint64_t r, float *x, float *y) {
+    float any = float_of((uint32_t)r), one = fraction(r), two = fraction(r >> 24);
+    switch (r >> 56 & 7) {
+    case 0:
+    case 1: *x = any, *y = float_of((uint32_t)(r >> 24)); break;
+    case 2: *x = 1 + (one - 0.5f) * 0x1p-8f, *y = (2 * two - 1) * 32768; break;       /* powers of all sizes */
+    case 3: *x = float_of((uint32_t)r & 0x83ffffff) * 0x1p63f, *y = (float)((int)(r >> 40) % 64 - 32); break;
+    case 4: *x = one * 16, *y = (2 * two - 1) * 32; break;
+    case 5: *x = any, *y = any * (0.0625f + two); break;                              /* of like size, any size */
+    case 6:                                                                           /* near a whole quotient */
+        *y = any;
+        *x = any * (float)(r >> 48 & 0xff) + any * (one - 0.5f) * 0x1p-16f;
+        break;
+    default:                                                                   /* powers at the ends */
+        *x = 0.001f + one * 64;
+        *y = (r >> 55 & 1 ? -152 + 28 * two : 126 + 4 * two) / log2f(*x);   /* NaN, infinite: fine */
+    }
+    if (r >> 59 & 1) *y = -*y;
+}
+
+/* Operands number i of a function of two: edges with edges first, then pairs of several sorts. */
 static void pair_of(uint64_t i, float *x, float *y) {
     static const float edges[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 5, 16777215, 16777216, 16777218, 8388607.5f, 0x1p-126f,
                                   0x1p-149f, 0x1.fffffep127f, INFINITY, NAN, 0x1.fffffep-1f, 0x1.000002p0f, 1e30f,
                                   126, 127, 128, 149, 150, 0.25f, 0x3p-149f, 0x7p-149f};
     enum { COUNT = 2 * (int)(sizeof edges / sizeof *edges) };
-    uint64_t r = mix(i);
     if (i < (uint64_t)COUNT * COUNT) {
         int a = (int)(i / COUNT), b = (int)(i % COUNT);
         *x = copysignf(edges[a / 2], a % 2 ? -1 : 1);
         *y = copysignf(edges[b / 2], b % 2 ? -1 : 1);
-    } else if (i % 4 == 0) {
-        *x = float_of((uint32_t)r);
-        *y = float_of((uint32_t)(r >> 32));
-    } else if (i % 4 == 1) {                           /* x near 1, any y: results of all sizes */
-        *x = 1 + ((float)(r & 0xffffff) * 0x1p-24f - 0.5f) * 0x1p-8f;
-        *y = ((float)(r >> 40) * 0x1p-23f - 1) * 32768;
-    } else if (i % 4 == 2) {                           /* a whole y */
-        *x = float_of((uint32_t)r & 0x83ffffff) * 0x1p63f;
-        *y = (float)((int)(r >> 40) % 64 - 32);
     } else {
-        *x = (float)(r & 0xffffff) * 0x1p-20f;
-        *y = ((float)(r >> 40) * 0x1p-23f - 1) * 32;
+        draw_pair(mix(i), x, y);
     }
 }
 

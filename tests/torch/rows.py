@@ -1,4 +1,5 @@
 """All tables."""
+import rows_elementary
 import rows_functions
 import rows_index
 import rows_losses
