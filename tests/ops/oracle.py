@@ -128,6 +128,24 @@ def reductions():
     case("reduce_or %x {axes = [0]}", lambda x: torch.any(x, dim=0), truth, grad=False)
 
 
+def cumulative():
+    def turned(f):
+        return lambda x, *more: torch.flip(f(torch.flip(x, (1,)), *more), (1,))
+
+    for name, f in [("sum", torch.cumsum), ("prod", torch.cumprod), ("max", lambda x, a: torch.cummax(x, a).values),
+                    ("min", lambda x, a: torch.cummin(x, a).values)]:
+        case("cumulative_%s %%x {axis = 1}" % name, lambda x, f=f: f(x, 1), ramp(2, 5, 2))
+        case("cumulative_%s %%x {axis = 0}" % name, lambda x, f=f: f(x, 0), distinct(4, 3))
+        case("cumulative_%s %%x {axis = 1, reverse = 1}" % name, turned(lambda x, f=f: f(x, 1)), ramp(3, 6))
+    case("cumulative_prod %x {axis = 0}", lambda x: torch.cumprod(x, 0), [2.0, 0.0, 3.0, 0.0, 5.0])
+    odd = [1.0, 1.0, -INF, 2.0, 2.0, INF, 3.0, NAN, 4.0, NAN]
+    for name, f in [("max", torch.cummax), ("min", torch.cummin)]:
+        case("cumulative_%s %%x {axis = 0}" % name, lambda x, f=f: f(x, 0).values, odd)
+        case("cumulative_arg%s %%x {axis = 0}" % name, lambda x, f=f: f(x, 0).indices.to(torch.int32), odd, grad=False)
+        case("cumulative_arg%s %%x {axis = 1}" % name, lambda x, f=f: f(x, 1).indices.to(torch.int32), ramp(2, 9),
+             grad=False)
+
+
 def contractions():
     def dot(equation, lhs, rhs, numbers):
         names = ("lhs_batch", "rhs_batch", "lhs_contract", "rhs_contract")
@@ -168,11 +186,26 @@ def indexing():
     case("gather %x, %y {axis = 2, batch = 1}",
          lambda x, y: torch.stack([x[b][:, y[b].long()] for b in range(2)]), distinct(2, 2, 3),
          torch.tensor([[0, 2], [1, 1]]))
+    for mode, reduce in [("add", "sum"), ("max", "amax"), ("min", "amin")]:
+        for x, z in [(ramp(4, 3), ramp(5, 3)), (distinct(4, 3), distinct(5, 3))]:
+            case("scatter_%s %%x, %%y, %%z {axis = 0, batch = 0}" % mode,
+                 lambda x, y, z, r=reduce: x.scatter_reduce(0, y.long()[:, None].expand(-1, 3), z, r), x,
+                 torch.tensor([3, 1, 3, 0, 1], dtype=torch.int32), z)
+            case("scatter_%s %%z, %%y, %%x {axis = 0, batch = 0}" % mode,
+                 lambda x, y, z, r=reduce: z.scatter_reduce(0, y.long()[:, None].expand(-1, 3), x, r), z,
+                 torch.tensor([3, 1, 3, 0, 1], dtype=torch.int32), x)
+    case("scatter_set %x, %y, %z {axis = 1, batch = 1}", lambda x, y, z: x.scatter(1, y.long(), z), distinct(3, 4),
+         torch.tensor([[0, 3], [1, 2], [2, 0]], dtype=torch.int32), distinct(3, 2))
+    case("scatter_set %z, %y, %x {axis = 0, batch = 0}", lambda x, y, z: z.index_put((y.long(),), x), distinct(2, 3),
+         torch.tensor([2, 0]), table)
+    case("dynamic_slice %x, %y {axes = [1], sizes = [2]}", lambda x, y: x[:, int(y):int(y) + 2], table, torch.tensor(1))
+    case("dynamic_update_slice %x, %z, %y {axes = [0]}", lambda x, y, z: torch.cat([x[:1], z, x[3:]]), table,
+         torch.tensor(1), distinct(2, 3))
     case("scatter_add %x, %y, %z {axis = 0, batch = 0}", lambda x, y, z: x.index_add(0, y.long(), z), table,
          torch.tensor([3, 1, 3], dtype=torch.int32), distinct(3, 3))
 
 
 print("/* Made by oracle.py with PyTorch %s; do not edit. */" % torch.__version__.split("a")[0])
-for part in (elementwise, reductions, contractions, moves, indexing):
+for part in (elementwise, reductions, cumulative, contractions, moves, indexing):
     print("/* ---- %s */" % part.__name__)
     part()
