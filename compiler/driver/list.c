@@ -9,7 +9,7 @@
 static void list_ops(Compilation *c) {
     static const char *const kinds[] = {
         [KIND_MAP] = "map", [KIND_REDUCE] = "reduce", [KIND_CUMULATE] = "cumulate", [KIND_CONTRACT] = "contract", [KIND_MOVE] = "move",
-        [KIND_INDEX] = "index", [KIND_REGION] = "region", [KIND_OPAQUE] = "opaque"};
+        [KIND_INDEX] = "index", [KIND_REGION] = "region", [KIND_OPAQUE] = "opaque", [KIND_CHECK] = "check"};
     int count;
     const OpInfo *const *table = op_table(&count);
     for (int i = 0; i < count; i++)

@@ -1,16 +1,17 @@
 /* The interpreter: see interp.h. */
 #include "interp/interp.h"
+#include "ops/region.h"
 
 #include <string.h>
 
 /* ------------------------------------------------------------- one function, by value */
 
 /* Marks the values of a region that those already marked need: one walk back, as uses follow definitions.
- * All of an op's operands count, and all of a needed op's body. */
+ * All of an op's operands count, and all of a needed op's body. Checks are always needed. */
 static void mark_needed(const Region *r, bool *needed, bool all) {
     for (int i = r->ops.n - 1; i >= 0; i--) {
         const Op *op = r->ops.at[i];
-        bool wanted = all;
+        bool wanted = all || op_has_check(op);
         for (int k = 0; k < op->result_count; k++) wanted = wanted || needed[op->results[k].id];
         if (!wanted) continue;
         for (int k = 0; k < op->result_count; k++) needed[op->results[k].id] = true;
@@ -27,8 +28,10 @@ bool interp_values(InterpCall *call, Value *const *wanted, int n, Tensor **out) 
     Func *f = call->func;
     int count = graph_number(f);
     bool *needed = arena_array(call->arena, bool, count);
-    EvalContext e = {.module = f->module, .arena = call->arena, .dims = call->dims, .round = call->round,
-                     .values = arena_array(call->arena, Tensor *, count), .needed = needed};
+    int symbols = f->module->dims.symbols.n;
+    EvalContext e = {.module = f->module, .arena = call->arena, .dims = arena_array(call->arena, int64_t, symbols),
+                     .round = call->round, .values = arena_array(call->arena, Tensor *, count), .needed = needed};
+    if (call->dims && symbols) memcpy(e.dims, call->dims, sizeof *e.dims * (size_t)symbols);
     for (int i = 0; i < n; i++) needed[wanted[i]->id] = true;
     mark_needed(f->body, needed, false);
     for (int i = 0; i < f->inputs.n; i++) e.values[f->body->params.at[i]->id] = call->inputs[i];

@@ -108,11 +108,30 @@ Op *op_append(Module *m, Region *r, const OpInfo *info, Value *const *operands, 
     op->operands = arena_copy(m->arena, operands, sizeof *operands * (size_t)operand_count);
     op->attrs = arena_copy(m->arena, attrs, sizeof *attrs * (size_t)attr_count);
     op->results = arena_array(m->arena, Value, result_count);
+    op->result_room = result_count;
     op->regions = arena_array(m->arena, Region *, region_count);
     for (int i = 0; i < result_count; i++) op->results[i] = (Value){.op = op, .index = i, .id = -1};
     for (int i = 0; i < region_count; i++) op->regions[i] = region_new(m, r->func, op);
     vec_push(m->arena, &r->ops, op);
     return op;
+}
+
+void op_reserve_results(Module *m, Op *op, int room) {
+    if (room <= op->result_room) return;
+    Value *results = arena_array(m->arena, Value, room);
+    if (op->result_count) memcpy(results, op->results, sizeof *results * (size_t)op->result_count);
+    op->results = results;
+    op->result_room = room;
+}
+
+int op_residual_room(const Op *op) {
+    int room = op->result_count + 1;
+    for (int i = 0; i < op->region_count; i++) {
+        const Region *r = op->regions[i];
+        room += r->params.n;
+        for (int k = 0; k < r->ops.n; k++) room += r->ops.at[k]->result_room;
+    }
+    return room;
 }
 
 /* --------------------------------------------------------------------- attributes */

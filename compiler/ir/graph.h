@@ -6,8 +6,9 @@
  * re-using memory in place is the planner's business.
  *
  * An operation (Op) is an entry of the operator table (ir/op.h) with operands, attributes, results -
- * several are allowed - and regions (bodies of scan, while, cond, fusion). Ops of a region are in an
- * order in which definitions come before uses.
+ * several are allowed - and regions (bodies of scan, while, cond, call, fusion). Ops of a region are in an
+ * order in which definitions come before uses; they read values of that region alone, of which its
+ * parameters are some (ops/region.h says what these stand for).
  *
  * Passes that rewrite build a new body (graph_rebuild) or replace uses (graph_replace_uses); values and
  * ops are never freed. Text form: print.h, read.h; invariants: verify.h. */
@@ -55,6 +56,7 @@ struct Op {
     int operand_count, result_count, attr_count, region_count;
     Value **operands;
     Value *results;            /* array */
+    int result_room;           /* how many results fit there: op_reserve_results */
     Attr *attrs;               /* in the order of the table */
     Region **regions;
     Span span;                 /* the source that asked for it */
@@ -143,6 +145,13 @@ Value *func_count(Func *f);
  * the checked way to make one. */
 Op *op_append(Module *m, Region *r, const OpInfo *info, Value *const *operands, int operand_count, int result_count,
               const Attr *attrs, int attr_count, int region_count, Span span);
+
+/* Makes room for `room` results in all. Moves them: call it before anything knows them. */
+void op_reserve_results(Module *m, Op *op, int room);
+/* The room that an op needs whose gradient adds results to it, as any value of its bodies may become one. */
+int op_residual_room(const Op *op);
+/* Where v is defined. */
+static inline Region *value_region(const Value *v) { return v->op ? v->op->parent : v->region; }
 
 Type type_make(Module *m, DType dtype, int rank, const Dim *shape);
 Type type_scalar(DType dtype);

@@ -19,9 +19,19 @@ typedef enum OpKind {
     KIND_CONTRACT,   /* dot_general, convolution */
     KIND_MOVE,       /* pure index maps */
     KIND_INDEX,      /* data-dependent addresses, checked */
-    KIND_REGION,     /* scan, while, cond, fusion */
-    KIND_OPAQUE      /* a routine of its own */
+    KIND_REGION,     /* scan, while, cond, call, fusion */
+    KIND_OPAQUE,     /* a routine of its own */
+    KIND_CHECK       /* no result: holds at run time, or the call ends with a status; never removed */
 } OpKind;
+
+/* How often, and which of, the regions of a KIND_REGION operator run. */
+typedef enum RegionForm {
+    FORM_NONE,
+    FORM_ONCE,       /* its one body, once: fusion; or call, which `inline` replaces by it */
+    FORM_SCAN,       /* the body, `length` times: ops/region.h */
+    FORM_WHILE,      /* condition, body, condition, ... */
+    FORM_CHOICE      /* one of the two */
+} RegionForm;
 
 /* Element functions: what a MAP computes per element, a REDUCE combines by, kernel IR is made of.
  * MAP_name for every row of elementwise.def. */
@@ -49,12 +59,19 @@ enum OpFlags {
                                   writes into that operand's memory where it is dead after, else into one copy */
     OP_AT_BOX = 256,           /* an INDEX op at one box, whose corner its scalar operands say (ops/index.h) */
     OP_OVERWRITES = 512,       /* an INDEX op that updates puts the new instead of the old, not `map` of both */
+    OP_BINDS_DIM = 1024,       /* a CHECK that binds the symbol in `dims` to its operand from here on */
+    OP_BARRIER = 2048,         /* a MOVE of operand 0 that is not to be computed before the other operands are, and
+                                  that says no more than this: not to be looked through where ops are merged */
+    OP_CALLS = 4096,           /* a REGION whose body `inline` puts in its place */
     OP_ARG_REDUCTION = 32      /* a REDUCE or CUMULATE whose result is where (an index), not what */
 };
 
 struct IndexPoint;
 typedef struct GradContext GradContext;       /* ops/grad.h */
 typedef struct EvalContext EvalContext;       /* ops/eval.h */
+
+/* How a value depends on others: not at all, only through zero-gradient operators, or differentiably. */
+typedef enum Dependence { DEPENDS_NOT, DEPENDS_FLAT, DEPENDS } Dependence;
 
 typedef struct AttrSpec {
     const char *key;
@@ -67,7 +84,8 @@ struct OpInfo {
     OpKind kind;
     int min_operands, max_operands;    /* max -1: any number */
     int result_count;                  /* -1: as the regions say */
-    int region_count;
+    int region_count;                  /* -1: one or two, as `infer` says */
+    RegionForm form;                   /* REGION: see there */
     unsigned flags;
     MapFn map;                         /* MAP: the element function; REDUCE, CUMULATE, INDEX: the combining one */
     /* Element types of the operands, a letter each, the last for all further ones: T one common type out
@@ -82,6 +100,9 @@ struct OpInfo {
     /* Appends ops that compute the operands' gradients from the results'. `dy[i]` may be null (no
      * gradient flows); leave dx[i] null for none. Null: the operator has no gradient. */
     void (*grad)(GradContext *g, const Op *op, Value *const *dy, Value **dx);
+    /* REGION: how each result depends on the values differentiated for, from how each operand does; null: each result
+     * as the most dependent operand. */
+    void (*depend)(struct Module *m, const Op *op, const Dependence *operands, Dependence *results);
     /* Evaluates in f64 and i64. */
     void (*eval)(EvalContext *e, const Op *op);
     /* MOVE: how it reads its operands (ops/index_map.h). */

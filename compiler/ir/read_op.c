@@ -19,7 +19,7 @@ bool reader_bind(Reader *r, const Token *name, Value *value) {
         return false;
     }
     Binding *b = arena_new(r->arena, Binding);
-    *b = (Binding){value, span, true};
+    *b = (Binding){value, span, true, r->depth};
     map_set(names, name->text, b);
     vec_push(r->arena, &r->scope, b);
     if (value && name->kind == TOKEN_VALUE) value->name = name->text;
@@ -34,6 +34,12 @@ bool reader_value(Reader *r, Value **to) {
     if (!b->visible) {
         reader_fail(r, DL0603, reader_span(r), "%%%s is not visible here", name.text);
         reader_label(r, b->span, "defined in a region that has ended");
+        return false;
+    }
+    if (b->depth != r->depth) {
+        reader_fail(r, DL0603, reader_span(r), "%%%s is outside of this region, which reads its parameters alone",
+                    name.text);
+        reader_label(r, b->span, "defined here");
         return false;
     }
     *to = b->value;
@@ -233,14 +239,29 @@ static bool read_draft(Reader *r, Draft *d) {
     return true;
 }
 
+enum { MOST_REGIONS = 2 };
+
+/* Reads the regions an op has, or if its row leaves that open, those that are there. */
+static bool read_regions(Reader *r, Op *op, bool *poisoned) {
+    int least = op->info->region_count < 0 ? 1 : op->info->region_count;
+    for (int i = 0; i < op->region_count; i++) {
+        if (i >= least && !reader_at(r, '(')) {
+            op->region_count = i;
+            break;
+        }
+        if (!read_region(r, op->regions[i], poisoned)) return false;
+    }
+    if (op->region_count) op_reserve_results(r->module, op, op_residual_room(op));
+    return true;
+}
+
 /* Makes the op of a draft, reads its regions and checks it; *made is null if it is no good. */
 static bool make_op(Reader *r, Region *region, const Draft *d, Op **made) {
     bool poisoned = d->poisoned;
     Op *op = op_append(r->module, region, d->info, d->operands.at, d->operands.n, d->names.n, d->attrs.at, d->attrs.n,
-                       d->info->region_count, d->span);
+                       d->info->region_count < 0 ? MOST_REGIONS : d->info->region_count, d->span);
     for (int i = 0; i < op->result_count; i++) op->results[i].type = d->types.at[i];
-    for (int i = 0; i < op->region_count; i++)
-        if (!read_region(r, op->regions[i], &poisoned)) return false;
+    if (!read_regions(r, op, &poisoned)) return false;
     poisoned = poisoned || (op->region_count && r->errors);
     if (!poisoned && check_op(r, op, d)) *made = op;
     return true;

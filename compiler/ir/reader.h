@@ -15,6 +15,7 @@ typedef struct Binding {
     Value *value;              /* null: its definition was faulty */
     Span span;                 /* of the definition */
     bool visible;              /* its region is still open */
+    int depth;                 /* of its region */
 } Binding;
 
 typedef struct Reader {

@@ -10,9 +10,10 @@ typedef struct Verifier {
     FaultList *faults;
     const Func *func;
     const Op *op;
+    const Region *region;      /* the one being checked */
     const Value **numbered;    /* by id: the value that has it */
     bool *visible;             /* by id: defined and in scope here */
-    bool *known;               /* by symbol: of the signature, or derived from such */
+    bool *known;               /* by symbol: of the signature or bound before, or derived from such */
     bool types_broken;         /* a type of the function cannot be: inference is not to see it */
 } Verifier;
 
@@ -50,7 +51,7 @@ static void check_dims(Verifier *v, const Dim *dims, int n, const char *what) {
                 int id = dims[i]->terms[j].symbols[k];
                 if (id < v->module->dims.symbols.n && v->known[id]) continue;
                 bool exists = id < v->module->dims.symbols.n;
-                fault(v, "%s mentions dim %s, which the function's signature does not bind", what,
+                fault(v, "%s mentions dim %s, which nothing binds here", what,
                       exists ? v->module->dims.symbols.at[id]->name : "?");
                 return;
             }
@@ -67,10 +68,8 @@ static void check_type(Verifier *v, Type type, const char *what) {
 }
 
 /* Derived symbols come after the symbols they are made of, so one pass in order suffices. */
-static void learn_dims(Verifier *v) {
+static void learn_derived(Verifier *v) {
     const DimTable *t = &v->module->dims;
-    v->known = arena_array(v->scratch, bool, t->symbols.n);
-    for (int i = 0; i < v->func->dims.n; i++) v->known[v->func->dims.at[i]->id] = true;
     for (int i = 0; i < t->symbols.n; i++) {
         Dim of = t->symbols.at[i]->of;
         bool all = of != NULL;
@@ -78,6 +77,22 @@ static void learn_dims(Verifier *v) {
             for (int k = 0; k < of->terms[j].n; k++) all = all && v->known[of->terms[j].symbols[k]];
         v->known[i] = v->known[i] || all;
     }
+}
+
+static void learn_dims(Verifier *v) {
+    v->known = arena_array(v->scratch, bool, v->module->dims.symbols.n);
+    for (int i = 0; i < v->func->dims.n; i++) v->known[v->func->dims.at[i]->id] = true;
+    learn_derived(v);
+}
+
+/* A checked op binds its dim for what follows in the region and inside of it. */
+static void learn_bound(Verifier *v, const Op *op) {
+    int id = op_dims(op, "dims", NULL)[0]->terms[0].symbols[0];
+    if (v->known[id]) fault(v, "dim %s has a value already", v->module->dims.symbols.at[id]->name);
+    int n = v->module->dims.symbols.n;
+    v->known = n ? arena_copy(v->scratch, v->known, sizeof *v->known * (size_t)n) : v->known;
+    v->known[id] = true;
+    learn_derived(v);
 }
 
 /* --------------------------------------------------------------------------- ops */
@@ -103,7 +118,7 @@ const char *op_check_form(Module *m, const Op *op) {
     if (info->result_count >= 0 && op->result_count != info->result_count)
         return arena_printf(m->arena, "%s has %d result%s, not %d", info->name, info->result_count,
                             info->result_count == 1 ? "" : "s", op->result_count);
-    if (op->region_count != info->region_count)
+    if (info->region_count < 0 ? op->region_count < 1 : op->region_count != info->region_count)
         return arena_printf(m->arena, "%s has %d region%s, not %d", info->name, info->region_count,
                             info->region_count == 1 ? "" : "s", op->region_count);
     for (int i = 0; i < op->attr_count; i++) {
@@ -153,6 +168,11 @@ static bool check_use(Verifier *v, const Value *x, const char *what, int i) {
               x->name ? x->name : arena_printf(v->scratch, "%d", x->id));
         return false;
     }
+    if (value_region(x) != v->region) {
+        fault(v, "%s %d (%%%s) is a value of another region", what, i,
+              x->name ? x->name : arena_printf(v->scratch, "%d", x->id));
+        return false;
+    }
     return true;
 }
 
@@ -164,10 +184,12 @@ static void check_op(Verifier *v, Op *op, const Region *r) {
     if (op->parent != r) fault(v, "the op does not know the region it is in");
     for (int i = 0; i < op->operand_count; i++) check_use(v, op->operands[i], "operand", i);
     for (int i = 0; i < op->attr_count; i++)
-        if (op->attrs[i].kind == ATTR_DIMS) check_dims(v, op->attrs[i].dims, op->attrs[i].n, op->attrs[i].key);
+        if (op->attrs[i].kind == ATTR_DIMS && !(op->info->flags & OP_BINDS_DIM))
+            check_dims(v, op->attrs[i].dims, op->attrs[i].n, op->attrs[i].key);
     for (int i = 0; i < op->region_count; i++) check_region(v, op->regions[i], op);
     v->op = op;
     if (v->faults->n == before && !v->types_broken) check_results(v, op);
+    if (v->faults->n == before && (op->info->flags & OP_BINDS_DIM)) learn_bound(v, op);
     for (int i = 0; i < op->result_count; i++) {
         const Value *x = &op->results[i];
         if (x->op != op || x->index != i) fault(v, "result %d does not know its op", i);
@@ -184,8 +206,11 @@ static void check_params(Verifier *v, const Region *r) {
     }
 }
 
-/* Values of the region are visible in it only. */
+/* Values of the region are visible in it only, and dims that it binds known. */
 static void check_region(Verifier *v, Region *r, const Op *owner) {
+    bool *known = v->known;
+    const Region *outer = v->region;
+    v->region = r;
     if (r->owner != owner || r->func != v->func) fault(v, "a region does not know its owner");
     check_params(v, r);
     for (int i = 0; i < r->ops.n; i++) check_op(v, r->ops.at[i], r);
@@ -194,6 +219,8 @@ static void check_region(Verifier *v, Region *r, const Op *owner) {
     for (int i = 0; i < r->params.n; i++) v->visible[r->params.at[i]->id] = false;
     for (int i = 0; i < r->ops.n; i++)
         for (int j = 0; j < r->ops.at[i]->result_count; j++) v->visible[r->ops.at[i]->results[j].id] = false;
+    v->known = known;
+    v->region = outer;
 }
 
 /* --------------------------------------------------------------------- functions */

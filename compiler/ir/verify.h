@@ -1,13 +1,13 @@
 /* What holds of every graph IR module, checked after each pass.
  *
- * - Every operand and yield is a value of the same function, defined before its use in the same region
- *   or an enclosing one; results and parameters know their place.
+ * - Every operand and yield is a value of the same function, defined before its use in the same region: what is outside of an operator's region comes in as a parameter; results and parameters know their place.
  * - An op has the operands, attributes and regions its row of the table asks for, and its results have
  *   the types that its own rule infers.
  * - A function's parameters match its inputs and its yields its results; a variable is read by at most
  *   one input and written by at most one result, with its own type.
  * - Variables have constant extents, unique names and a permutation as physical order.
- * - Types mention only dims of the function's signature; ranks and extents are in range.
+ * - Types mention only dims of the function's signature, or that bind_dim bound before in the region or one around;
+ *   ranks and extents are in range.
  * - The init function reads nothing but the seed and writes every variable. */
 #ifndef DLCC_IR_VERIFY_H
 #define DLCC_IR_VERIFY_H

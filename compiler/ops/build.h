@@ -72,6 +72,88 @@ Value *build_dynamic_slice(Builder *b, Value *operand, Value *const *starts, con
 Value *build_dynamic_update_slice(Builder *b, Value *operand, Value *update, Value *const *starts, const int64_t *axes,
                                   int n, const char *what);
 
+/* ------------------------------------------------------------------- regions
+ *
+ * A body is built before the operator it belongs to: build_body gives a builder for it, build_body_param parameters,
+ * and ops appended through it may use every value that can be used where the operator is to stand, bodies being built
+ * around it included. build_scan and the others close bodies: values used from outside become operands of the operator
+ * and parameters of its bodies (nested ones have done so before, so close from the inside). After that the builder of
+ * a body is not to be used again, nor its values outside of it. They return false after a mistake was reported or if
+ * something they are given is null; then the bodies are lost.
+ *
+ *     Builder body = build_body(b);
+ *     Value *h = build_body_param(&body, h0->type, "h"), *xt = build_slice_param(&body, x, 1, "xt");
+ *     Value *next = build_map2(&body, MAP_add, h, build_map2(&body, MAP_multiply, xt, w));     // w: of outside
+ *     ScanParts parts = {.body = &body, .carries = 1, .inits = &h0, .params = &h, .nexts = &next,
+ *                        .xs_count = 1, .xs = &x, .slices = &xt, .axes = (int64_t[]){1},
+ *                        .ys_count = 1, .ys = &next, .result_axes = (int64_t[]){1}, .length = x->type.shape[1]};
+ *     build_scan(b, &parts, &last, &stack);
+ */
+Builder build_body(const Builder *b);
+Value *build_body_param(Builder *body, Type type, const char *name);
+/* A parameter for a slice of x, which lacks the axis; reports an axis that is none. */
+Value *build_slice_param(Builder *body, Value *x, int64_t axis, const char *name);
+
+typedef struct ScanParts {
+    Builder *body;
+    int carries;
+    Value *const *inits, *const *params, *const *nexts;    /* before, within and after a step */
+    int xs_count;
+    Value *const *xs, *const *slices;                      /* the whole, and its parameter */
+    const int64_t *axes;
+    int ys_count;
+    Value *const *ys;
+    const int64_t *result_axes;                            /* where each is stacked; null: all along 0 */
+    Value *index;                                          /* a parameter, i64 scalar; null: not used */
+    Dim length;
+    bool reverse;
+} ScanParts;
+/* finals[i] receives the last of carry i, stacked[i] all of y i. A carry that each step leaves as it is is none: its
+ * uses become uses of init, which is also its last one. So a body may be given carries for all that it reads of what it
+ * might write. */
+bool build_scan(Builder *b, const ScanParts *parts, Value **finals, Value **stacked);
+
+typedef struct WhileParts {
+    Builder *condition, *body;
+    int carries;
+    Value *const *inits;
+    Value *const *condition_params;                        /* null entries: the condition does not look at it */
+    Value *const *body_params, *const *nexts;
+    Value *test;                                           /* of the condition: a bool scalar */
+    int64_t limit;                                         /* at most so many steps; -1: any number */
+} WhileParts;
+/* As build_scan: carries left as they are are none. A gradient needs a limit. */
+bool build_while(Builder *b, const WhileParts *parts, Value **finals);
+
+/* values[i] of `first` if the bool scalar holds, else of `second`; n of them, equal in type. The bodies have no
+ * parameters of their own. */
+bool build_cond(Builder *b, Value *condition, Builder *first, Value *const *first_values, Builder *second,
+                Value *const *second_values, int n, Value **results);
+
+typedef struct CallParts {
+    Builder *body;                                         /* parameters: params, one for each of args */
+    int arg_count, result_count;
+    Value *const *args, *const *params;
+    Value *const *results;                                 /* of the body */
+    bool recompute;                                        /* the backward pass computes the body again */
+    Builder *backward;                                     /* null: the body's own gradient. Its parameters: */
+    Value *const *backward_args, *const *backward_results, *const *backward_dresults;  /* null entries: not used */
+    const int64_t *wrt;                                    /* increasing: which args it has gradients for, */
+    Value *const *gradients;                               /* and these */
+    int wrt_count;
+} CallParts;
+/* A call kept together until gradients are taken. With `backward`, a gradient that has to flow to anything but the args
+ * in wrt is an error when it is taken, as is one to a value captured from outside. */
+bool build_call(Builder *b, const CallParts *parts, Value **results);
+
+/* x, not to be computed before `after`, nor to be merged with x's own computation. */
+Value *build_barrier(Builder *b, Value *x, Value *const *after, int n);
+/* Binds the free symbol to x, an i64 scalar, for the ops built after this in the region; out of its bounds is a run-time
+ * status, where `what` (may be null) names it. */
+bool build_bind_dim(Builder *b, Value *x, const DimSymbol *symbol, const char *what);
+/* A run-time status with the message unless the bool scalar holds. */
+bool build_require(Builder *b, Value *condition, const char *message);
+
 /* stop_gradient: the identity with zero gradient. */
 Value *build_stop_gradient(Builder *b, Value *x);
 
@@ -81,7 +163,6 @@ Value *build_stop_gradient(Builder *b, Value *x);
 bool build_gradients(Builder *b, Value *loss, Value *const *wrt, int n, Value **out);
 /* Whether `of` depends on `on` at all, and through differentiable operators. stop_gradient cuts: what lies
  * behind it is not depended on. */
-typedef enum Dependence { DEPENDS_NOT, DEPENDS_FLAT /* only through zero-gradient operators */, DEPENDS } Dependence;
 Dependence graph_dependence(Builder *b, Value *of, Value *on);
 
 #endif

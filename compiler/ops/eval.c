@@ -1,4 +1,6 @@
 /* Reference evaluation: see eval.h. */
+#include "ops/region.h"
+
 #include "ops/eval.h"
 
 Tensor *tensor_new(Arena *a, DType dtype, int rank, const int64_t *shape) {
@@ -53,7 +55,7 @@ static void round_results(EvalContext *e, const Op *op) {
 }
 
 static bool is_needed(const EvalContext *e, const Op *op) {
-    if (!e->needed) return true;
+    if (!e->needed || op_has_check(op)) return true;
     for (int i = 0; i < op->result_count; i++)
         if (e->needed[op->results[i].id]) return true;
     return false;

@@ -23,7 +23,7 @@ typedef struct Tensor {
 struct EvalContext {
     Module *module;
     Arena *arena;              /* holds every tensor of this evaluation */
-    const int64_t *dims;       /* values of the dim symbols, by id */
+    int64_t *dims;             /* values of the dim symbols, by id; bind_dim sets them */
     bool round;                /* round every float result to its dtype (else all is f64) */
     Tensor **values;           /* by value id; null: not computed */
     const bool *needed;        /* by value id; null: compute everything */

@@ -1,6 +1,59 @@
-/* Operators with bodies. So far fusion: a group of ops that becomes one kernel, with the meaning of its
- * body. It is made after differentiation and so has no gradient rule. */
+/* What region operators share, see region.h; and fusion, a group of ops that becomes one kernel, with the meaning of
+ * its body. It is made after differentiation and so has no gradient rule. */
+#include "ops/region.h"
 #include "ops/rules.h"
+
+Value *region_source(const Region *r, int i) {
+    const Op *op = r->owner;
+    if (!op) return NULL;
+    switch (op->info->form) {
+    case FORM_SCAN:
+    case FORM_WHILE: return i < op_int(op, "consts") ? op->operands[i] : NULL;
+    case FORM_CHOICE: return op->operands[i + 1];
+    case FORM_ONCE: return r == op->regions[0] ? op->operands[i] : NULL;
+    case FORM_NONE: break;
+    }
+    return NULL;
+}
+
+static bool region_has_check(const Region *r) {
+    for (int i = 0; i < r->ops.n; i++)
+        if (op_has_check(r->ops.at[i])) return true;
+    return false;
+}
+
+bool op_has_check(const Op *op) {
+    if (op->info->kind == KIND_CHECK) return true;
+    for (int i = 0; i < op->region_count; i++)
+        if (region_has_check(op->regions[i])) return true;
+    return false;
+}
+
+/* ---------------------------------------------------------------------------- shape rules */
+
+const char *need_free_dims(Module *m, const Region *r) {
+    for (int i = 0; i < r->ops.n; i++) {
+        if (!(r->ops.at[i]->info->flags & OP_BINDS_DIM)) continue;
+        const Dim *bound = op_dims(r->ops.at[i], "dims", NULL);
+        int id = bound[0]->terms[0].symbols[0];
+        for (int k = 0; k < r->yields.n; k++)
+            for (int d = 0; d < r->yields.at[k]->type.rank; d++)
+                if (dim_mentions(&m->dims, r->yields.at[k]->type.shape[d], id))
+                    return reason(m, "%s cannot leave the body, which alone knows how much %s is",
+                                  value_text(m, r->yields.at[k]), dim_text(m, bound[0]));
+    }
+    return NULL;
+}
+
+const char *need_params(Module *m, const char *what, const Region *r, int first, Value *const *values, int n) {
+    for (int i = 0; i < n; i++)
+        if (!type_equal(r->params.at[first + i]->type, values[i]->type))
+            return reason(m, "parameter %d of the %s is %s, but what it stands for is %s", first + i, what,
+                          value_text(m, r->params.at[first + i]), value_text(m, values[i]));
+    return NULL;
+}
+
+/* --------------------------------------------------------------------------------- fusion */
 
 static const char *infer_fusion(Module *m, Op *op) {
     const Region *body = op->regions[0];
@@ -26,6 +79,6 @@ static void eval_fusion(EvalContext *e, const Op *op) {
 
 const OpInfo OP_fusion = {
     .name = "fusion", .kind = KIND_REGION, .min_operands = 0, .max_operands = -1, .result_count = -1, .region_count = 1,
-    .signature = "*", .types = CLASS_ANY,
+    .form = FORM_ONCE, .signature = "*", .types = CLASS_ANY,
     .doc = "The results its body yields, the body's parameters being the operands: ops that become one kernel.",
     .infer = infer_fusion, .eval = eval_fusion};

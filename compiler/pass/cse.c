@@ -1,7 +1,7 @@
 /* cse: merges ops that compute the same.
  *
- * In: any module. Out: no two ops of which one is visible where the other is have the same operator,
- * operands, attributes and, up to their parameters, bodies. Random bits are told apart by their site.
+ * In: any module. Out: no two ops of one region have the same operator, operands, attributes and, up to
+ * their parameters, bodies; ops without results apart. Random bits are told apart by their site.
  *
  * A hash table holds the ops met so far; operands are compared after they were merged themselves, so one
  * walk suffices. Attributes decide with operands over the results' types, so those are not compared. */
@@ -124,12 +124,6 @@ static bool same_region(Merger *m, const Region *a, const Region *b) {
     return true;
 }
 
-/* Whether what is defined in region `of` can be seen from region r. */
-static bool is_visible(const Region *of, const Region *r) {
-    while (r != of && r->owner) r = r->owner->parent;
-    return r == of;
-}
-
 /* ---------------------------------------------------------------------------- merging */
 
 static void grow(Merger *m) {
@@ -144,17 +138,14 @@ static void grow(Merger *m) {
     }
 }
 
-/* An op that computes the same and is visible; else null, and op is remembered, in the place of an equal
- * one that is out of sight. */
+/* An op of the same region that computes the same; else null, and op is remembered. */
 static Op *find_or_add(Merger *m, Op *op) {
     if (m->count * 2 >= m->room) grow(m);
-    uint64_t hash = hash_op(op);
+    uint64_t hash = mix(hash_op(op), (uint64_t)(uintptr_t)op->parent);
     size_t at = (size_t)hash & (m->room - 1);
     for (; m->entries[at].op; at = (at + 1) & (m->room - 1)) {
-        if (m->entries[at].hash != hash || !same_op(m, m->entries[at].op, op)) continue;
-        if (is_visible(m->entries[at].op->parent, op->parent)) return m->entries[at].op;
-        m->entries[at].op = op;
-        return NULL;
+        if (m->entries[at].hash != hash || m->entries[at].op->parent != op->parent) continue;
+        if (same_op(m, m->entries[at].op, op)) return m->entries[at].op;
     }
     m->entries[at] = (Entry){hash, op};
     m->count++;

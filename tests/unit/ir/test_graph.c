@@ -7,8 +7,8 @@
 static const char *const text = "module @m\n"
                                 "func @f(%x: f32[4] = arg \"x\") {\n"
                                 "  %a = exp %x : f32[4]\n"
-                                "  %b = fusion %a : f32[4] (%p: f32[4]) {\n"
-                                "    %c = add %p, %a : f32[4]\n"
+                                "  %b = fusion %a, %a : f32[4] (%p: f32[4], %q: f32[4]) {\n"
+                                "    %c = add %p, %q : f32[4]\n"
                                 "    %d = add %c, %c : f32[4]\n"
                                 "    yield %d\n"
                                 "  }\n"
@@ -20,11 +20,11 @@ static void ids_are_dense(void **state) {
     Fixture *f = *state;
     Func *func = fixture_read(f, text)->funcs.at[0];
     int n = graph_number(func);
-    assert_int_equal(n, 7);
-    bool seen[7] = {false};
+    assert_int_equal(n, 8);
+    bool seen[8] = {false};
     Region *inner = func->body->ops.at[1]->regions[0];
     const Value *values[] = {func->body->params.at[0], &func->body->ops.at[0]->results[0], inner->params.at[0],
-                             &inner->ops.at[0]->results[0], &inner->ops.at[1]->results[0],
+                             inner->params.at[1], &inner->ops.at[0]->results[0], &inner->ops.at[1]->results[0],
                              &func->body->ops.at[1]->results[0], &func->body->ops.at[2]->results[0]};
     for (int i = 0; i < n; i++) {
         assert_in_range(values[i]->id, 0, n - 1);

@@ -54,13 +54,13 @@ static void cse_compares_attributes(void **state) {
 }
 
 #define FUSION(name, of, inner, second)                                                                                \
-    "  %" name " = fusion %" of " : f32[4] (%p." name ": f32[4]) {\n"                                                  \
+    "  %" name " = fusion %" of ", %" second " : f32[4] (%p." name ": f32[4], %s." name ": f32[4]) {\n"                \
     "    %q." name " = " inner " %p." name " : f32[4]\n"                                                               \
-    "    %r." name " = add %q." name ", %" second " : f32[4]\n"                                                        \
+    "    %r." name " = add %q." name ", %s." name " : f32[4]\n"                                                        \
     "    yield %r." name "\n"                                                                                          \
     "  }\n"
 
-/* Bodies are equal up to their parameters' names; what they take from outside counts. */
+/* Bodies are equal up to their parameters' names. */
 static void cse_compares_bodies(void **state) {
     Fixture *f = *state;
     const char *text = CSE(TWO, FUSION("a", "x", "exp", "y") FUSION("b", "x", "exp", "y") FUSION("c", "x", "log", "y")
@@ -72,25 +72,24 @@ static void cse_compares_bodies(void **state) {
     assert_string_equal(run_on(f, "cse", text), want);
 }
 
-/* An op within a body may use an equal one from outside, but not one from a body beside it. */
+/* Bodies are worlds of their own: an op within one is merged with an equal one in it, and only there. */
 static void cse_respects_scopes(void **state) {
     Fixture *f = *state;
     const char *text =
-        CSE(TWO, "  %a = exp %x : f32[4]\n"
-                 "  %b = fusion : f32[4] () {\n"
-                 "    %c = exp %x : f32[4]\n    %d = log %x : f32[4]\n    %e = add %c, %d : f32[4]\n    yield %e\n  }\n"
-                 "  %g = fusion : f32[4] () {\n    %h = log %x : f32[4]\n    yield %h\n  }\n"
-                 "  %i = log %x : f32[4]\n"
-                 "  %k = log %x : f32[4]\n"
-                 "  %l = add %i, %k : f32[4]\n"
-                 "  return %b, %g, %l\n");
-    const char *want = CSE(TWO, "  %a = exp %x : f32[4]\n"
-                                "  %b = fusion : f32[4] () {\n"
-                                "    %d = log %x : f32[4]\n    %e = add %a, %d : f32[4]\n    yield %e\n  }\n"
-                                "  %g = fusion : f32[4] () {\n    %h = log %x : f32[4]\n    yield %h\n  }\n"
-                                "  %i = log %x : f32[4]\n"
-                                "  %l = add %i, %i : f32[4]\n"
-                                "  return\n    %b,\n    %g,\n    %l\n");
+        CSE(TWO, "  %a = iota {dtype = f32, shape = [4], axis = 0} : f32[4]\n"
+                 "  %b = fusion %x : f32[4] (%p: f32[4]) {\n"
+                 "    %c = iota {dtype = f32, shape = [4], axis = 0} : f32[4]\n"
+                 "    %d = iota {dtype = f32, shape = [4], axis = 0} : f32[4]\n"
+                 "    %e = add %c, %d : f32[4]\n    yield %e\n  }\n"
+                 "  %i = iota {dtype = f32, shape = [4], axis = 0} : f32[4]\n"
+                 "  %l = add %a, %i : f32[4]\n"
+                 "  return %b, %l\n");
+    const char *want = CSE(TWO, "  %a = iota {dtype = f32, shape = [4], axis = 0} : f32[4]\n"
+                                "  %b = fusion %x : f32[4] (%p: f32[4]) {\n"
+                                "    %c = iota {dtype = f32, shape = [4], axis = 0} : f32[4]\n"
+                                "    %e = add %c, %c : f32[4]\n    yield %e\n  }\n"
+                                "  %l = add %a, %a : f32[4]\n"
+                                "  return %b, %l\n");
     assert_string_equal(run_on(f, "cse", text), want);
 }
 
@@ -103,10 +102,10 @@ static void dce_keeps_what_is_used(void **state) {
                        "%unused: f32 = arg \"unused\", %seed: i64 = seed, %count: i64 = count) {\n"
                        "  %a = exp %v : f32\n"
                        "  %b = exp %a : f32\n"
-                       "  %c, %d = fusion %x : f32, f32 (%p: f32) {\n"
+                       "  %c, %d = fusion %x, %w : f32, f32 (%p: f32, %o: f32) {\n"
                        "    %q = log %p : f32\n"
                        "    %r = exp %p : f32\n"
-                       "    %s = exp %w : f32\n"
+                       "    %s = exp %o : f32\n"
                        "    yield %q, %s\n"
                        "  }\n"
                        "  return %d as \"d\", %same -> @same\n"
@@ -118,9 +117,9 @@ static void dce_keeps_what_is_used(void **state) {
     const char *want =
         "module @m\nparam @v : f32\nparam @w : f32\nslot @same : f32\n\n"
         "func @f(\n    %x: f32 = arg \"x\",\n    %w: f32 = var @w,\n    %unused: f32 = arg \"unused\") {\n"
-        "  %c, %d = fusion %x : f32, f32 (%p: f32) {\n"
+        "  %c, %d = fusion %x, %w : f32, f32 (%p: f32, %o: f32) {\n"
         "    %q = log %p : f32\n"
-        "    %s = exp %w : f32\n"
+        "    %s = exp %o : f32\n"
         "    yield %q, %s\n"
         "  }\n"
         "  return %d as \"d\"\n"
