@@ -44,8 +44,10 @@ static void divide(KModule *k) {
     }
 }
 
+static int level(const Native *n) { return n->options.level ? atoi(n->options.level) : 2; }
+
 static KModule *lower(Native *n, Module *m, const Target *target) {
-    PassRun run = {.level = 2};
+    PassRun run = {.level = level(n), .skip = &n->options.skip, .skip_count = n->options.skip != NULL};
     if (!passes_run(m, &n->scratch, &run)) stop(n, "passes", NULL);
     PassContext context = {.arena = &n->arena, .scratch = &n->scratch, .diags = &n->diags};
     KModule *k = lower_module(&context, m);
@@ -67,7 +69,7 @@ static void compile(Native *n, Module *m, const char *cpu) {
     size_t size = 0;
     const Target *target = target_find(&n->arena, NULL, cpu, host.triple, host.cpu, host.features, &why);
     if (!target) stop(n, "target", why);
-    CodeOptions options = {.target = target, .prefix = "m", .level = 2};
+    CodeOptions options = {.target = target, .prefix = "m", .level = level(n)};
     Code *code = code_build(&n->arena, lower(n, m, target), &options, &why);
     if (!code || !code_optimise(code, &why) || !code_emit(code, CODE_OBJECT, &bytes, &size, &why))
         stop(n, "code", why);
@@ -129,6 +131,10 @@ static Native *open_module(const char *path, const char *text, const NativeOptio
 }
 
 Native *native_open_with(const char *text, const NativeOptions *options) { return open_module(NULL, text, options); }
+
+Native *native_open_source_with(const char *path, const char *text, const NativeOptions *options) {
+    return open_module(path, text, options);
+}
 
 Native *native_open(const char *text, const char *cpu, int threads) {
     return open_module(NULL, text, &(NativeOptions){.cpu = cpu, .threads = threads});

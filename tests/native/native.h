@@ -16,6 +16,8 @@ typedef struct Native Native;
 typedef struct NativeOptions {
     const char *cpu;           /* null: the host's */
     int threads;
+    const char *level;         /* "0" to "3"; null: "2" */
+    const char *skip;          /* a pass that is left out, or null */
     /* Every kernel's work is divided as finely as can be, and calls are repeated on 1 and 2 threads less: the results
      * must agree bit for bit. */
     bool divide;
@@ -53,8 +55,9 @@ struct Native {
 Native *native_open(const char *text, const char *cpu, int threads);
 /* The same from a model's source; `path` is its name in diagnostics. */
 Native *native_open_source(const char *path, const char *text, const char *cpu, int threads);
-/* The general way, from IR text. */
+/* The general way, from IR text and from a source. */
 Native *native_open_with(const char *text, const NativeOptions *options);
+Native *native_open_source_with(const char *path, const char *text, const NativeOptions *options);
 void native_close(Native *n);
 /* Calls `func` with random arguments and random variables; `dims` are its free dims, null if it has none. Seed and
  * call count are equal on both sides, the caches as the initializer and earlier calls left them. Every result and
