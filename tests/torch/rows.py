@@ -1,8 +1,7 @@
-"""All tables."""
-import rows_elementary
-import rows_functions
-import rows_index
-import rows_losses
-import rows_layers
-import rows_math
-import rows_training
+"""All tables: the files rows_*.py of this folder."""
+import glob
+import importlib
+import os
+
+for path in sorted(glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), "rows_*.py"))):
+    importlib.import_module(os.path.basename(path)[:-3])

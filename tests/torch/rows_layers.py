@@ -107,6 +107,7 @@ layer("RMSNorm(5, elementwise_affine = false)", lambda: RMSNorm([5], affine=Fals
 for name, inputs in (("Dropout", x), ("Dropout1d", line), ("Dropout2d", image), ("Dropout3d", solid)):
     layer(f"{name}(0.4)", lambda name=name: getattr(nn, name)(0.4), training=False, x=inputs)
     layer(f"{name}(0)", lambda name=name: getattr(nn, name)(0), x=inputs)
+    function("channel_dropout(dropout(x))", lambda x: x, x=inputs)       # not training
     layer(f"{name}(1)", lambda name=name: getattr(nn, name)(1), call="{l}(x, training = true)", x=inputs)
 for code, shape, whole_channels in [
         ("Dropout(0.3)", [64, 32], False), ("Dropout1d(0.4)", [64, 32, 8], True),

@@ -8,7 +8,8 @@ steps, a schedule's figures at each step, an initialiser's distribution by Kolmo
 
 How close. The yardstick is PyTorch in f64. All draws of a quantity count as one long vector; an error is the
 Euclidean norm of the difference, relative to the yardstick's. Ours may be twice that of PyTorch's f32, and one unit in
-the last place of 1 in any case. Infinities and NaN must stand where PyTorch's stand.
+the last place of 1 in any case. Infinities and NaN must stand where PyTorch's stand. Rounding is luck where few numbers
+are compared: what is too far off gets ROUNDS times as many draws, and those count together.
 
 Every name that dlcc lists must be mentioned in a row or be declared as tested elsewhere.
 """
@@ -28,7 +29,7 @@ import torch
 import table
 from compiled import PARAM, SLOT, STATE, Compiled, Failed, compile_model
 
-ROWS_IN_OBJECT, ULP, ROOM, TINY = 60, 2.0 ** -23, 1 << 20, 1e-29
+ROUNDS, ROWS_IN_OBJECT, ULP, ROOM, TINY = 10, 60, 2.0 ** -23, 1 << 20, 1e-29
 LISTS = ["layers", "optimizers", "functions"]
 np.seterr(all="ignore")
 warnings.filterwarnings("ignore")
@@ -58,19 +59,21 @@ class Compared:
             self.parts.setdefault(name, []).append([a[finite].astype(np.float64) for a in (ours, theirs, exact)])
 
     def check(self):
+        """What is wrong: other shapes, other infinities, or numbers too far off."""
+        wrong = list(self.wrong)
         for name, parts in self.parts.items():
             ours, theirs, exact = (np.concatenate([p[i] for p in parts]) for i in range(3))
             if self.edges:
                 off = np.abs(ours - exact) - 2 * np.abs(theirs - exact) - 2 * ULP * np.abs(exact) - TINY
                 if np.any(off > 0):
-                    self.wrong.append(f"{name}: {ours.tolist()} instead of {exact.tolist()}")
+                    wrong.append(f"{name}: {ours.tolist()} instead of {exact.tolist()}")
                 continue
             norm = np.linalg.norm(exact)
             mine, limit = np.linalg.norm(ours - exact), 2 * np.linalg.norm(theirs - exact) + ULP * norm
             if mine > limit:
-                self.wrong.append(f"{name}: relative error {mine / norm:.2e}, PyTorch's is"
-                                  f" {np.linalg.norm(theirs - exact) / norm:.2e}")
-        return self.wrong
+                wrong.append(f"{name}: relative error {mine / norm:.2e}, PyTorch's is"
+                             f" {np.linalg.norm(theirs - exact) / norm:.2e}")
+        return wrong
 
 
 def tensor(value, kind):
@@ -92,6 +95,7 @@ def prepare(row, i):
     """Runs the row in torch once, to know the results' shapes."""
     random = np.random.RandomState(0)
     row.name, row.l = f"f{i}", f"l{i}"
+    torch.manual_seed(seed_of(row))
     row.module = row.torch() if row.sort == "layer" else None
     values = {n: v.value(random, row.batches[0]) for n, v in row.inputs.items()}
     ys = outputs_of(in_torch(row, row.module, values, torch.float32))
@@ -194,9 +198,23 @@ def same_variables(row, model):
 
 
 def compare_calls(row, model):
-    compared, random = Compared(row.edges), np.random.RandomState(seed_of(row) % 2 ** 32)
     if row.module is not None and same_variables(row, model):
         return [same_variables(row, model)]
+    return in_rounds(row, lambda compared, random: compare_draws(row, model, compared, random))
+
+
+def in_rounds(row, draw):
+    """What draw(compared, random) finds, drawn again where that is too far off."""
+    compared, random = Compared(row.edges), np.random.RandomState(seed_of(row))
+    draw(compared, random)
+    for _ in range(ROUNDS - 1):
+        if compared.wrong or row.edges or not compared.check():
+            break
+        draw(compared, random)
+    return compared.check()
+
+
+def compare_draws(row, model, compared, random):
     for batch in row.batches:
         values = {n: v.value(random, batch) for n, v in row.inputs.items()}
         start = start_values(row, random) if row.module is not None else {}
@@ -216,7 +234,6 @@ def compare_calls(row, model):
         for name in model.names(row.l, STATE):
             compared.add(f"state {name}", model.get(f"{row.l}.{name}"), theirs[3].state_dict()[name].numpy(),
                          exact[3].state_dict()[name].numpy())
-    return compared.check()
 
 
 # ------------------------------------------------------------------ optimizers
@@ -258,7 +275,10 @@ def fit_in_torch(row, start, data, kind):
 def compare_optimizer(row, model):
     """Displacements from the start are compared, so that an update's error is not hidden by the weights' size; those of
     each step count the same."""
-    random, compared = np.random.RandomState(seed_of(row) % 2 ** 32), Compared(False)
+    return in_rounds(row, lambda compared, random: compare_fits(row, model, compared, random))
+
+
+def compare_fits(row, model, compared, random):
     for _ in range(3):
         model.reset(0)
         start = {n: random.standard_normal(s).astype(np.float32) for n, s in FIT_SHAPES.items()}
@@ -281,7 +301,6 @@ def compare_optimizer(row, model):
                 name, state = slot.split(".")
                 ours = model.get(f"{row.l}.{name}.{row.o}.{state}")
                 compared.add(slot, ours.reshape(value.shape), value.numpy(), exact[k][1][slot].numpy())
-    return compared.check()
 
 
 # ------------------------------------------------------------------- schedules
