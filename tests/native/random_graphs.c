@@ -118,6 +118,42 @@ static Value *movement(Maker *m) {
     }
 }
 
+static Value *running(Maker *m) {
+    static const OpInfo *const kinds[] = {&OP_cumulative_sum, &OP_cumulative_prod, &OP_cumulative_max, &OP_cumulative_min};
+    Value *x = tame(m, any(m));
+    if (!x->type.rank) return NULL;
+    int axis = below(m, x->type.rank);
+    bool reverse = below(m, 2);
+    if (below(m, 2)) return build_cumulative(&m->b, kinds[below(m, 4)], x, axis, reverse);
+    return build_linear_recurrence(&m->b, build_map1(&m->b, MAP_logistic, x), below(m, 2) ? x : tame(m, x), axis, reverse);
+}
+
+/* Rows of x put, added or compared where the rows' greatest elements are; the columns where those of the sum is. */
+static Value *indexed(Maker *m) {
+    static const OpInfo *const kinds[] = {&OP_scatter_add, &OP_scatter_set, &OP_scatter_max, &OP_scatter_min};
+    Builder *b = &m->b;
+    Value *x = any(m);
+    if (x->type.rank != 2) return NULL;
+    const OpInfo *kind = kinds[below(m, 4)];
+    Value *at = build_reduce(b, &OP_argmax, x, (int64_t[]){1}, 1), *row = build_reduce(b, &OP_reduce_sum, tame(m, x), (int64_t[]){1}, 1);
+    Value *mask = below(m, 2) ? build_map2(b, MAP_less, row, build_map1(b, MAP_sin, row)) : NULL;
+    Value *column = build_reduce(b, &OP_reduce_sum, tame(m, x), (int64_t[]){0}, 1);
+    Value *start = build_reduce(b, &OP_argmax, column, (int64_t[]){0}, 1);
+    Dim one = dim_const(&b->module->dims, 1), square[2] = {x->type.shape[0], x->type.shape[0]};
+    Value *box = build_dynamic_slice(b, x, &start, (int64_t[]){1}, &one, 1, "start");
+    switch (below(m, 5)) {
+    case 0: return build_reshape(b, box, 1, x->type.shape);
+    case 1: return build_dynamic_update_slice(b, x, build_map1(b, MAP_tanh, box), &start, (int64_t[]){1}, 1, "start");
+    case 2: return build_scatter(b, kind, x, at, row, mask, 1, 1, "at");
+    case 3: {
+        Value *turned = build_transpose(b, x, (int64_t[]){1, 0});
+        Value *wide = build_broadcast_in_dim(b, build_map1(b, MAP_tanh, row), 2, square, (int64_t[]){0});
+        return build_scatter(b, kind, turned, at, wide, mask, 0, 0, "at");
+    }
+    default: return build_gather_where(b, build_transpose(b, x, (int64_t[]){1, 0}), at, mask, 0, 0, "at");
+    }
+}
+
 static void add_inputs(Maker *m, Func *f) {
     Module *module = m->b.module;
     for (int i = 0; i < 3; i++) {
@@ -170,9 +206,10 @@ static const char *make_text(Arena *arena, uint64_t seed) {
     vec_push(arena, &f->dims, dim_find(&module->dims, intern(names, "B")));
     for (int i = 1; i < 4; i++) m.extents[i] = dim_const(&module->dims, (int64_t[]){1 + below(&m, 4), 5 + below(&m, 20), 16}[i - 1]);
     add_inputs(&m, f);
-    static Value *(*const makers[])(Maker *) = {unary, binary, binary, reduction, reduction, matmul, movement};
+    static Value *(*const makers[])(Maker *) = {unary,  binary,   binary,  reduction, reduction,
+                                                matmul, movement, running, indexed};
     int ops = 6 + below(&m, 18);
-    for (int i = 0; i < ops; i++) keep(&m, makers[below(&m, 7)](&m));
+    for (int i = 0; i < ops; i++) keep(&m, makers[below(&m, 9)](&m));
     if (below(&m, 2)) add_gradients(&m, f);
     add_results(&m, f);
     Text text = text_new(arena);
