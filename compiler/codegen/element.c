@@ -8,6 +8,8 @@
  * for checking gradients and small models, not for speed. */
 #include "codegen/element.h"
 
+#include "ir/expression.h"
+
 #include <string.h>
 
 typedef struct ElementRow ElementRow;
@@ -136,11 +138,6 @@ static LLVMValueRef extreme(const Calc *c, bool largest, LLVMValueRef x, LLVMVal
 static LLVMValueRef maximum(const Calc *c, LLVMValueRef *x) { return extreme(c, true, x[0], x[1]); }
 static LLVMValueRef minimum(const Calc *c, LLVMValueRef *x) { return extreme(c, false, x[0], x[1]); }
 
-/* low, x, high */
-static LLVMValueRef clamp(const Calc *c, LLVMValueRef *x) {
-    return extreme(c, false, extreme(c, true, x[1], x[0]), x[2]);
-}
-
 /* 1 / sqrt(x). Of f32 the two roundings are taken back by a step of Newton's method: y + y/2 (1 - x y y), the
  * residual exact but for its own rounding. At 0 and infinity it is NaN, and y is right as it is. */
 static LLVMValueRef rsqrt_real(const Calc *c, LLVMValueRef *x) {
@@ -166,6 +163,44 @@ static LLVMValueRef identity(const Calc *c, LLVMValueRef *x) {
     return x[0];
 }
 
+/* ------------------------------------------------------------------------- composed */
+
+/* An expression under construction; operands are kept one after the other, as in ops/elementwise.c. */
+typedef struct Composer {
+    const Calc *c;
+    LLVMValueRef kept[16];
+    int n;
+} Composer;
+
+static void keep(Composer *k, LLVMValueRef v) { k->kept[k->n++] = v; }
+
+static bool is_truth(const Calc *c, LLVMValueRef v) { return LLVMTypeOf(v) == emit_vector(c->e, c->e->i1, c->lanes); }
+
+/* f of the `count - 1` operands kept last and v. */
+static LLVMValueRef compose(Composer *k, MapFn f, int count, LLVMValueRef v) {
+    const Calc *c = k->c;
+    keep(k, v);
+    k->n -= count;
+    DType t = is_truth(c, v) ? DTYPE_BOOL : c->t;
+    return emit_element(c->e, f, k->kept + k->n, t, op_of_map(f)->flags & OP_PREDICATE ? DTYPE_BOOL : t, c->lanes, 0, 0);
+}
+
+#define MAP1(f, p) compose(&k, MAP_##f, 1, p)
+#define MAP2(f, p, q) (keep(&k, p), compose(&k, MAP_##f, 2, q))
+#define SELECT(c, p, q) (keep(&k, c), keep(&k, p), compose(&k, MAP_select, 3, q))
+#define LIKE(p, number) emit_const(k.c->e, k.c->t, k.c->lanes, number)
+
+#define ELEMENTWISE(...)
+#define COMPOSED(name, arity, rule, types, flags, reference, code, ...)                                                \
+    static LLVMValueRef composed_##name(const Calc *c, LLVMValueRef *v) {                                              \
+        Composer k = {.c = c};                                                                                         \
+        LLVMValueRef x = v[0], y = arity > 1 ? v[1] : NULL, z = arity > 2 ? v[2] : NULL;                               \
+        (void)y, (void)z;                                                                                              \
+        return code;                                                                                                   \
+    }
+#include "ir/elementwise.def"
+#undef ELEMENTWISE
+
 /* ----------------------------------------------------------------------- the table */
 
 #define OPCODE(real_, whole_) {.emit = by_opcode, .real = (real_), .whole = (whole_)}
@@ -176,6 +211,10 @@ static LLVMValueRef identity(const Calc *c, LLVMValueRef *x) {
 #define ELEMENTARY(f) {.emit = elementary, .f32 = element_##f##_f32, .libm = #f}
 
 static const ElementRow rows[MAP_COUNT] = {
+#define ELEMENTWISE(...)
+#define COMPOSED(name, ...) [MAP_##name] = SAME(composed_##name),
+#include "ir/elementwise.def"
+#undef ELEMENTWISE
     [MAP_add] = OPCODE(LLVMFAdd, LLVMAdd),
     [MAP_subtract] = OPCODE(LLVMFSub, LLVMSub),
     [MAP_multiply] = OPCODE(LLVMFMul, LLVMMul),
@@ -188,7 +227,6 @@ static const ElementRow rows[MAP_COUNT] = {
     [MAP_sign] = CLASSES(sign_real, sign_int),
     [MAP_maximum] = SAME(maximum),
     [MAP_minimum] = SAME(minimum),
-    [MAP_clamp] = SAME(clamp),
     [MAP_exp] = ELEMENTARY(exp),
     [MAP_expm1] = ELEMENTARY(expm1),
     [MAP_log] = ELEMENTARY(log),

@@ -2,6 +2,7 @@
  *
  * A row's `rule` names its shape rule and evaluation here; its gradient column becomes a case of
  * grad_map. Element functions themselves are in number.c. */
+#include "ir/expression.h"
 #include "ops/philox.h"
 #include "ops/rules.h"
 
@@ -190,24 +191,6 @@ static Value *map3(Expression *e, MapFn f, Value *z) {
 
 #define MAP1(f, p) map1(&e, MAP_##f, p)
 #define MAP2(f, p, q) (keep(&e, p), map2(&e, MAP_##f, q))
-#define NEG(p) MAP1(negate, p)
-#define SIGN(p) MAP1(sign, p)
-#define ROUND(p) MAP1(round_nearest_even, p)
-#define EXP(p) MAP1(exp, p)
-#define LOG(p) MAP1(log, p)
-#define SIN(p) MAP1(sin, p)
-#define COS(p) MAP1(cos, p)
-#define ADD(p, q) MAP2(add, p, q)
-#define SUB(p, q) MAP2(subtract, p, q)
-#define MUL(p, q) MAP2(multiply, p, q)
-#define DIV(p, q) MAP2(divide, p, q)
-#define POW(p, q) MAP2(power, p, q)
-#define AND(p, q) MAP2(and, p, q)
-#define OR(p, q) MAP2(or, p, q)
-#define EQ(p, q) MAP2(equal, p, q)
-#define LT(p, q) MAP2(less, p, q)
-#define LE(p, q) MAP2(less_equal, p, q)
-#define GT(p, q) MAP2(greater, p, q)
 #define SELECT(c, p, q) (keep(&e, c), keep(&e, p), map3(&e, MAP_select, q))
 #define LIKE(p, number) build_constant_like(e.b, p, number)
 #define CONVERT(p, like) build_convert(e.b, p, (like)->type.dtype)
@@ -263,23 +246,19 @@ static const AttrSpec attrs_random_bits[] = {{"site", ATTR_INT, false}, {"word",
 
 /* Distances from kinks, and sample ranges as {lows, highs}. */
 #define SMOOTH INFINITY
-#define NO_SAMPLE {{0}}
-#define SAMPLE1(l, h) {{l}, {h}}
-#define SAMPLE2(l0, h0, l1, h1) {{l0, l1}, {h0, h1}}
-#define SAMPLE3(l0, h0, l1, h1, l2, h2) {{l0, l1, l2}, {h0, h1, h2}}
+#define RANGES_NO_SAMPLE {{0}}
+#define RANGES_SAMPLE1(l, h) {{l}, {h}}
+#define RANGES_SAMPLE2(l0, h0, l1, h1) {{l0, l1}, {h0, h1}}
+#define RANGES_SAMPLE3(l0, h0, l1, h1, l2, h2) {{l0, l1, l2}, {h0, h1, h2}}
 #define ELEMENTWISE(name, arity, rule, types, flags, reference, gradient, kink, ulp, samples, doc)                     \
     static double kink_##name(const double v[3]) {                                                                     \
         double x = v[0], y = v[1], z = v[2];                                                                           \
         (void)x, (void)y, (void)z;                                                                                     \
         return kink;                                                                                                   \
     }                                                                                                                  \
-    static const double samples_##name[2][3] = samples;
+    static const double samples_##name[2][3] = RANGES_##samples;
 #include "ir/elementwise.def"
 #undef ELEMENTWISE
-#undef NO_SAMPLE
-#undef SAMPLE1
-#undef SAMPLE2
-#undef SAMPLE3
 
 #define NONE NULL
 #define GRAD1(p) grad_map
