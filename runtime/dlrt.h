@@ -356,6 +356,24 @@ static inline size_t dlrt_context_bytes(const DlrtModelInfo *i, int32_t threads)
  * scratch. Which worker does which items never changes a result. A task must not call frame->parallel. */
 typedef void DlrtTask(const struct DlrtFrame *frame, const void *kernel_args, int64_t begin, int64_t end, int32_t worker);
 
+/* Routines: what generated code leaves to the runtime as a whole, since no loop nest says it. Each is a task, whose
+ * items are rows independent of each other, and a function of its own, dlrt_sort and so on: a model that has no use
+ * for it does not contain it. Their kernel_args are a list of int64_t:
+ *   how many of them come before the pointers, this one included
+ *   the numbers of operands and of results; a bit set of the results that are wanted
+ *   for each operand and each wanted result: its DlrtDtype, its rank, its extents, its strides in elements
+ *   the operator's attributes in the order of its row, 0 for an absent one; a float as two halves of its bits, the
+ *     low one first
+ *   a pointer for each operand and each wanted result
+ * Results overlap no operand. Scratch is frame->scratch, as much as the function's scratch_bytes say. */
+#define DLRT_ROUTINES(ROUTINE) ROUTINE(sort) ROUTINE(top_k) ROUTINE(nms)
+#define DLRT_ROUTINE(name) DLRT_ROUTINE_##name,
+typedef enum DlrtRoutine { DLRT_ROUTINES(DLRT_ROUTINE) DLRT_ROUTINE_COUNT } DlrtRoutine;
+#undef DLRT_ROUTINE
+#define DLRT_ROUTINE(name) DlrtTask dlrt_##name;
+DLRT_ROUTINES(DLRT_ROUTINE)
+#undef DLRT_ROUTINE
+
 /* Filled in by generated code when it returns DLRT_ERR_INDEX or DLRT_ERR_REQUIRE. */
 typedef struct DlrtFault {
     const char *what;          /* the tensor's name, or the text of the requirement */

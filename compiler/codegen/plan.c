@@ -126,13 +126,10 @@ static LLVMValueRef *store_arguments(Entry *s, const PlanStep *step) {
     return values;
 }
 
-/* Whether a call of the kernel is worth several threads, and has them. */
-static LLVMValueRef on_threads(Entry *s, const Kernel *k, const LLVMValueRef *values, LLVMValueRef items) {
+/* Whether a call for so many points is worth several threads, and has them. */
+static LLVMValueRef on_threads(Entry *s, LLVMValueRef points, int64_t serial_below, LLVMValueRef items) {
     Emit *e = s->e;
-    LLVMValueRef points = emit_i64(e, 1);
-    for (int i = 0; i < k->axes.n; i++)
-        points = emit_mul(e, points, emit_dim(e, &e->kernels->dims, k->axes.at[i].extent, values));
-    LLVMValueRef large = LLVMBuildICmp(e->at, LLVMIntSGE, points, emit_i64(e, k->schedule.serial_below), "");
+    LLVMValueRef large = LLVMBuildICmp(e->at, LLVMIntSGE, points, emit_i64(e, serial_below), "");
     LLVMValueRef several = LLVMBuildICmp(e->at, LLVMIntSGT, items, emit_i64(e, 1), "");
     return LLVMBuildAnd(e->at, LLVMBuildAnd(e->at, large, several, ""), s->threaded, "");
 }
@@ -150,11 +147,9 @@ static void run_here(Entry *s, LLVMValueRef task, LLVMValueRef items) {
 
 static bool is_false(LLVMValueRef x) { return LLVMIsAConstantInt(x) && !LLVMConstIntGetZExtValue(x); }
 
-static void emit_kernel_step(Entry *s, const PlanStep *step) {
-    const Kernel *k = step->kernel;
-    LLVMValueRef *values = store_arguments(s, step), task = kernel_function(s, k);
-    LLVMValueRef items = emit_kernel_items(s->e, k, values);
-    LLVMValueRef wide = on_threads(s, k, values, items);
+/* Does all items, on all threads if that is worth it. */
+static void run_task(Entry *s, LLVMValueRef task, LLVMValueRef items, LLVMValueRef points, int64_t serial_below) {
+    LLVMValueRef wide = on_threads(s, points, serial_below, items);
     if (is_false(wide)) {
         run_here(s, task, items);
         return;
@@ -164,6 +159,40 @@ static void emit_kernel_step(Entry *s, const PlanStep *step) {
     emit_if_else(s->e, &branch);
     run_here(s, task, items);
     emit_if_end(s->e, &branch);
+}
+
+static void emit_kernel_step(Entry *s, const PlanStep *step) {
+    Emit *e = s->e;
+    const Kernel *k = step->kernel;
+    LLVMValueRef *values = store_arguments(s, step), task = kernel_function(s, k), points = emit_i64(e, 1);
+    for (int i = 0; i < k->axes.n; i++)
+        points = emit_mul(e, points, emit_dim(e, &e->kernels->dims, k->axes.at[i].extent, values));
+    run_task(s, task, emit_kernel_items(e, k, values), points, k->schedule.serial_below);
+}
+
+/* The function of the runtime for a routine, a DlrtTask. */
+static LLVMValueRef routine_function(Emit *e, int routine) {
+    const char *name = arena_printf(e->arena, "dlrt_%s", routine_name(routine));
+    LLVMValueRef f = LLVMGetNamedFunction(e->module, name);
+    return f ? f : LLVMAddFunction(e->module, name, abi_task_type(e));
+}
+
+/* The number that counts the numbers, they themselves, then the pointers. */
+static void store_routine_arguments(Entry *s, const PlanStep *step) {
+    store_argument(s, 0, emit_i64(s->e, step->dim_count + 1));
+    for (int i = 0; i < step->dim_count; i++) store_argument(s, i + 1, function_dim(s, step->dims[i]));
+    for (int i = 0; i < step_buf_count(step); i++) store_argument(s, step->dim_count + 1 + i, step_pointer(s, step, i));
+}
+
+static void emit_routine_step(Entry *s, const PlanStep *step) {
+    Emit *e = s->e;
+    RoutineBuf first;
+    LLVMValueRef task = routine_function(e, step->routine), rows = function_dim(s, step->extent);
+    LLVMValueRef elements = emit_i64(e, 1);
+    store_routine_arguments(s, step);
+    if (step_routine_buf(step, 0, &first))
+        for (int i = 0; i < first.rank; i++) elements = emit_mul(e, elements, function_dim(s, first.shape[i]));
+    run_task(s, task, rows, elements, step->serial_below);
 }
 
 /* ------------------------------------------------------------------- other steps */
@@ -313,6 +342,7 @@ static void emit_step(Entry *s, const PlanStep *step) {
     case STEP_ELSE: emit_if_else(s->e, &s->open.at[s->open.n - 1].branch); break;
     case STEP_END: close_body(s); break;
     case STEP_SWAP: emit_swap(s, step); break;
+    case STEP_ROUTINE: emit_routine_step(s, step); break;
     }
 }
 
@@ -390,8 +420,8 @@ static int list_length(const Plan *plan) {
     int most = 1;
     for (int i = 0; i < plan->steps.n; i++) {
         const PlanStep *step = &plan->steps.at[i];
-        if (step->kind == STEP_KERNEL && step->kernel->bufs.n + step->kernel->dims.n > most)
-            most = step->kernel->bufs.n + step->kernel->dims.n;
+        int n = step_buf_count(step) + (step->kind == STEP_KERNEL ? step->kernel->dims.n : step->dim_count + 1);
+        if (n > most) most = n;
     }
     return most;
 }

@@ -175,18 +175,25 @@ typedef enum StepKind {
     STEP_TEST,                 /* where a bool is false the innermost WHILE ends */
     STEP_IF, STEP_ELSE,        /* by a bool */
     STEP_END,
-    STEP_SWAP                  /* two buffers of the workspace, equal in size, change their names */
+    STEP_SWAP,                 /* two buffers of the workspace, equal in size, change their names */
+    STEP_ROUTINE               /* a function of the runtime, for an OPAQUE operator */
 } StepKind;
 
 typedef struct PlanStep {
     StepKind kind;
     Kernel *kernel;
     const int *bufs;           /* KERNEL: a PlanBuf for each KBuf; CHECK: {indices}, {indices, mask} if masked;
-                                * REQUIRE, BIND, TEST, IF: {scalar}; SWAP: the two */
+                                * REQUIRE, BIND, TEST, IF: {scalar}; SWAP: the two; ROUTINE: the operands, then the
+                                * results that are wanted */
     const Dim *offsets;        /* for each of bufs: where in it the step begins, in elements; null: 0 */
-    const Dim *dims;           /* KERNEL: a value (over the function's dims) for each kernel dim */
+    const Dim *dims;           /* KERNEL: a value (over the function's dims) for each kernel dim; ROUTINE: the numbers
+                                * of its arguments (DLRT_ROUTINES in dlrt.h) behind the first, which counts them */
+    int routine;               /* ROUTINE: DlrtRoutine */
+    int reads, writes, dim_count;              /* ROUTINE: operands and results among bufs; number of dims */
+    int64_t scratch;           /* ROUTINE: bytes per worker */
+    int64_t serial_below;      /* ROUTINE: elements of the first operand below which it stays on one thread */
     Dim limit;                 /* CHECK */
-    Dim extent;                /* CHECK: elements; LOOP: iterations */
+    Dim extent;                /* CHECK: elements; LOOP: iterations; ROUTINE: rows */
     DimSymbol *symbol;         /* BIND: the dim; LOOP: the index, a dim that the body's sizes and offsets may use */
     int64_t most;              /* WHILE: 0 is no limit */
     bool masked;               /* CHECK: only where the mask, element by element, is true */

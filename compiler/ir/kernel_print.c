@@ -349,8 +349,34 @@ static void print_loop(const DimTable *dims, const PlanStep *s, Text *to) {
 }
 
 const char *step_kind_name(StepKind k) {
-    static const char *const names[] = {"run", "check", "require", "bind", "loop", "while", "test", "if", "else", "end", "swap"};
+    static const char *const names[] = {"run", "check", "require", "bind", "loop", "while", "test", "if", "else", "end", "swap",
+                                        "routine"};
     return names[k];
+}
+
+static void print_uses(const DimTable *dims, const PlanStep *s, int from, int to_end, Text *to) {
+    text_append(to, "(", 1);
+    for (int i = from; i < to_end; i++) {
+        if (i > from) text_append(to, ", ", 2);
+        print_use(dims, s, i, to);
+    }
+    text_append(to, ")", 1);
+}
+
+static void print_routine(const DimTable *dims, const PlanStep *s, Text *to) {
+    text_add(to, "routine %s", routine_name(s->routine));
+    print_uses(dims, s, 0, s->reads, to);
+    text_add(to, " to ");
+    print_uses(dims, s, s->reads, s->reads + s->writes, to);
+    text_add(to, " rows ");
+    dim_print(dims, s->extent, to);
+    for (int i = 0; i < s->dim_count; i++) {
+        text_add(to, "%s", i ? ", " : " numbers(");
+        dim_print(dims, s->dims[i], to);
+    }
+    text_add(to, "%s", s->dim_count ? ")" : "");
+    if (s->scratch) text_add(to, " scratch %lld", (long long)s->scratch);
+    if (s->serial_below) text_add(to, " serial_below %lld", (long long)s->serial_below);
 }
 
 /* REQUIRE, BIND, TEST, IF, SWAP: what the buffers say, then the rest. */
@@ -372,6 +398,7 @@ static void print_step(const DimTable *dims, const Plan *p, const PlanStep *s, T
     case STEP_KERNEL: print_run(dims, s, to); break;
     case STEP_CHECK: print_check(dims, p, s, to); break;
     case STEP_LOOP: print_loop(dims, s, to); break;
+    case STEP_ROUTINE: print_routine(dims, s, to); break;
     case STEP_WHILE:
         text_add(to, "while");
         if (s->most) text_add(to, " most %lld", (long long)s->most);
@@ -443,6 +470,7 @@ static void mark_plan(const DimTable *t, const Plan *p, bool *used) {
     for (int i = 0; i < p->steps.n; i++) {
         const PlanStep *s = &p->steps.at[i];
         for (int j = 0; s->kind == STEP_KERNEL && j < s->kernel->dims.n; j++) dims_mark(t, s->dims[j], used);
+        for (int j = 0; j < s->dim_count; j++) dims_mark(t, s->dims[j], used);
         for (int j = 0; s->offsets && j < step_buf_count(s); j++) dims_mark(t, s->offsets[j], used);
         if (s->limit) dims_mark(t, s->limit, used);
         if (s->extent) dims_mark(t, s->extent, used);

@@ -40,6 +40,7 @@
  *     buf b1 : f32[512*B] arena at 1024 life 0..1
  *     run k4(b0, b1) sizes(B) flops 1000.0
  *     check b2 below 10 what "label"
+ *     routine sort(b0) to (b3, b4) rows B numbers(1, 2, 3, ...) scratch 320 serial_below 8192
  *     loop i in T reverse
  *       run k5(b0[784*i], b1) sizes(B)             // from element 784*i of b0 on
  *       if b3

@@ -1,8 +1,10 @@
 /* Reads kernel IR: the module and its plans; see kernel_read.h. */
 #include "ir/kernel_read.h"
 
+#include "dlrt.h"
 #include "ir/kernel_print.h"
 #include "ir/kernel_reader.h"
+#include "ir/kernel_util.h"
 #include "ir/kernel_util.h"
 #include "ir/kernel_verify.h"
 #include "ir/print.h"
@@ -161,6 +163,51 @@ static bool read_check(PlanReader *p, PlanStep *s) {
     return (!s->masked || read_use(p, 1)) && read_what(p, s);
 }
 
+/* NAME of a routine */
+static bool read_routine_name(PlanReader *p, PlanStep *s) {
+    for (s->routine = 0; s->routine < DLRT_ROUTINE_COUNT; s->routine++)
+        if (reader_take_word(p->r, routine_name(s->routine))) return true;
+    return reader_expected(p->r, "a routine's name");
+}
+
+/* (b0, b1): some, behind the `at` before. */
+static bool read_some_uses(PlanReader *p, int at, int most, int *count) {
+    if (!reader_expect(p->r, '(')) return false;
+    for (*count = 0; !reader_at(p->r, ')'); ++*count) {
+        if (at + *count == most) return reader_fail(p->r, DL0608, reader_span(p->r), "too many buffers");
+        if ((*count && !reader_expect(p->r, ',')) || !read_use(p, at + *count)) return false;
+    }
+    return reader_expect(p->r, ')');
+}
+
+static bool read_numbers(PlanReader *p, PlanStep *s) {
+    VEC(Dim) dims = {0};
+    if (!reader_take_word(p->r, "numbers")) return true;
+    if (!reader_expect(p->r, '(')) return false;
+    while (!reader_at(p->r, ')')) {
+        Dim d;
+        if ((dims.n && !reader_expect(p->r, ',')) || !reader_dim(p->r, &d)) return false;
+        vec_push(p->r->arena, &dims, d);
+    }
+    s->dims = dims.at;
+    s->dim_count = dims.n;
+    return reader_expect(p->r, ')');
+}
+
+/* routine sort(b0) to (b1, b2) rows B [numbers(..)] [scratch n] [serial_below n] */
+static bool read_routine(PlanReader *p, PlanStep *s) {
+    enum { MOST = 4096 };
+    Reader *r = p->r;
+    give_uses(p, s, MOST);
+    if (!read_routine_name(p, s) || !read_some_uses(p, 0, MOST, &s->reads)) return false;
+    if (!reader_take_word(r, "to")) return reader_expected(r, "to");
+    if (!read_some_uses(p, s->reads, MOST, &s->writes)) return false;
+    if (!reader_take_word(r, "rows")) return reader_expected(r, "rows");
+    if (!reader_dim(r, &s->extent) || !read_numbers(p, s)) return false;
+    if (reader_take_word(r, "scratch") && !reader_int(r, &s->scratch)) return false;
+    return !reader_take_word(r, "serial_below") || reader_int(r, &s->serial_below);
+}
+
 /* The name of a dim that the text declares. */
 static bool read_symbol(PlanReader *p, PlanStep *s) {
     Reader *r = p->r;
@@ -195,6 +242,7 @@ static bool read_step(PlanReader *p, PlanStep *s) {
     case STEP_KERNEL: return read_run(p, s);
     case STEP_CHECK: return read_check(p, s);
     case STEP_LOOP: return read_loop(p, s);
+    case STEP_ROUTINE: return read_routine(p, s);
     case STEP_WHILE: return !reader_take_word(p->r, "most") || reader_int(p->r, &s->most);
     case STEP_ELSE:
     case STEP_END: return true;
@@ -241,7 +289,7 @@ static bool read_plan_statement(PlanReader *p) {
     if (reader_take_word(r, "result")) return read_result(p);
     if (reader_take_word(r, "buf")) return read_plan_buf(p);
     if (reader_take_word(r, "memory")) return read_memory(p);
-    for (int kind = STEP_KERNEL; kind <= STEP_SWAP; kind++) {
+    for (int kind = STEP_KERNEL; kind <= STEP_ROUTINE; kind++) {
         if (!reader_take_word(r, step_kind_name((StepKind)kind))) continue;
         s.kind = (StepKind)kind;
         if (!read_step(p, &s)) return false;

@@ -1,6 +1,8 @@
 /* Questions about kernels: see kernel_util.h. */
 #include "ir/kernel_util.h"
 
+#include "dlrt.h"
+
 uint64_t kernel_axes(const Kernel *k, AxisRole role) {
     uint64_t set = 0;
     for (int a = 0; a < k->axes.n; a++)
@@ -162,12 +164,38 @@ int step_buf_count(const PlanStep *s) {
     case STEP_TEST:
     case STEP_IF: return 1;
     case STEP_SWAP: return 2;
+    case STEP_ROUTINE: return s->reads + s->writes;
     case STEP_LOOP:
     case STEP_WHILE:
     case STEP_ELSE:
     case STEP_END: break;
     }
     return 0;
+}
+
+int64_t step_scratch(const PlanStep *s) {
+    return s->kind == STEP_KERNEL ? s->kernel->schedule.scratch : s->kind == STEP_ROUTINE ? s->scratch : 0;
+}
+
+enum { ROUTINE_HEAD = 3 };     /* numbers before the tensors */
+
+bool step_routine_buf(const PlanStep *s, int i, RoutineBuf *to) {
+    int at = ROUTINE_HEAD;
+    for (;; i--) {
+        if (at + 2 > s->dim_count || !dim_is_const(s->dims[at]) || !dim_is_const(s->dims[at + 1])) return false;
+        int64_t rank = dim_value(s->dims[at + 1]);
+        if (rank < 0 || rank > MAX_RANK || at + 2 + 2 * rank > s->dim_count) return false;
+        *to = (RoutineBuf){(DType)dim_value(s->dims[at]), (int)rank, s->dims + at + 2, s->dims + at + 2 + rank};
+        if (!i) return true;
+        at += 2 + 2 * (int)rank;
+    }
+}
+
+const char *routine_name(int routine) {
+#define DLRT_ROUTINE(name) #name,
+    static const char *const names[] = {DLRT_ROUTINES(DLRT_ROUTINE)};
+#undef DLRT_ROUTINE
+    return names[routine];
 }
 
 bool step_opens(const PlanStep *s) { return s->kind == STEP_LOOP || s->kind == STEP_WHILE || s->kind == STEP_IF; }

@@ -43,6 +43,18 @@ bool kernel_in_order(const Kernel *k);
 
 /* How many buffers a step names in `bufs`. */
 int step_buf_count(const PlanStep *s);
+/* Bytes of scratch that each worker needs for a step. */
+int64_t step_scratch(const PlanStep *s);
+
+/* ROUTINE: how its numbers describe buffer i of the step; false if they do not. */
+typedef struct RoutineBuf {
+    DType dtype;
+    int rank;
+    const Dim *shape, *strides;
+} RoutineBuf;
+bool step_routine_buf(const PlanStep *s, int i, RoutineBuf *to);
+/* "sort", for DLRT_ROUTINE_sort. */
+const char *routine_name(int routine);
 /* Whether the step begins a body that an END ends. */
 bool step_opens(const PlanStep *s);
 /* How often each step runs in a call at the dims' upper bounds: a loop's body as often as the loop says, one without a

@@ -83,7 +83,7 @@ struct OpInfo {
     const char *name;
     OpKind kind;
     int min_operands, max_operands;    /* max -1: any number */
-    int result_count;                  /* -1: as the regions say */
+    int result_count;                  /* -1: as the regions say, or infer checks it */
     int region_count;                  /* -1: one or two, as `infer` says */
     RegionForm form;                   /* REGION: see there */
     unsigned flags;
@@ -107,6 +107,11 @@ struct OpInfo {
     void (*eval)(EvalContext *e, const Op *op);
     /* MOVE: how it reads its operands (ops/index_map.h). */
     bool (*index_map)(const Op *op, int operand, struct IndexPoint *point);
+    /* OPAQUE: which routine of the runtime does it (DlrtRoutine in dlrt.h), into how many independent rows its work
+     * falls, and how many bytes of scratch a thread needs for one (at the dims' upper bounds). */
+    int routine;
+    Dim (*rows)(Module *m, const Op *op);
+    Dim (*scratch)(Module *m, const Op *op);
     /* Generated tests draw MAP operands from these ranges (null: none), at least 1e-3 away from kinks;
      * `kink` is the distance of operand values from the nearest one. */
     const double *sample_low, *sample_high;

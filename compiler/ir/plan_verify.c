@@ -1,4 +1,5 @@
 /* Verifies plans: see kernel_verify.h. Here their buffers; plan_verify_steps.c looks at the steps. */
+#include "ir/kernel_util.h"
 #include "ir/kernel_verify.h"
 
 /* ---------------------------------------------------------------------------- buffers */
@@ -86,6 +87,6 @@ void verify_plan(KernelVerifier *v, const Plan *p) {
     v->where = "memory";
     if (p->live_bytes > p->arena_bytes) kernel_fault(v, "more bytes are alive than the workspace has");
     for (int i = 0; p->arena_bytes && i < p->steps.n; i++)
-        if (p->steps.at[i].kind == STEP_KERNEL && p->steps.at[i].kernel->schedule.scratch > p->scratch_bytes)
+        if (step_scratch(&p->steps.at[i]) > p->scratch_bytes)
             kernel_fault(v, "step %d needs more scratch than there is", i);
 }

@@ -192,6 +192,49 @@ static void check_swap(const Walk *w, const PlanStep *s) {
     w->written[s->bufs[1]] = first;
 }
 
+/* ---------------------------------------------------------------------------- routines */
+
+/* Whether the routine stays in buffer i, where its numbers say that the elements are. */
+static void check_routine_reach(const Walk *w, const PlanStep *s, int i, const RoutineBuf *b, const int64_t *values) {
+    const DimTable *dims = &w->v->module->graph->dims;
+    int64_t least = dim_eval(dims, s->offsets[i], values), greatest = least;
+    int64_t n = dim_eval(dims, w->plan->bufs.at[s->bufs[i]].elements, values);
+    for (int d = 0; d < b->rank; d++) {
+        int64_t extent = dim_eval(dims, b->shape[d], values), stride = dim_eval(dims, b->strides[d], values);
+        if (extent <= 0) return;
+        *(stride < 0 ? &least : &greatest) += stride * (extent - 1);
+    }
+    if (least < 0 || greatest >= n)
+        kernel_fault(w->v, "%s reaches elements %lld to %lld of %lld of b%d", routine_name(s->routine), (long long)least,
+                     (long long)greatest, (long long)n, s->bufs[i]);
+}
+
+static bool check_routine_buf(const Walk *w, const PlanStep *s, int i) {
+    RoutineBuf b;
+    bool writes = i >= s->reads;
+    if (!step_routine_buf(s, i, &b)) return kernel_fault(w->v, "its numbers do not describe b%d", s->bufs[i]);
+    if (b.dtype != w->plan->bufs.at[s->bufs[i]].dtype)
+        return kernel_fault(w->v, "b%d has another type than it says", s->bufs[i]);
+    for (int k = 0; writes && k < i; k++)
+        if (s->bufs[k] == s->bufs[i]) return kernel_fault(w->v, "it writes b%d and uses it in another way", s->bufs[i]);
+    check_use(w, s, i, !writes, writes);
+    for (int end = 0; end < 2; end++)
+        if (w->runs[end]) check_routine_reach(w, s, i, &b, w->values[end]);
+    return true;
+}
+
+static bool check_routine(const Walk *w, const PlanStep *s) {
+    if (!check_dim(w, s->extent, "a number of rows")) return false;
+    for (int i = 0; i < s->dim_count; i++)
+        if (!check_dim(w, s->dims[i], "a number")) return false;
+    bool head = s->dim_count >= 3 && dim_is(s->dims[0], s->reads) && dim_is_const(s->dims[1]) && dim_is_const(s->dims[2]);
+    if (!head || __builtin_popcountll((uint64_t)dim_value(s->dims[2])) != s->writes || dim_value(s->dims[1]) < s->writes)
+        return kernel_fault(w->v, "its numbers do not fit its buffers");
+    for (int i = 0; i < s->reads + s->writes; i++)
+        if (!check_routine_buf(w, s, i)) return false;
+    return true;
+}
+
 /* ------------------------------------------------------------------------------ bodies */
 
 static bool *copy_of(const Walk *w, const bool *set, int n) {
@@ -249,6 +292,7 @@ static void check_step(Walk *w) {
     case STEP_REQUIRE: check_scalar(w, s, DTYPE_BOOL); break;
     case STEP_BIND: check_bind(w, s); break;
     case STEP_SWAP: check_swap(w, s); break;
+    case STEP_ROUTINE: check_routine(w, s); break;
     case STEP_LOOP:
     case STEP_WHILE:
     case STEP_IF: open_body(w, s); break;

@@ -17,17 +17,22 @@ static void report(Builder *b, const Op *op, OpFault fault, const char *why) {
     if (op->operand_count) diag_note(b->module->diags, diag, "the operands are %s", text_get(&operands));
 }
 
-Value *build_op(Builder *b, const OpInfo *info, Value *const *operands, int n, const Attr *attrs, int attr_count) {
+static Value *build_with_results(Builder *b, const OpInfo *info, Value *const *operands, int n, int result_count,
+                                 const Attr *attrs, int attr_count) {
     for (int i = 0; i < n; i++)
         if (!operands[i]) return NULL;
-    Op *op = op_append(b->module, b->region, info, operands, n, info->result_count, attrs, attr_count,
-                       info->region_count, b->span);
+    Op *op = op_append(b->module, b->region, info, operands, n, result_count, attrs, attr_count, info->region_count,
+                       b->span);
     OpFault fault;
     const char *why = op_infer(b->module, op, &fault);
     if (!why) return &op->results[0];
     b->region->ops.n--;
     report(b, op, fault, why);
     return NULL;
+}
+
+Value *build_op(Builder *b, const OpInfo *info, Value *const *operands, int n, const Attr *attrs, int attr_count) {
+    return build_with_results(b, info, operands, n, info->result_count, attrs, attr_count);
 }
 
 /* --------------------------------------------------------------------- elementwise */
@@ -108,6 +113,25 @@ Value *build_cumulative(Builder *b, const OpInfo *info, Value *x, int axis, bool
 
 Value *build_linear_recurrence(Builder *b, Value *a, Value *x, int axis, bool reverse) {
     return build_along(b, &OP_linear_recurrence, (Value *[]){a, x}, 2, axis, reverse);
+}
+
+Value *build_sort(Builder *b, Value *key, Value *const *values, int n, int axis, bool descending) {
+    Value **operands = arena_array(b->module->arena, Value *, n + 1);
+    operands[0] = key;
+    for (int i = 0; i < n; i++) operands[1 + i] = values[i];
+    Attr attrs[] = {attr_int(b->module, "axis", axis), attr_int(b->module, "descending", 1)};
+    return build_with_results(b, &OP_sort, operands, n + 1, n + 2, attrs, descending ? 2 : 1);
+}
+
+Value *build_top_k(Builder *b, Value *x, int64_t k, int axis) {
+    Attr attrs[] = {attr_int(b->module, "axis", axis), attr_int(b->module, "k", k)};
+    return build_op(b, &OP_top_k, &x, 1, attrs, 2);
+}
+
+Value *build_nms(Builder *b, Value *boxes, Value *scores, double iou, double score, int64_t keep) {
+    Module *m = b->module;
+    Attr attrs[] = {attr_float(m, "iou", iou), attr_float(m, "score", score), attr_int(m, "keep", keep)};
+    return build_op(b, &OP_nms, (Value *[]){boxes, scores}, 2, attrs, 3);
 }
 
 Value *build_dot_general(Builder *b, Value *lhs, Value *rhs, const int64_t *lhs_batch, const int64_t *rhs_batch,

@@ -35,6 +35,11 @@ Value *build_reduce(Builder *b, const OpInfo *reduce, Value *x, const int64_t *a
 /* Cumulative ones (OP_cumulative_*), and h[t] = a[t] h[t-1] + b[t]; against the axis if `reverse`. */
 Value *build_cumulative(Builder *b, const OpInfo *info, Value *x, int axis, bool reverse);
 Value *build_linear_recurrence(Builder *b, Value *a, Value *x, int axis, bool reverse);
+/* Sorts by key along an axis and takes the values along: result 0 the key sorted, 1 where each came from (i32), then
+ * the values sorted. */
+Value *build_sort(Builder *b, Value *key, Value *const *values, int n, int axis, bool descending);
+Value *build_top_k(Builder *b, Value *x, int64_t k, int axis);
+Value *build_nms(Builder *b, Value *boxes, Value *scores, double iou, double score, int64_t keep);
 Value *build_dot_general(Builder *b, Value *lhs, Value *rhs, const int64_t *lhs_batch, const int64_t *rhs_batch,
                          int batch, const int64_t *lhs_contract, const int64_t *rhs_contract, int contract);
 Value *build_broadcast_in_dim(Builder *b, Value *x, int rank, const Dim *shape, const int64_t *axes);

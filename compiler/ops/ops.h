@@ -2,8 +2,8 @@
  *
  * Operators are few and closed under differentiation. Names and meaning are StableHLO's. What a row of the table
  * holds is said in ir/op.h. Elementwise operators are rows of ir/elementwise.def; the others are one block each in the
- * file of their kind (reduce.c, contract.c, move.c, index.c, region.c, scan.c), holding shape rule, gradient rule and reference
- * evaluation next to each other. table.c lists them all. */
+ * file of their kind (reduce.c, contract.c, move.c, index.c, opaque.c, region.c, scan.c), holding shape rule, gradient
+ * rule and reference evaluation next to each other. table.c lists them all. */
 #ifndef DLCC_OPS_OPS_H
 #define DLCC_OPS_OPS_H
 
@@ -18,6 +18,7 @@ extern const OpInfo OP_dot_general;
 extern const OpInfo OP_broadcast_in_dim, OP_reshape, OP_transpose, OP_slice, OP_pad, OP_concatenate, OP_reverse;
 extern const OpInfo OP_gather, OP_scatter_add, OP_scatter_max, OP_scatter_min, OP_scatter_set;
 extern const OpInfo OP_dynamic_slice, OP_dynamic_update_slice;
+extern const OpInfo OP_sort, OP_top_k, OP_nms;
 extern const OpInfo OP_fusion, OP_scan, OP_while, OP_cond, OP_call;
 extern const OpInfo OP_barrier, OP_bind_dim, OP_require;
 

@@ -16,6 +16,7 @@ static const OpInfo *const table[] = {
     &OP_broadcast_in_dim, &OP_reshape, &OP_transpose, &OP_slice, &OP_pad, &OP_concatenate, &OP_reverse,
     &OP_gather, &OP_scatter_add, &OP_scatter_max, &OP_scatter_min, &OP_scatter_set,
     &OP_dynamic_slice, &OP_dynamic_update_slice,
+    &OP_sort, &OP_top_k, &OP_nms,
     &OP_fusion, &OP_scan, &OP_while, &OP_cond, &OP_call, &OP_barrier,
     &OP_bind_dim, &OP_require,
 };

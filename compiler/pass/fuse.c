@@ -11,7 +11,7 @@
  *   SWEEP     cumulative operations along one axis of S in one direction, and elementwise operations;
  *   CONTRACT  one contraction and elementwise operations on its result: bias, activation, mask, and the
  *             optimiser's whole update after a kernel gradient;
- *   ALONE     anything else.
+ *   ALONE     anything else. What a routine of the runtime does (KIND_OPAQUE) is no kernel and stays as it is.
  * Operations are taken in order. Each joins, where shapes and reads fit and no cycle arises, a group that makes what
  * it reads (a contraction's first, then one with reductions, then the latest), else one that reads the same values, or
  * opens a new one. At the end elementwise groups sink into their only reader. So chains fuse forward, siblings meet,
@@ -242,7 +242,7 @@ static void store_index(const Fuser *f, bool *stored, const Op *op) {
 
 /* By value id: free ops whose results must lie in memory all the same. These are the function's results, what
  * is relabelled in a way that no index map says, factors of a contraction that no affine address reaches, and
- * indices and their masks, since those are checked before they are used. */
+ * indices and their masks, since those are checked before they are used, and what a routine takes. */
 static bool *find_stored(Fuser *f) {
     Region *body = f->func->body;
     bool *stored = arena_array(f->scratch, bool, f->func->value_count + 1);
@@ -253,6 +253,7 @@ static bool *find_stored(Fuser *f) {
         if (op->info->kind == KIND_INDEX) store_index(f, stored, op);
         for (int j = 0; op->info->kind == KIND_CONTRACT && j < op->operand_count; j++)
             if (!reads_affinely(f, op->operands[j])) store(f, stored, op->operands[j]);
+        for (int j = 0; op->info->kind == KIND_OPAQUE && j < op->operand_count; j++) store(f, stored, op->operands[j]);
     }
     return stored;
 }

@@ -65,9 +65,21 @@ static Values find_outputs(const Fuser *f, const Group *g, const bool *escapes) 
     return to;
 }
 
+/* An operation that is no kernel: its operands lie in memory. */
+static void write_bare(Writer *w, const Op *op) {
+    Value **operands = arena_array(w->f->scratch, Value *, op->operand_count + 1);
+    for (int i = 0; i < op->operand_count; i++) operands[i] = w->now[op->operands[i]->id];
+    Op *c = copy_op(w, w->to, op, operands);
+    for (int i = 0; i < op->result_count; i++) w->now[op->results[i].id] = &c->results[i];
+}
+
 static void write_group(Writer *w, int number, const bool *escapes) {
     Fuser *f = w->f;
     const Group *g = f->groups.at[number];
+    if (g->ops.at[0]->info->kind == KIND_OPAQUE) {
+        write_bare(w, g->ops.at[0]);
+        return;
+    }
     w->region = region_new(f->module, f->func, NULL);
     w->operands.n = w->touched.n = 0;
     write_members(w, g, number);

@@ -112,6 +112,8 @@ DimSymbol *op_bound_dim(const Lowering *l, const Op *op);
 
 /* The steps of a region op. Where operands and results lie must be known. */
 bool lower_region_op(Lowering *l, Op *op, Steps *to);
+/* lower_routine.c: the step of an OPAQUE op. Where operands and results lie must be known. */
+void lower_routine(Lowering *l, Op *op, Steps *to);
 /* Which operand is the first version of what result i is the last of; -1: none. */
 int carried_operand(const Op *op, int result);
 

@@ -258,6 +258,7 @@ static bool op_fits(const Order *o, const Op *op, const Value *v, const Layout *
     case CONTROL_SCAN:
     case CONTROL_WHILE: return change_fits(l, op, changed, to);
     case CONTROL_COND: return true;
+    case CONTROL_ROUTINE: return change_fits(l, op, -1, to);
     default: return false;
     }
 }

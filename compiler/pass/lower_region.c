@@ -183,8 +183,8 @@ bool lower_region_op(Lowering *l, Op *op, Steps *to) {
     case CONTROL_COND: return lower_cond(l, op, to);
     case CONTROL_BIND: lower_bind(l, op, to); return true;
     case CONTROL_REQUIRE: lower_require(l, op, to); return true;
-    case CONTROL_FUSION:
-    case CONTROL_ROUTINE: break;
+    case CONTROL_ROUTINE: lower_routine(l, op, to); return true;
+    case CONTROL_FUSION: break;
     }
     diag_report(l->diags, DL0602, op->span, "lower: `%s` is neither a fusion nor something that steers them", op->info->name);
     return false;
@@ -198,7 +198,7 @@ int carried_operand(const Op *op, int result) {
     }
 }
 
-Control op_control(const Op *op) { (void)op; return CONTROL_FUSION; }
+Control op_control(const Op *op) { return op->info->kind == KIND_OPAQUE ? CONTROL_ROUTINE : CONTROL_FUSION; }
 DimSymbol *op_bound_dim(const Lowering *l, const Op *op) {
     int n;
     Dim d = op_dims(op, "dims", &n)[0];

@@ -166,9 +166,8 @@ void place_plan(Plan *p, Arena *scratch) {
     for (int i = 0; i < n; i++) items[i].buf->offset = best[items[i].number];
     p->live_bytes = most_alive(p, scratch);
     for (int s = 0; s < p->steps.n; s++) {
-        const PlanStep *step = &p->steps.at[s];
-        if (step->kind == STEP_KERNEL && step->kernel->schedule.scratch > p->scratch_bytes)
-            p->scratch_bytes = step->kernel->schedule.scratch;
+        int64_t scratch_bytes = step_scratch(&p->steps.at[s]);
+        if (scratch_bytes > p->scratch_bytes) p->scratch_bytes = scratch_bytes;
     }
 }
 

@@ -7,6 +7,7 @@
  *   layout.c  logical <-> physical order of a variable                  cpu.c      processor features
  *   json.c, safetensors.c, weights.c, checkpoint.c, filing.c, checksum.c           files
  *   memory.c, posix_files.c  the default tables                         message.c  text without stdio
+ *   sort.c, top_k.c, nms.c, on routine.c and order.c       routines that generated code calls (routine.h)
  *
  * What holds throughout: no mutable globals; no lock on the path of a call; memory and files only
  * through the tables; a function that fails has changed nothing that its caller can see, and has put

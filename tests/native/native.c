@@ -42,6 +42,8 @@ static void divide(KModule *k) {
         if (s->mc > s->mr) s->mc = s->mr;
         if (s->nc > (int64_t)s->nv * s->lanes) s->nc = (int64_t)s->nv * s->lanes;
     }
+    for (int i = 0; i < k->plans.n; i++)
+        for (int j = 0; j < k->plans.at[i]->steps.n; j++) k->plans.at[i]->steps.at[j].serial_below = 0;
 }
 
 static int level(const Native *n) { return n->options.level ? atoi(n->options.level) : 2; }
