@@ -1,5 +1,5 @@
 /* Builtins that make, move and choose: shapes, random bits. */
-#include "elab.h"
+#include "elab_region.h"
 
 #include "ops/ops.h"
 
@@ -109,17 +109,10 @@ static Val full_map(Elab *e, const Builtin *self, const BuiltinCall *c, const Pa
     return (Val){.kind = VAL_MAP, .map = m};
 }
 
-static bool need_build(Elab *e, Span at) {
-    if (e->build) return true;
-    elab_fail(e, DL0308, at,
-              "a tensor is computed here, but while a model is put together only compile-time values are known");
-    return false;
-}
-
 static Val run_iota(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)self;
     Dim n = elab_dim(e, arg_at(c, 0), c->args[0]);
-    return n && need_build(e, c->at) ? val_tensor(build_iota(elab_builder(e, c->at), DTYPE_I32, 1, &n, 0)) : POISON;
+    return n && elab_need_function(e, c->at) ? val_tensor(build_iota(elab_builder(e, c->at), DTYPE_I32, 1, &n, 0)) : POISON;
 }
 
 /* ------------------------------------------------------------------- moved */
@@ -362,7 +355,7 @@ static Val run_random_bits(Elab *e, const Builtin *self, const BuiltinCall *c) {
     int rank;
     int64_t words;
     (void)self;
-    if (!need_build(e, c->at) || !integer_arg(e, c, 1, 1, &words)) return POISON;
+    if (!elab_need_function(e, c->at) || !integer_arg(e, c, 1, 1, &words)) return POISON;
     if (words < 1 || words > 4)
         return elab_fail(e, DL0306, c->at, "1 to 4 words of random bits can be drawn at a time");
     if (c->args[0].kind == VAL_LIKE && !c->args[0].like->map) {
@@ -376,7 +369,8 @@ static Val run_random_bits(Elab *e, const Builtin *self, const BuiltinCall *c) {
     if (c->args[2].kind != VAL_NONE) seed = build_convert(b, tensor_arg(e, c, 2, DTYPE_I64), DTYPE_I64);
     else if (!e->build->init) count = func_count(b->func);
     if (!count) count = build_constant(b, type_scalar(DTYPE_I64), 0);
-    Value *index = flat_index(e, b, rank, shape);
+    Type whole = {.rank = rank, .shape = shape};
+    Value *index = body_draw_index(e, b, flat_index(e, b, rank, shape), type_elements(&e->module->dims, whole));
     uint64_t site = next_site(e);
     Val all[4];
     for (int w = 0; w < words; w++) {

@@ -23,9 +23,13 @@ typedef struct Checker {
     const Unit *unit;
     Names *names;
     VEC(const char *) members; /* every name after a dot in the file: used from elsewhere */
-    bool in_scan, in_layer, writes;
+    bool in_scan, in_layer;
+    const char *pure;          /* what it is that cannot write; null: it can */
+    const char *body;          /* what a `return` would leave: "`scan`", ...; null: the function itself */
     bool quiet;                /* no warnings: with syntax errors they would be noise */
 } Checker;
+
+static const char free_function[] = "a function outside layers and models";
 
 static Names *enter(Checker *c) {
     Names *outer = c->names;
@@ -166,10 +170,22 @@ static void name_result_once(Checker *c, const Node *results, int at) {
     }
 }
 
+/* A gradient of the function's own sees its parameters, its named results, and the results' gradients. */
+static void walk_backward(Checker *c, const Node *fn) {
+    const Node *results = fn->kids[FN_RESULTS], *names = fn->kids[FN_BACKWARD_NAMES];
+    c->pure = "`backward`";
+    for (int i = 0; results && i < results->n; i++)
+        if (results->kids[i]->text) define(c, results->kids[i]->text, results->kids[i]->name_span, NULL, false);
+    for (int i = 0; names && i < names->n; i++) define(c, names->kids[i]->text, names->kids[i]->span, NULL, false);
+    walk_block(c, fn->kids[FN_BACKWARD_BODY]);
+}
+
 static void walk_fn(Checker *c, const Node *fn, bool quiet) {
     Names *outer = enter(c);
     bool in_scan = c->in_scan;
+    const char *body = c->body, *pure = c->pure;
     c->in_scan = false;
+    c->body = NULL;
     define_params(c, fn->kids[FN_PARAMS], quiet ? NULL : "parameter", true);
     walk_block(c, fn->kids[FN_BODY]);
     const Node *results = fn->kids[FN_RESULTS];
@@ -178,13 +194,10 @@ static void walk_fn(Checker *c, const Node *fn, bool quiet) {
         walk_type(c, results->kids[i]->kids[0], true);
         name_result_once(c, results, i);
     }
-    if (fn->kids[FN_BACKWARD_BODY]) {
-        for (int i = 0; i < fn->kids[FN_BACKWARD_NAMES]->n; i++)
-            define(c, fn->kids[FN_BACKWARD_NAMES]->kids[i]->text, fn->kids[FN_BACKWARD_NAMES]->kids[i]->span, NULL,
-                   false);
-        walk_block(c, fn->kids[FN_BACKWARD_BODY]);
-    }
+    if (fn->kids[FN_BACKWARD_BODY]) walk_backward(c, fn);
     c->in_scan = in_scan;
+    c->pure = pure;
+    c->body = body;
     leave(c, outer);
 }
 
@@ -221,8 +234,7 @@ static void walk_assign(Checker *c, const Node *n) {
 }
 
 static void need_writer(Checker *c, Span at, const char *what) {
-    if (!c->writes)
-        diag_report(c->e->diags, DL0405, at, "a function outside layers and models is pure: it cannot %s", what);
+    if (c->pure) diag_report(c->e->diags, DL0405, at, "%s is pure: it cannot %s", c->pure, what);
 }
 
 static void walk_loop(Checker *c, const Node *names, const Node *iter, const Node *test, const Node *body) {
@@ -238,25 +250,81 @@ static void walk_carries(Checker *c, const Node *carries) {
     for (int i = 0; carries && i < carries->n; i++) walk(c, carries->kids[i]->kids[0]);
 }
 
+/* Names of a scan or loop, each once in it. */
+static void define_in_loop(Checker *c, const Node *n, bool mutable) {
+    int count = c->names->all.n;
+    define_once(c, 0, n->text, n->name_span, NULL);
+    if (c->names->all.n > count) c->names->all.at[count].mutable = mutable;
+}
+
 static void define_carries(Checker *c, const Node *carries) {
-    for (int i = 0; carries && i < carries->n; i++)
-        define(c, carries->kids[i]->text, carries->kids[i]->span, NULL, true);
+    for (int i = 0; carries && i < carries->n; i++) define_in_loop(c, carries->kids[i], true);
+}
+
+/* A body that runs once for each element, as long as a test holds, or perhaps: no `return` leaves it. */
+static void walk_body(Checker *c, const Node *block, const char *what) {
+    bool in_scan = c->in_scan;
+    const char *body = c->body;
+    c->in_scan = !strcmp(what, "scan");
+    c->body = what;
+    walk_block(c, block);
+    c->in_scan = in_scan;
+    c->body = body;
+}
+
+/* `axis = 1` of a scan and `limit = 9` of a loop. */
+static void walk_option(Checker *c, const Node *option, const char *const *names, const char *what) {
+    bool known = false;
+    for (int i = 0; names[i]; i++) known = known || !strcmp(option->text, names[i]);
+    if (known) return;
+    int d = diag_report(c->e->diags, DL0206, option->name_span, "a %s has no `%s`", what, option->text);
+    if (names[1]) diag_hint(c->e->diags, d, "it takes `%s` and `%s`; carries stand behind `with`", names[0], names[1]);
+    else diag_hint(c->e->diags, d, "it takes `%s`", names[0]);
 }
 
 static void walk_scan(Checker *c, const Node *n) {
-    const Node *items = n->kids[n->kind == NODE_SCAN ? SCAN_ITEMS : LOOP_CARRIES];
+    static const char *const options[] = {"axis", "reverse", NULL};
+    const Node *items = n->kids[SCAN_ITEMS], *carries = n->kids[SCAN_CARRIES];
     walk_carries(c, items);
-    if (n->kind == NODE_SCAN) walk_carries(c, n->kids[SCAN_CARRIES]);
+    walk_carries(c, carries);
     Names *outer = enter(c);
-    bool in_scan = c->in_scan;
-    for (int i = 0; n->kind == NODE_SCAN && i < items->n; i++)
-        if (items->kids[i]->kind == NODE_EACH) define(c, items->kids[i]->text, items->kids[i]->span, NULL, false);
-    define_carries(c, n->kids[n->kind == NODE_SCAN ? SCAN_CARRIES : LOOP_CARRIES]);
-    if (n->kind == NODE_LOOP) walk(c, n->kids[LOOP_TEST]);
-    c->in_scan = n->kind == NODE_SCAN;
-    walk_block(c, n->kids[2]);
-    c->in_scan = in_scan;
+    for (int i = 0; i < items->n; i++) {
+        if (items->kids[i]->kind == NODE_EACH) define_in_loop(c, items->kids[i], false);
+        else walk_option(c, items->kids[i], options, "scan");
+    }
+    define_carries(c, carries);
+    walk_body(c, n->kids[SCAN_BODY], "scan");
     leave(c, outer);
+}
+
+static void walk_while(Checker *c, const Node *n) {
+    static const char *const options[] = {"limit", NULL};
+    walk_carries(c, n->kids[LOOP_CARRIES]);
+    if (n->kids[LOOP_LIMIT]) {
+        walk_option(c, n->kids[LOOP_LIMIT], options, "loop");
+        walk(c, n->kids[LOOP_LIMIT]->kids[0]);
+    }
+    Names *outer = enter(c);
+    define_carries(c, n->kids[LOOP_CARRIES]);
+    walk(c, n->kids[LOOP_TEST]);
+    walk_body(c, n->kids[LOOP_BODY], "loop");
+    leave(c, outer);
+}
+
+/* A block of a `cond` or `recompute`. */
+static void walk_branch(Checker *c, const Node *block, const char *what) {
+    Names *outer = enter(c);
+    walk_body(c, block, what);
+    leave(c, outer);
+}
+
+static void walk_return(Checker *c, const Node *n) {
+    if (!c->body) return;
+    int d = diag_report(c->e->diags, DL0205, n->span, "`return` cannot leave the body of a `%s`", c->body);
+    const char *instead = !strcmp(c->body, "scan")   ? "`yield` gives a value of each step"
+                          : !strcmp(c->body, "loop") ? "the carries are the loop's values"
+                                                     : "the block's last expression is its value";
+    diag_hint(c->e->diags, d, "%s", instead);
 }
 
 static void walk_kids(Checker *c, const Node *n, int from) {
@@ -285,7 +353,18 @@ static void walk(Checker *c, const Node *n) {
     case NODE_COMPREHENSION:
         walk_loop(c, n->kids[COMP_NAMES], n->kids[COMP_ITER], n->kids[COMP_IF], n->kids[COMP_VALUE]);
         break;
-    case NODE_SCAN: case NODE_LOOP: walk_scan(c, n); break;
+    case NODE_SCAN: walk_scan(c, n); break;
+    case NODE_LOOP: walk_while(c, n); break;
+    case NODE_COND:
+        walk(c, n->kids[IF_TEST]);
+        walk_branch(c, n->kids[IF_THEN], "cond");
+        walk_branch(c, n->kids[IF_ELSE], "cond");
+        break;
+    case NODE_RECOMPUTE: walk_branch(c, n->kids[0], "recompute"); break;
+    case NODE_RETURN:
+        walk_return(c, n);
+        walk_kids(c, n, 0);
+        break;
     case NODE_DIM: walk_dim_statement(c, n); break;
     case NODE_BLOCK:
         outer = enter(c);
@@ -339,7 +418,8 @@ static void walk_member(Checker *c, const Node *m, NodeKind in) {
 /* Hyper-parameters lie in a scope outside the members': `param bias ... if bias` hides one by the other. */
 static void walk_class(Checker *c, const Node *n) {
     Names *outermost = enter(c);
-    c->in_layer = c->writes = true;
+    c->in_layer = true;
+    c->pure = NULL;
     define_params(c, n->kids[LAYER_PARAMS], "hyper-parameter", false);
     const Node *members = n->kids[LAYER_MEMBERS];
     for (int i = 0; i < members->n; i++)
@@ -348,7 +428,8 @@ static void walk_class(Checker *c, const Node *n) {
     Names *outer = enter(c);
     define_members(c, members);
     for (int i = 0; i < members->n; i++) walk_member(c, members->kids[i], n->kind);
-    c->in_layer = c->writes = false;
+    c->in_layer = false;
+    c->pure = free_function;
     bool tainted = c->names->tainted;
     leave(c, outer);
     c->names->tainted = tainted;
@@ -372,7 +453,7 @@ static void define_top(Checker *c, const Node *n) {
 }
 
 void check_unit(Elab *e, const Unit *u) {
-    Checker c = {.e = e, .unit = u, .quiet = u->broken};
+    Checker c = {.e = e, .unit = u, .quiet = u->broken, .pure = free_function};
     Names *outer = enter(&c);
     find_members(&c, u->tree);
     for (int i = 0; i < u->tree->n; i++) define_top(&c, u->tree->kids[i]);

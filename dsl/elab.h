@@ -31,6 +31,7 @@ typedef struct Unit Unit;
 typedef struct Builtin Builtin;
 typedef struct Sig Sig;
 typedef struct BuiltinCall BuiltinCall;
+typedef struct Body Body;
 
 /* ------------------------------------------------------------------ values */
 
@@ -121,6 +122,7 @@ typedef struct Binding {
     Val val;
     Span span;
     bool mutable;              /* of `var` and carries */
+    Span changed;              /* its last assignment, if any */
 } Binding;
 
 struct Scope {
@@ -186,6 +188,7 @@ typedef struct Version {
     Value *value;              /* null: not read yet */
     bool written;
     bool sealed;               /* cut off from the gradient, as reads of written versions are */
+    int writes;                /* how often it was written so far */
 } Version;
 
 typedef struct OldVersion {
@@ -205,6 +208,13 @@ typedef struct SiteCount {
     int n;
 } SiteCount;
 
+/* A dim bound to a value of the function. */
+typedef struct BoundDim {
+    const char *name;          /* as the source has it */
+    int symbol;
+    Span span;
+} BoundDim;
+
 typedef struct FuncBuild {
     Builder b;
     const char *name;
@@ -216,6 +226,8 @@ typedef struct FuncBuild {
     VEC(SiteCount) sites;      /* random draws so far, by instance path */
     const char *site_path;     /* init: the variable whose initial value is computed */
     VEC(Anonymous) anonymous;
+    VEC(BoundDim) bound;       /* in the body being built and those around it */
+    Body *body;                /* of a scan, cond, ... being built (elab_region.h); null: the function's own */
 } FuncBuild;
 
 /* ------------------------------------------------------------------- calls */
@@ -288,6 +300,8 @@ void elab_bind_names(Elab *e, const Node *names, Val v, Span at, bool mutable);
 /* A tensor for a value where one is needed: variables are read, numbers become constants of type `want`
  * (DTYPE_COUNT: the default for their kind). Null after a report. */
 Value *elab_tensor(Elab *e, Span at, Val v, DType want);
+/* Whether a function is being built, in which tensors can be computed; reports if not. */
+bool elab_need_function(Elab *e, Span at);
 /* A list of sizes as dims; false after a report. */
 bool elab_dims(Elab *e, Span at, Val v, Dim *to, int *rank);
 /* A size as a Dim; null after a report. */
@@ -378,6 +392,20 @@ void elab_set_version(Elab *e, Var *var, Value *value);
 void elab_export(Elab *e, const Node *fn, Instance *model);
 void elab_begin_init(Elab *e);
 void elab_end_init(Elab *e);
+
+/* ----------------------------------------------------------------- control */
+
+Val elab_scan(Elab *e, const Node *n);
+Val elab_yield(Elab *e, const Node *n);
+Val elab_loop(Elab *e, const Node *n);
+Val elab_cond(Elab *e, const Node *n);
+Val elab_recompute(Elab *e, const Node *n);
+/* Checked at compile time where that decides, else when the model runs. */
+Val elab_require(Elab *e, const Node *n);
+/* `dim L <= 64 = n`: a size known at compile time, a dim, or the value of a tensor from here on. */
+void elab_dim_statement(Elab *e, const Node *n);
+/* A call of a function that says its gradient itself. */
+Val elab_call_custom(Elab *e, Sig *sig, const Node *fn, const Val *args);
 
 /* ---------------------------------------------------------------- training */
 

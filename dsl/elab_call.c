@@ -230,9 +230,6 @@ Val elab_call_fn(Elab *e, const FnRef *fn, const Args *args) {
     const Node *decl = fn->decl;
     const char *name = decl->text ? decl->text : fn->self ? fn->self->decl->text : "fn";
     if (elab_too_many_calls(e, args->at) || (fn->self && fn->self->broken && fn->self->scope->tainted)) return POISON;
-    if (decl->kids[FN_BACKWARD_BODY])
-        return elab_fail(e, DL0704, args->at, "`%s` has a gradient of its own (`backward`), which is not supported yet",
-                         name);
     bool training = e->frame ? e->frame->training : e->build && e->build->trains;
     Args rest;
     if (!take_training(e, decl->kids[FN_PARAMS], args, &rest, &training)) return POISON;
@@ -245,7 +242,8 @@ Val elab_call_fn(Elab *e, const FnRef *fn, const Args *args) {
     bool good = elab_bind_args(e, decl->kids[FN_PARAMS], &rest, f.scope, arena_printf(e->arena, "`%s`", name),
                                decl->name_span, &sig, vals);
     f.user = user;
-    Val v = good ? elab_run_body(e, &sig, decl) : POISON;
+    Val v = !good ? POISON : decl->kids[FN_BACKWARD_BODY] ? elab_call_custom(e, &sig, decl, vals)
+                                                          : elab_run_body(e, &sig, decl);
     elab_leave_frame(e);
     return v;
 }

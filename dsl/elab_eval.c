@@ -194,7 +194,9 @@ static void run_assign(Elab *e, const Node *n) {
     const Val *values = target_values(e, n, &v, targets->n);
     for (int i = 0; i < targets->n; i++) {
         Binding *b = targets->kids[i]->kind == NODE_NAME ? scope_find(e->scope, targets->kids[i]->text) : NULL;
-        if (b && b->mutable) b->val = values ? values[i] : POISON;   /* others: reported by the checker */
+        if (!b || !b->mutable) continue;       /* reported by the checker */
+        b->val = values ? values[i] : POISON;
+        b->changed = n->span;
     }
 }
 
@@ -235,37 +237,6 @@ static void run_for(Elab *e, const Node *n) {
     }
 }
 
-static Val run_require(Elab *e, const Node *n) {
-    bool holds;
-    Val v = elab_eval(e, n->kids[0]);
-    if (is_runtime(v))
-        return elab_fail(e, DL0704, n->kids[0]->span, "a `require` on values known at run time is not supported yet");
-    if (!elab_truth(e, n->kids[0]->span, v, &holds)) return POISON;
-    if (holds) return NONE_VAL;
-    Val text = n->kids[1] ? elab_eval(e, n->kids[1]) : NONE_VAL;
-    int d = elab_error(e, DL0305, n->span, "this requirement does not hold%s%s", text.kind == VAL_STR ? ": " : "",
-                       text.kind == VAL_STR ? text.s : "");
-    const Node *t = n->kids[0];
-    for (int i = 0; t->kind == NODE_BINARY && i < 2; i++)
-        if (t->kids[i]->kind != NODE_INT)
-            diag_label(e->diags, d, t->kids[i]->span, "%s", val_text(e, elab_eval(e, t->kids[i])));
-    return POISON;
-}
-
-static void run_dim(Elab *e, const Node *n) {
-    Val v = n->kids[DIM_VALUE] ? elab_eval(e, n->kids[DIM_VALUE]) : POISON;
-    Val limit = elab_eval(e, n->kids[DIM_UPPER]);
-    if (is_runtime(v)) {
-        v = elab_fail(e, DL0704, n->span, "a dim from a value known at run time is not supported yet");
-    } else if (is_size(v) && limit.kind == VAL_INT && elab_dim(e, n->span, v)->upper > limit.i) {
-        v = elab_fail(e, DL0304, n->span, "`%s` is %s, which can outgrow its bound %lld", n->text, val_text(e, v),
-                      (long long)limit.i);
-    } else if (!is_poison(v) && !is_size(v)) {
-        v = elab_fail(e, DL0302, n->kids[DIM_VALUE]->span, "a dim is an integer, not %s", val_text(e, v));
-    }
-    scope_bind(e, e->scope, n->text, v, n->name_span);
-}
-
 static void run_return(Elab *e, const Node *n) {
     Val v = n->kids[0] ? elab_eval(e, n->kids[0]) : NONE_VAL;
     e->frame->result = n->kids[0] ? decay(e, n->kids[0]->span, v) : v;
@@ -291,10 +262,6 @@ Val elab_block(Elab *e, const Node *block) {
 
 /* ---------------------------------------------------------------- dispatch */
 
-static Val unsupported(Elab *e, const Node *n, const char *what) {
-    return elab_fail(e, DL0704, n->span, "%s is not supported yet", what);
-}
-
 static Val run(Elab *e, const Node *n) {
     switch (n->kind) {
     case NODE_LET: case NODE_VAR: run_let(e, n); break;
@@ -303,9 +270,9 @@ static Val run(Elab *e, const Node *n) {
     case NODE_RETURN: run_return(e, n); break;
     case NODE_MINIMIZE: elab_minimize(e, n); break;
     case NODE_APPLY: elab_apply(e, n); break;
-    case NODE_REQUIRE: return run_require(e, n);
+    case NODE_REQUIRE: return elab_require(e, n);
     case NODE_FOR: run_for(e, n); break;
-    case NODE_DIM: run_dim(e, n); break;
+    case NODE_DIM: elab_dim_statement(e, n); break;
     default: return POISON;                    /* ERROR, and what the checker has reported */
     }
     return NONE_VAL;
@@ -330,10 +297,11 @@ static Val dispatch(Elab *e, const Node *n) {
     case NODE_MEMBER: return elab_member(e, n);
     case NODE_IF: return eval_if(e, n);
     case NODE_BLOCK: return elab_block(e, n);
-    case NODE_SCAN: return unsupported(e, n, "`scan`");
-    case NODE_LOOP: return unsupported(e, n, "`loop`");
-    case NODE_COND: return unsupported(e, n, "`cond`");
-    case NODE_RECOMPUTE: return unsupported(e, n, "`recompute`");
+    case NODE_SCAN: return elab_scan(e, n);
+    case NODE_LOOP: return elab_loop(e, n);
+    case NODE_COND: return elab_cond(e, n);
+    case NODE_RECOMPUTE: return elab_recompute(e, n);
+    case NODE_YIELD: return elab_yield(e, n);
     default: return run(e, n);
     }
 }

@@ -1,5 +1,5 @@
 /* Functions of the module: exported ones, and the one that computes initial values. */
-#include "elab.h"
+#include "elab_region.h"
 
 /* ---------------------------------------------------------------- versions */
 
@@ -26,12 +26,17 @@ Value *elab_read(Elab *e, Span at, Var *var) {
 void elab_set_version(Elab *e, Var *var, Value *value) {
     Version *v = version_of(e, e->build, var);
     if (v->value) vec_push(e->arena, &e->build->old, (OldVersion){var, v->value});
-    *v = (Version){.value = value, .written = true};
+    *v = (Version){.value = value, .written = true, .writes = v->writes + 1};
 }
 
 void elab_write(Elab *e, Span at, Var *var, Val v) {
     if (e->build->init) {
         elab_fail(e, DL0405, at, "an initial value cannot write `%s`", var->name);
+        return;
+    }
+    const char *pure = body_is_pure(e);
+    if (pure) {
+        elab_fail(e, DL0405, at, "%s is pure: it cannot write `%s`", pure, var->name);
         return;
     }
     Value *x = elab_tensor(e, at, v, var->type.dtype);

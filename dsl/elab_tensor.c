@@ -3,7 +3,7 @@
 
 /* ------------------------------------------------------------- conversions */
 
-static bool need_function(Elab *e, Span at) {
+bool elab_need_function(Elab *e, Span at) {
     if (e->build) return true;
     elab_fail(e, DL0308, at,
               "a tensor is computed here, but while a model is put together only compile-time values are known");
@@ -60,7 +60,7 @@ static Value *filled(Elab *e, Span at, Val v, DType want, int rank, const Dim *s
 }
 
 Value *elab_tensor(Elab *e, Span at, Val v, DType want) {
-    if (is_poison(v) || !need_function(e, at)) return NULL;
+    if (is_poison(v) || !elab_need_function(e, at)) return NULL;
     if (v.kind == VAL_TENSOR) return v.tensor;
     if (v.kind == VAL_VAR) return elab_read(e, at, v.var);
     if (is_number(v) || v.kind == VAL_BOOL) return filled(e, at, v, want, 0, NULL);
@@ -235,7 +235,7 @@ Val elab_map(Elab *e, Span at, MapFn f, const Val *args, int n, const Node *cons
     }
     if (numbers) return number_map(e, f, own, n);
     Common c;
-    if (!need_function(e, at) || !find_common(e, at, f, own, n, nodes, &c) ||
+    if (!elab_need_function(e, at) || !find_common(e, at, f, own, n, nodes, &c) ||
         !operand_types_fit(e, at, f, own, &c, nodes))
         return POISON;
     Value *operands[3];

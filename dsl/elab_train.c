@@ -1,5 +1,5 @@
 /* Training: grad, minimize and apply, and optimizers with their state. */
-#include "elab.h"
+#include "elab_region.h"
 
 /* --------------------------------------------------------------- gradients */
 
@@ -291,8 +291,11 @@ static const Node *optimizer_function(Elab *e, const Node *decl) {
 
 static void apply(Elab *e, const Node *n, const ParamMap *grads, Val with) {
     Application a = {.statement = n, .with = with.optimizer};
-    if (e->frame->pure || e->build->init) {
-        elab_fail(e, DL0405, n->span, "a function outside layers and models is pure: it cannot train");
+    const char *pure = e->frame->pure ? "a function outside layers and models"
+                       : e->build->init ? "an initial value"
+                                        : body_is_pure(e);
+    if (pure) {
+        elab_fail(e, DL0405, n->span, "%s is pure: it cannot train", pure);
         return;
     }
     a.fn = optimizer_function(e, a.with->decl);

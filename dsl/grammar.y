@@ -73,8 +73,7 @@ static Node *dim_node(Parser *ps, Span span, Node *lower, Node *name, Node *uppe
 %type <list> exprs args opt_args arg_list index_items scan_items carries
 %type <node> decl fn_decl import_decl dim_decl let_stmt item param opt_result result type opt_type dim_item block stmt
 %type <node> expr and_expr not_expr compare_expr arith term unary power postfix primary opt_init opt_as opt_if
-%type <node> opt_dim_value arg index_item if_expr scan_item carry opt_backward_body opt_expr opt_else
-%type <list> opt_backward_names
+%type <node> opt_dim_value arg index_item if_expr scan_item carry opt_limit opt_backward opt_expr opt_else
 
 %%
 
@@ -149,10 +148,10 @@ opt_if: %empty { $$ = NULL; } | IF expr { $$ = $2; } ;
 opt_question: %empty { $$ = 0; } | '?' { $$ = 1; } ;
 
 fn_decl:
-    opt_export FN opt_name '(' params ')' opt_result block opt_backward_names opt_backward_body
+    opt_export FN opt_name '(' params ')' opt_result block opt_backward
         {
             Span at = $1 ? @$ : span_join(@2, @$);
-            $$ = declared(ps, MAKE(FN, at, $3, group(ps, @5, $5), $7, $8, $9 ? group(ps, @9, $9) : NULL, $10),
+            $$ = declared(ps, MAKE(FN, at, $3, group(ps, @5, $5), $7, $8, node_kid($9, 0), node_kid($9, 1)),
                           $3 ? @3 : @2, $1 ? @1 : @2);
             if ($$->kind == NODE_FN) $$->i = $1;
         }
@@ -160,8 +159,10 @@ fn_decl:
 
 opt_export: %empty { $$ = 0; } | EXPORT { $$ = 1; } ;
 opt_name: %empty { $$ = NULL; } | name ;
-opt_backward_names: %empty { $$ = NULL; } | BACKWARD '(' names ')' { $$ = $3; } ;
-opt_backward_body: %empty { $$ = NULL; } | block ;
+opt_backward:
+    %empty                      { $$ = NULL; }
+  | BACKWARD '(' names ')' block { $$ = MAKE(GROUP, @$, NULL, group(ps, @3, $3), $5); }
+  ;
 
 opt_params: %empty { $$ = NULL; } | '(' params ')' { $$ = $2; } ;
 params: %empty { $$ = NULL; } | param_list | param_list ',' ;
@@ -350,7 +351,7 @@ primary:
   | SCAN scan_items block       { $$ = MAKE(SCAN, @$, NULL, group(ps, @2, $2), NULL, $3); }
   | SCAN scan_items WITH carries block
         { $$ = MAKE(SCAN, @$, NULL, group(ps, @2, $2), group(ps, @4, $4), $5); }
-  | LOOP carries WHILE expr block { $$ = MAKE(LOOP, @$, NULL, group(ps, @2, $2), $4, $5); }
+  | LOOP carries WHILE expr opt_limit block { $$ = MAKE(LOOP, @$, NULL, group(ps, @2, $2), $4, $6, $5); }
   | RECOMPUTE block             { $$ = MAKE(RECOMPUTE, @$, NULL, $2); }
   ;
 
@@ -365,6 +366,8 @@ scan_item:
     name IN expr                { $$ = MAKE(EACH, @$, $1, $3); $$->name_span = @1; }
   | name '=' expr               { $$ = MAKE(ARGUMENT, @$, $1, $3); $$->name_span = @1; }
   ;
+
+opt_limit: %empty { $$ = NULL; } | ',' carry { $$ = $2; } ;
 
 carries:
     carry                       { $$ = list_of(ps, $1); }
