@@ -125,7 +125,7 @@ void op_reserve_results(Module *m, Op *op, int room) {
 }
 
 int op_residual_room(const Op *op) {
-    int room = op->result_count + 1;
+    int room = op->result_count + 4;
     for (int i = 0; i < op->region_count; i++) {
         const Region *r = op->regions[i];
         room += r->params.n;

@@ -96,6 +96,89 @@ static void eval_cond(EvalContext *e, const Op *op) {
         e->values[op->results[i].id] = e->values[r->yields.at[i]->id];
 }
 
+/* ---------------------------------------------------------------------------- gradients */
+
+/* What the test of a loop or choice depends on, all that comes out does, without a gradient. */
+static void at_least(Dependence *to, int n, Dependence test) {
+    Dependence least = test == DEPENDS_NOT ? DEPENDS_NOT : DEPENDS_FLAT;
+    for (int i = 0; i < n; i++)
+        if (to[i] < least) to[i] = least;
+}
+
+static void depend_while(Module *m, const Op *op, const Dependence *operands, Dependence *results) {
+    WhileForm f = while_form(op);
+    Dependence *params = arena_copy(m->arena, operands, sizeof *operands * (size_t)op->operand_count);
+    Dependence *nexts = arena_array(m->arena, Dependence, f.carries), test;
+    for (bool more = true; more;) {
+        more = false;
+        region_dependence(m, f.condition, params, &test);
+        region_dependence(m, f.body, params, nexts);
+        at_least(nexts, f.carries, test);
+        for (int i = 0; i < f.carries; i++) {
+            if (nexts[i] <= params[f.consts + i]) continue;
+            params[f.consts + i] = nexts[i];
+            more = true;
+        }
+    }
+    for (int i = 0; i < f.carries; i++) results[i] = params[f.consts + i];
+}
+
+static void depend_cond(Module *m, const Op *op, const Dependence *operands, Dependence *results) {
+    Dependence *second = arena_array(m->arena, Dependence, op->result_count);
+    region_dependence(m, op->regions[0], operands + 1, results);
+    region_dependence(m, op->regions[1], operands + 1, second);
+    for (int i = 0; i < op->result_count; i++)
+        if (second[i] > results[i]) results[i] = second[i];
+    at_least(results, op->result_count, operands[0]);
+}
+
+/* A branch computed again, and in it the gradients of its args; null where none flows. */
+static Builder branch_back(GradContext *g, const Op *op, int branch, Value *const *dy, Value **dargs) {
+    Module *m = g->b->module;
+    const Region *r = op->regions[branch];
+    int n = 0, args = op->operand_count - 1;
+    Value **ys = arena_array(m->arena, Value *, op->result_count), **wrt = arena_array(m->arena, Value *, args);
+    Value **found = arena_array(m->arena, Value *, args);
+    ValueMap map;
+    Builder b = region_again(g->b, r, &map);
+    for (int i = 0; i < op->result_count; i++) ys[i] = value_mapped(&map, r->yields.at[i]);
+    for (int i = 0; i < args; i++)
+        if (g->wants[i + 1]) wrt[n++] = b.region->params.at[i];
+    build_pullback(&b, ys, dy, op->result_count, wrt, n, found);
+    n = 0;
+    for (int i = 0; i < args; i++) dargs[i] = g->wants[i + 1] ? found[n++] : NULL;
+    return b;
+}
+
+/* A cond whose branches compute theirs again and pull back through it. */
+static void grad_cond(GradContext *g, const Op *op, Value *const *dy, Value **dx) {
+    Module *m = g->b->module;
+    int args = op->operand_count - 1, n = 0;
+    Value **found[2], **values[2], **results = arena_array(m->arena, Value *, args);
+    Builder bodies[2];
+    for (int k = 0; k < 2; k++) {
+        found[k] = arena_array(m->arena, Value *, args);
+        values[k] = arena_array(m->arena, Value *, args);
+        bodies[k] = branch_back(g, op, k, dy, found[k]);
+    }
+    for (int i = 0; i < args; i++) {
+        if (!found[0][i] && !found[1][i]) continue;
+        for (int k = 0; k < 2; k++)
+            values[k][n] = found[k][i] ? found[k][i] : build_constant_like(&bodies[k], op->operands[i + 1], 0);
+        n++;
+    }
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < n; i++) vec_push(m->arena, &bodies[k].region->yields, values[k][i]);
+        region_set_params(bodies[k].region, op->operands + 1);
+        for (int i = 0; i < n; i++) values[k][i] = bodies[k].region->yields.at[i];
+        bodies[k].region->yields.n = 0;
+    }
+    if (!n || !build_cond(g->b, op->operands[0], &bodies[0], values[0], &bodies[1], values[1], n, results)) return;
+    n = 0;
+    for (int i = 0; i < args; i++)
+        if (found[0][i] || found[1][i]) dx[i + 1] = results[n++];
+}
+
 /* --------------------------------------------------------------------------------- table */
 
 static const AttrSpec attrs_while[] = {{"consts", ATTR_INT, false}, {"limit", ATTR_INT, true}, {0}};
@@ -105,11 +188,11 @@ const OpInfo OP_while = {
     .form = FORM_WHILE, .signature = "*", .types = CLASS_ANY, .attrs = attrs_while,
     .doc = "while(consts.., inits..): the second body (consts.., carries..) run while the first one says true, at most "
            "limit times; results: the last carries. Gradient: with a limit.",
-    .infer = infer_while, .eval = eval_while};
+    .infer = infer_while, .depend = depend_while, .grad = grad_while, .eval = eval_while};
 
 const OpInfo OP_cond = {
     .name = "cond", .kind = KIND_REGION, .min_operands = 1, .max_operands = -1, .result_count = -1, .region_count = 2,
     .form = FORM_CHOICE, .signature = "b*", .types = CLASS_ANY,
     .doc = "cond(condition, args..): what its first body (args..) yields if the bool scalar holds, else what the "
            "second does; the other one does not run.",
-    .infer = infer_cond, .eval = eval_cond};
+    .infer = infer_cond, .depend = depend_cond, .grad = grad_cond, .eval = eval_cond};

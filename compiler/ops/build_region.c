@@ -1,7 +1,6 @@
 /* Building region operators and checks: see build.h. */
 #include "ops/region.h"
 #include "ops/rules.h"
-#include "ops/value_map.h"
 
 Builder build_body(const Builder *b) {
     Builder body = *b;
@@ -84,15 +83,7 @@ static void push_captured(Closer *c, Values *to, Region *r) {
         push_param(c, to, r, NULL, c->captured.at[i]);
         value_map_set(&inside, c->captured.at[i], to->at[to->n - 1]);
     }
-    for (int i = 0; i < r->ops.n; i++)
-        for (int k = 0; k < r->ops.at[i]->operand_count; k++) {
-            Value *p = value_map_get(&inside, r->ops.at[i]->operands[k]);
-            if (p) r->ops.at[i]->operands[k] = p;
-        }
-    for (int i = 0; i < r->yields.n; i++) {
-        Value *p = value_map_get(&inside, r->yields.at[i]);
-        if (p) r->yields.at[i] = p;
-    }
+    region_map_uses(r, &inside);
 }
 
 static void set_params(Region *r, const Values *params) {

@@ -56,6 +56,79 @@ static void eval_call(EvalContext *e, const Op *op) {
         e->values[op->results[i].id] = e->values[body->yields.at[i]->id];
 }
 
+/* A gradient of the user's own reaches the args in wrt, whatever the body is. */
+static void depend_call(Module *m, const Op *op, const Dependence *operands, Dependence *results) {
+    int n;
+    const int64_t *wrt = op_ints(op, "wrt", &n);
+    region_dependence(m, op->regions[0], operands, results);
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < op->result_count; k++)
+            if (operands[wrt[i]] > results[k]) results[k] = operands[wrt[i]];
+}
+
+static void grad_own(GradContext *g, const Op *op, Value *const *dy, Value **dx) {
+    Builder *b = g->b;
+    Module *m = b->module;
+    const Region *r = op->regions[1];
+    int n, args = op->operand_count, results = op->result_count;
+    const int64_t *wrt = op_ints(op, "wrt", &n);
+    for (int i = 0; i < args; i++) {
+        if (!g->wants[i] || axes_contain(wrt, n, i)) continue;
+        int diag = diag_report(m->diags, DL0401, op->span, "a gradient has to flow to %s, but the function's own "
+                               "gradient gives none for it", value_text(m, op->operands[i]));
+        diag_hint(m->diags, diag, "if it is to count as a constant, wrap it in stop_gradient");
+        return;
+    }
+    ValueMap map = value_map_new(m->arena);
+    for (int i = 0; i < args; i++) value_map_set(&map, r->params.at[i], op->operands[i]);
+    for (int i = 0; i < results; i++) {
+        Value *y = &op->results[i];
+        value_map_set(&map, r->params.at[args + i], y);
+        value_map_set(&map, r->params.at[args + results + i], dy[i] ? dy[i] : build_constant_like(b, y, 0));
+    }
+    region_copy_ops(m, b->region, r, &map);
+    for (int i = 0; i < n; i++) dx[wrt[i]] = value_mapped(&map, r->yields.at[i]);
+}
+
+/* The operand, or if the body is to be computed again later, what stands for it then. */
+static Value *operand_again(GradContext *g, const Op *op, int i, Value *const *after, int n) {
+    if (!op_attr(op, "recompute") || !op_int(op, "recompute")) return op->operands[i];
+    return build_barrier(g->b, op->operands[i], after, n);
+}
+
+/* Pulls back through the body computed again; without recompute, cse finds that it is there already. */
+static void grad_call(GradContext *g, const Op *op, Value *const *dy, Value **dx) {
+    if (op_attr(op, "wrt")) {
+        grad_own(g, op, dy, dx);
+        return;
+    }
+    Module *m = g->b->module;
+    const Region *r = op->regions[0];
+    int n = 0, late = 0, args = op->operand_count, results = op->result_count;
+    Value **ys = arena_array(m->arena, Value *, results), **after = arena_array(m->arena, Value *, results);
+    Value **wrt = arena_array(m->arena, Value *, args), **found = arena_array(m->arena, Value *, args);
+    Value **operands = arena_array(m->arena, Value *, args);
+    ValueMap map;
+    Builder body = region_again(g->b, r, &map);
+    for (int i = 0; i < results; i++) {
+        ys[i] = value_mapped(&map, r->yields.at[i]);
+        if (dy[i]) after[late++] = dy[i];
+    }
+    for (int i = 0; i < args; i++)
+        if (g->wants[i]) wrt[n++] = body.region->params.at[i];
+    build_pullback(&body, ys, dy, results, wrt, n, found);
+    for (int i = 0; i < n; i++) vec_push(m->arena, &body.region->yields, found[i] ? found[i] : wrt[i]);
+    for (int i = 0; i < args; i++) operands[i] = operand_again(g, op, i, after, late);
+    region_set_params(body.region, operands);
+    region_splice(g->b, body.region);
+    n = 0;
+    for (int i = 0; i < args; i++) {
+        if (!g->wants[i]) continue;
+        if (found[n]) dx[i] = body.region->yields.at[n];
+        n++;
+    }
+}
+
 /* ------------------------------------------------------------------------------ barrier */
 
 static const char *infer_barrier(Module *m, Op *op) {
@@ -90,7 +163,7 @@ const OpInfo OP_call = {
     .form = FORM_ONCE, .flags = OP_CALLS, .signature = "*", .types = CLASS_ANY, .attrs = attrs_call,
     .doc = "call(args..): what its body (args..) yields. Gradient: what a second body (args.., results.., gradients of "
            "the results..) yields for the args in wrt; with recompute the body's, which is computed again.",
-    .infer = infer_call, .eval = eval_call};
+    .infer = infer_call, .depend = depend_call, .grad = grad_call, .eval = eval_call};
 
 const OpInfo OP_barrier = {
     .name = "barrier", .kind = KIND_MOVE, .min_operands = 1, .max_operands = -1, .result_count = 1,

@@ -6,6 +6,7 @@
  * up. The backward pass consists of ordinary ops, so it can be differentiated again. Only what lies
  * between is touched: an operator without a rule is an error where a gradient has to pass it, and only
  * there. */
+#include "ops/region.h"
 #include "ops/rules.h"
 
 /* What the walk knows of a value. */
@@ -63,30 +64,30 @@ static Node *node_add(Sweep *s, const Value *v) {
 
 /* --------------------------------------------------------------------------- the walk */
 
-/* Input k of an op: its operands, then what its regions yield; null after the last. */
-static Value *input_of(const Op *op, int k) {
-    if (k < op->operand_count) return op->operands[k];
-    k -= op->operand_count;
-    for (int i = 0; i < op->region_count; i++) {
-        if (k < op->regions[i]->yields.n) return op->regions[i]->yields.at[k];
-        k -= op->regions[i]->yields.n;
-    }
-    return NULL;
+/* How op's results depend, if each does as the most dependent operand. */
+static void depend_alike(const Op *op, const Dependence *operands, Dependence *results) {
+    Dependence most = DEPENDS_NOT;
+    for (int i = 0; i < op->operand_count; i++)
+        if (operands[i] > most) most = operands[i];
+    if (op->info->flags & OP_STOPS_GRADIENT) most = DEPENDS_NOT;
+    for (int i = 0; i < op->result_count; i++) results[i] = most;
 }
 
-/* Sets how op's results depend, from how its inputs do. */
-static void settle(Sweep *s, Op *op) {
-    Dependence inputs = DEPENDS_NOT;
-    Value *v;
-    for (int k = 0; (v = input_of(op, k)); k++) {
-        Dependence d = node_find(s, v)->depends;
-        if (d > inputs) inputs = d;
-    }
-    if (op->info->flags & OP_STOPS_GRADIENT) inputs = DEPENDS_NOT;
+enum { FEW = 16 };
+
+/* Sets how op's results depend, from how its operands do. */
+static void settle(Sweep *s, const Op *op) {
+    Module *m = s->b->module;
+    Dependence few[2 * FEW] = {0}, *operands = few, *results = few + FEW;
+    if (op->operand_count > FEW) operands = arena_array(m->arena, Dependence, op->operand_count);
+    if (op->result_count > FEW) results = arena_array(m->arena, Dependence, op->result_count);
+    for (int i = 0; i < op->operand_count; i++) operands[i] = node_find(s, op->operands[i])->depends;
+    if (op->info->depend) op->info->depend(m, op, operands, results);
+    else depend_alike(op, operands, results);
     for (int i = 0; i < op->result_count; i++) {
         Node *n = node_find(s, &op->results[i]);
         bool flat = (op->info->flags & OP_ZERO_GRADIENT) || !dtype_is_float(n->value->type.dtype);
-        Dependence d = flat && inputs == DEPENDS ? DEPENDS_FLAT : inputs;
+        Dependence d = flat && results[i] == DEPENDS ? DEPENDS_FLAT : results[i];
         if (d > n->depends) n->depends = d;
     }
 }
@@ -101,16 +102,18 @@ static void meet(Sweep *s, Value *v) {
     vec_push(s->b->module->arena, &s->stack, (Frame){v->op, 0});
 }
 
-/* Walks everything `root` was computed from. Not recursive: graphs are deep. */
-static void walk(Sweep *s, Value *root, Value *const *targets, int n) {
+static void add_targets(Sweep *s, Value *const *targets, int n) {
     for (int i = 0; i < n; i++)
         node_add(s, targets[i])->depends = dtype_is_float(targets[i]->type.dtype) ? DEPENDS : DEPENDS_FLAT;
+}
+
+/* Walks everything `root` was computed from and an earlier walk has not met. Not recursive: graphs are deep. */
+static void walk(Sweep *s, Value *root) {
     meet(s, root);
     while (s->stack.n) {
         Frame *top = &s->stack.at[s->stack.n - 1];
-        Value *input = input_of(top->op, top->next++);
-        if (input) {
-            meet(s, input);
+        if (top->next < top->op->operand_count) {
+            meet(s, top->op->operands[top->next++]);
         } else {
             Op *op = top->op;
             s->stack.n--;
@@ -127,7 +130,6 @@ static bool flows_to(const Sweep *s, const Value *v) { return node_find(s, v)->d
 static void report_no_rule(Builder *b, const Op *op) {
     int diag = diag_report(b->module->diags, DL0401, op->span, "%s has no gradient", op->info->name);
     if (b->span.source) diag_label(b->module->diags, diag, b->span, "a gradient is taken here");
-    if (op->region_count) diag_note(b->module->diags, diag, "its body cannot be differentiated as a whole");
     diag_hint(b->module->diags, diag, "if it is to count as a constant, wrap it in stop_gradient");
 }
 
@@ -141,20 +143,45 @@ static bool pull_back(Sweep *s, const Op *op) {
         any = any || dy[i];
     }
     for (int i = 0; i < op->operand_count; i++) wanted |= wants[i] = flows_to(s, op->operands[i]);
-    if (!any || (!wanted && !op->region_count)) return true;
+    if (!any || !wanted) return true;
     if (!op->info->grad) {
         report_no_rule(s->b, op);
         return false;
     }
     Builder b = *s->b;
     b.span = op->span;
+    Value *const *operands = op->operands;         /* a rule may give the op others */
+    int count = op->operand_count;
     op->info->grad(&(GradContext){&b, wants}, op, dy, dx);
-    for (int i = 0; i < op->operand_count; i++) {
+    for (int i = 0; i < count; i++) {
         if (!dx[i] || !wants[i]) continue;
-        Node *n = node_find(s, op->operands[i]);
+        Node *n = node_find(s, operands[i]);
         n->grad = n->grad ? build_map2(&b, MAP_add, n->grad, dx[i]) : dx[i];
     }
     return true;
+}
+
+static bool pull_all_back(Sweep *s) {
+    bool ok = true;
+    for (int i = s->order.n - 1; i >= 0; i--) ok = pull_back(s, s->order.at[i]) && ok;
+    return ok;
+}
+
+bool build_pullback(Builder *b, Value *const *ys, Value *const *dys, int n, Value *const *xs, int count, Value **dxs) {
+    int errors = b->module->diags->errors;
+    Sweep s = {.b = b};
+    add_targets(&s, xs, count);
+    for (int i = 0; i < n; i++)
+        if (dys[i]) walk(&s, ys[i]);
+    for (int i = 0; i < n; i++) {
+        Node *y = dys[i] ? node_find(&s, ys[i]) : NULL;
+        if (!y || y->depends != DEPENDS) continue;
+        Value *sum = y->grad ? build_map2(b, MAP_add, y->grad, dys[i]) : dys[i];
+        node_find(&s, ys[i])->grad = sum;
+    }
+    bool ok = pull_all_back(&s);
+    for (int i = 0; i < count; i++) dxs[i] = node_find(&s, xs[i])->grad;
+    return ok && b->module->diags->errors == errors;
 }
 
 bool build_gradients(Builder *b, Value *loss, Value *const *wrt, int n, Value **out) {
@@ -169,10 +196,10 @@ bool build_gradients(Builder *b, Value *loss, Value *const *wrt, int n, Value **
     }
     int errors = m->diags->errors;
     Sweep s = {.b = b};
-    walk(&s, loss, wrt, n);
+    add_targets(&s, wrt, n);
+    walk(&s, loss);
     if (flows_to(&s, loss)) node_find(&s, loss)->grad = build_constant_like(b, loss, 1);
-    bool ok = true;
-    for (int i = s.order.n - 1; i >= 0; i--) ok = pull_back(&s, s.order.at[i]) && ok;
+    bool ok = pull_all_back(&s);
     for (int i = 0; i < n; i++) {
         Value *grad = node_find(&s, wrt[i])->grad;
         out[i] = grad ? grad : build_constant_like(b, wrt[i], 0);
@@ -183,6 +210,17 @@ bool build_gradients(Builder *b, Value *loss, Value *const *wrt, int n, Value **
 Dependence graph_dependence(Builder *b, Value *of, Value *on) {
     if (!of || !on) return DEPENDS_NOT;
     Sweep s = {.b = b};
-    walk(&s, of, &on, 1);
+    add_targets(&s, &on, 1);
+    walk(&s, of);
     return node_find(&s, of)->depends;
+}
+
+void region_dependence(Module *m, const Region *r, const Dependence *params, Dependence *yields) {
+    Sweep s = {.b = &(Builder){.module = m}};
+    for (int i = 0; i < r->params.n; i++) node_add(&s, r->params.at[i])->depends = params[i];
+    for (int i = 0; i < r->ops.n; i++) {
+        for (int k = 0; k < r->ops.at[i]->result_count; k++) node_add(&s, &r->ops.at[i]->results[k]);
+        settle(&s, r->ops.at[i]);
+    }
+    for (int i = 0; i < r->yields.n; i++) yields[i] = node_find(&s, r->yields.at[i])->depends;
 }

@@ -9,4 +9,8 @@ struct GradContext {
     const bool *wants;       /* per operand: whether its gradient will be used; others may stay null */
 };
 
+/* Appends ops that pull gradients back: dys[i], those of ys[i] (null: none), become dxs[i], those of xs[i] (null where
+ * none flows). The xs are parameters, or else what they are computed from must not lead to another one. False after something was reported. */
+bool build_pullback(Builder *b, Value *const *ys, Value *const *dys, int n, Value *const *xs, int count, Value **dxs);
+
 #endif

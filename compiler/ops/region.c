@@ -29,6 +29,37 @@ bool op_has_check(const Op *op) {
     return false;
 }
 
+/* ----------------------------------------------------------------------------- body to body */
+
+void region_splice(Builder *b, Region *r) {
+    for (int i = 0; i < r->ops.n; i++) {
+        r->ops.at[i]->parent = b->region;
+        vec_push(b->module->arena, &b->region->ops, r->ops.at[i]);
+    }
+    r->ops.n = 0;
+}
+
+Builder region_again(const Builder *b, const Region *r, ValueMap *map) {
+    Builder body = build_body(b);
+    *map = value_map_new(b->module->arena);
+    for (int i = 0; i < r->params.n; i++) {
+        const Value *p = r->params.at[i];
+        value_map_set(map, p, build_body_param(&body, p->type, p->name));
+    }
+    for (int i = 0; i < r->ops.n; i++) {
+        const OpInfo *info = r->ops.at[i]->info;
+        if (info->kind != KIND_CHECK || info->flags & OP_BINDS_DIM) op_copy(b->module, body.region, r->ops.at[i], map);
+    }
+    return body;
+}
+
+void region_set_params(Region *r, Value *const *by) {
+    ValueMap map = value_map_new(r->func->module->arena);
+    for (int i = 0; i < r->params.n; i++) value_map_set(&map, r->params.at[i], by[i]);
+    region_map_uses(r, &map);
+    r->params.n = 0;
+}
+
 /* ---------------------------------------------------------------------------- shape rules */
 
 const char *need_free_dims(Module *m, const Region *r) {

@@ -15,7 +15,8 @@
 #ifndef DLCC_OPS_REGION_H
 #define DLCC_OPS_REGION_H
 
-#include "ops/ops.h"
+#include "ops/grad.h"
+#include "ops/value_map.h"
 
 /* The numbers of a scan. Operand of carry i: consts + i; of x i: consts + carries + i; and so the parameters, of which
  * the last is the index, an i64 scalar. Yield and result of y i: carries + i. */
@@ -46,7 +47,28 @@ const char *need_free_dims(Module *m, const Region *r);
 /* For rules: a reason why parameters first .. first+n-1 are not of the types of these values, or null. */
 const char *need_params(Module *m, const char *what, const Region *r, int first, Value *const *values, int n);
 
+/* Appends the region's ops to b's region and leaves it empty. */
+void region_splice(Builder *b, Region *r);
+/* A body of its own, not closed yet: the region's ops and parameters copied; map knows them. Checks that bind nothing
+ * are left out: where a body is computed again, they have been passed. */
+Builder region_again(const Builder *b, const Region *r, ValueMap *map);
+/* Makes uses of the parameters uses of `by`, one for each. */
+void region_set_params(Region *r, Value *const *by);
+
 /* The dependence of a region's yields (ops/grad.c): params[i] is that of parameter i, yields[i] receives yield i's. */
 void region_dependence(Module *m, const Region *r, const Dependence *params, Dependence *yields);
+
+/* Gradient rules of loops (ops/grad_loop.c). That of a scan adds results to it; that of a while makes it a scan. */
+void grad_scan(GradContext *g, const Op *op, Value *const *dy, Value **dx);
+void grad_while(GradContext *g, const Op *op, Value *const *dy, Value **dx);
+/* How the parameters of a scan's body depend, from how its operands do: carries as their steps make them. */
+Dependence *scan_dependence(Module *m, const Op *op, const Dependence *operands);
+
+/* How the parameters of a scan's body depend, from how its operands do: carries as their steps make them. */
+Dependence *scan_dependence(Module *m, const Op *op, const Dependence *operands);
+/* Gradient rules of loops (ops/grad_loop.c). That of a scan gives it further results, that of a while makes it a scan:
+ * both change the op they are for. */
+void grad_scan(GradContext *g, const Op *op, Value *const *dy, Value **dx);
+void grad_while(GradContext *g, const Op *op, Value *const *dy, Value **dx);
 
 #endif

@@ -163,6 +163,34 @@ static void eval_scan(EvalContext *e, const Op *op) {
     for (int i = 0; i < f.carries; i++) e->values[op->results[i].id] = carries[i];
 }
 
+/* --------------------------------------------------------------------------- dependence */
+
+Dependence *scan_dependence(Module *m, const Op *op, const Dependence *operands) {
+    const Region *body = op->regions[0];
+    ScanForm f = scan_form(op);
+    Dependence *params = arena_array(m->arena, Dependence, body->params.n);
+    Dependence *yields = arena_array(m->arena, Dependence, body->yields.n);
+    for (int i = 0; i < op->operand_count; i++) params[i] = operands[i];
+    for (bool more = true; more;) {
+        more = false;
+        region_dependence(m, body, params, yields);
+        for (int i = 0; i < f.carries; i++) {
+            if (yields[i] <= params[f.consts + i]) continue;
+            params[f.consts + i] = yields[i];
+            more = true;
+        }
+    }
+    return params;
+}
+
+/* A carry may come out as it went in: the length may be 0. */
+static void depend_scan(Module *m, const Op *op, const Dependence *operands, Dependence *results) {
+    ScanForm f = scan_form(op);
+    Dependence *params = scan_dependence(m, op, operands);
+    region_dependence(m, op->regions[0], params, results);
+    for (int i = 0; i < f.carries; i++) results[i] = params[f.consts + i];
+}
+
 /* --------------------------------------------------------------------------------- table */
 
 static const AttrSpec attrs_scan[] = {{"consts", ATTR_INT, false},        {"carries", ATTR_INT, false},
@@ -175,4 +203,4 @@ const OpInfo OP_scan = {
     .doc = "scan(consts.., inits.., xs..): its body (consts.., carries.., slices.., index) run for each position along "
            "the axes of xs; results: the last carries, and what each step yields beside them, stacked along "
            "result_axes.",
-    .infer = infer_scan, .eval = eval_scan};
+    .infer = infer_scan, .depend = depend_scan, .grad = grad_scan, .eval = eval_scan};

@@ -30,7 +30,7 @@ void value_map_set(ValueMap *map, const Value *v, Value *to) {
     map->values[at] = to;
 }
 
-static Value *mapped(const ValueMap *map, Value *v) {
+Value *value_mapped(const ValueMap *map, Value *v) {
     Value *to = value_map_get(map, v);
     return to ? to : v;
 }
@@ -41,14 +41,14 @@ static void copy_region(Module *m, Region *to, const Region *from, ValueMap *map
         value_map_set(map, p, region_add_param(m, to, p->type, p->name));
     }
     region_copy_ops(m, to, from, map);
-    for (int i = 0; i < from->yields.n; i++) vec_push(m->arena, &to->yields, mapped(map, from->yields.at[i]));
+    for (int i = 0; i < from->yields.n; i++) vec_push(m->arena, &to->yields, value_mapped(map, from->yields.at[i]));
 }
 
 Op *op_copy(Module *m, Region *to, const Op *op, ValueMap *map) {
     Op *copy = op_append(m, to, op->info, op->operands, op->operand_count, op->result_count, op->attrs, op->attr_count,
                          op->region_count, op->span);
     op_reserve_results(m, copy, op->result_room);
-    for (int i = 0; i < op->operand_count; i++) copy->operands[i] = mapped(map, op->operands[i]);
+    for (int i = 0; i < op->operand_count; i++) copy->operands[i] = value_mapped(map, op->operands[i]);
     for (int i = 0; i < op->region_count; i++) copy_region(m, copy->regions[i], op->regions[i], map);
     for (int i = 0; i < op->result_count; i++) {
         copy->results[i].type = op->results[i].type;
@@ -68,4 +68,12 @@ void region_replace_uses(Region *r, const Value *from, Value *to) {
             if (r->ops.at[i]->operands[k] == from) r->ops.at[i]->operands[k] = to;
     for (int i = 0; i < r->yields.n; i++)
         if (r->yields.at[i] == from) r->yields.at[i] = to;
+}
+
+void region_map_uses(Region *r, const ValueMap *map) {
+    for (int i = 0; i < r->ops.n; i++) {
+        Op *op = r->ops.at[i];
+        for (int k = 0; k < op->operand_count; k++) op->operands[k] = value_mapped(map, op->operands[k]);
+    }
+    for (int i = 0; i < r->yields.n; i++) r->yields.at[i] = value_mapped(map, r->yields.at[i]);
 }

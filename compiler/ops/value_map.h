@@ -25,5 +25,9 @@ Op *op_copy(Module *m, Region *to, const Op *op, ValueMap *map);
 /* Makes every use of `from` in the region's own ops and yields a use of `to`. Operators' regions are isolated, so this
  * is every use there is. */
 void region_replace_uses(Region *r, const Value *from, Value *to);
+/* The same for all that the map knows. */
+void region_map_uses(Region *r, const ValueMap *map);
+/* What the map says of v, or v. */
+Value *value_mapped(const ValueMap *map, Value *v);
 
 #endif
