@@ -374,11 +374,11 @@ typedef enum DlrtRoutine { DLRT_ROUTINES(DLRT_ROUTINE) DLRT_ROUTINE_COUNT } Dlrt
 DLRT_ROUTINES(DLRT_ROUTINE)
 #undef DLRT_ROUTINE
 
-/* Filled in by generated code when it returns DLRT_ERR_INDEX or DLRT_ERR_REQUIRE. */
+/* Filled in by generated code when it returns DLRT_ERR_INDEX, DLRT_ERR_BOUND or DLRT_ERR_REQUIRE. */
 typedef struct DlrtFault {
-    const char *what;          /* the tensor's name, or the text of the requirement */
-    int64_t position;          /* flat index of the first offending element */
-    int64_t value, limit;      /* the value found; allowed are 0 .. limit-1 */
+    const char *what;          /* the tensor's or the dim's name, or the text of the requirement */
+    int64_t position;          /* INDEX: flat index of the first offending element; BOUND: the least that is allowed */
+    int64_t value, limit;      /* the value found; allowed are 0 (BOUND: position) .. limit-1 */
 } DlrtFault;
 
 /* One call, as generated code sees it. Pointers are 64-byte aligned except args and results, which

@@ -273,10 +273,10 @@ static void open_while(Entry *s, const PlanStep *step, OpenBody *body) {
     Emit *e = s->e;
     body->again = LLVMAppendBasicBlockInContext(e->context, e->function, "while");
     body->end = LLVMAppendBasicBlockInContext(e->context, e->function, "while.end");
-    if (step->most) emit_set(e, body->count = emit_variable(e, e->i64, "count"), emit_i64(e, 0));
+    if (step->most >= 0) emit_set(e, body->count = emit_variable(e, e->i64, "count"), emit_i64(e, 0));
     LLVMBuildBr(e->at, body->again);
     LLVMPositionBuilderAtEnd(e->at, body->again);
-    if (!step->most) return;
+    if (step->most < 0) return;
     LLVMBasicBlockRef more = LLVMAppendBasicBlockInContext(e->context, e->function, "more");
     LLVMValueRef left = LLVMBuildICmp(e->at, LLVMIntSLT, emit_get(e, e->i64, body->count), emit_i64(e, step->most), "");
     LLVMBuildCondBr(e->at, left, more, body->end);

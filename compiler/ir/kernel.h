@@ -195,7 +195,7 @@ typedef struct PlanStep {
     Dim limit;                 /* CHECK */
     Dim extent;                /* CHECK: elements; LOOP: iterations; ROUTINE: rows */
     DimSymbol *symbol;         /* BIND: the dim; LOOP: the index, a dim that the body's sizes and offsets may use */
-    int64_t most;              /* WHILE: 0 is no limit */
+    int64_t most;              /* WHILE: -1 is no limit */
     bool masked;               /* CHECK: only where the mask, element by element, is true */
     bool reverse;              /* LOOP: from extent-1 down to 0 */
     const char *what;          /* CHECK, BIND: the name in the message; REQUIRE: what is required */

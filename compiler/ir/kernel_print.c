@@ -401,7 +401,7 @@ static void print_step(const DimTable *dims, const Plan *p, const PlanStep *s, T
     case STEP_ROUTINE: print_routine(dims, s, to); break;
     case STEP_WHILE:
         text_add(to, "while");
-        if (s->most) text_add(to, " most %lld", (long long)s->most);
+        if (s->most >= 0) text_add(to, " most %lld", (long long)s->most);
         break;
     case STEP_ELSE:
     case STEP_END: text_add(to, "%s", step_kind_name(s->kind)); break;

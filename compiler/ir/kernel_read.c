@@ -243,7 +243,9 @@ static bool read_step(PlanReader *p, PlanStep *s) {
     case STEP_CHECK: return read_check(p, s);
     case STEP_LOOP: return read_loop(p, s);
     case STEP_ROUTINE: return read_routine(p, s);
-    case STEP_WHILE: return !reader_take_word(p->r, "most") || reader_int(p->r, &s->most);
+    case STEP_WHILE:
+        s->most = -1;
+        return !reader_take_word(p->r, "most") || reader_int(p->r, &s->most);
     case STEP_ELSE:
     case STEP_END: return true;
     case STEP_REQUIRE:

@@ -209,7 +209,7 @@ const double *plan_runs(const Plan *p, Arena *arena) {
         runs[i] = now;
         if (!step_opens(s)) continue;
         vec_push(arena, &outer, now);
-        now *= s->kind == STEP_LOOP ? (double)s->extent->upper : s->most ? (double)s->most : 1;
+        now *= s->kind == STEP_LOOP ? (double)s->extent->upper : s->most >= 0 ? (double)s->most : 1;
     }
     return runs;
 }

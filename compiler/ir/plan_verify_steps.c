@@ -247,7 +247,7 @@ static void open_body(Walk *w, const PlanStep *s) {
     Body body = {.opener = w->step, .end = w->ends[w->step], .written = copy_of(w, w->written, w->plan->bufs.n),
                  .known = copy_of(w, w->known, w->v->module->graph->dims.symbols.n), .runs = {w->runs[0], w->runs[1]}};
     if (s->kind == STEP_IF) check_scalar(w, s, DTYPE_BOOL);
-    if (s->kind == STEP_WHILE && s->most < 0) kernel_fault(w->v, "it cannot run less than once");
+    if (s->kind == STEP_WHILE && s->most < -1) kernel_fault(w->v, "it cannot run %lld times", (long long)s->most);
     vec_push(w->v->scratch, &w->bodies, body);
     if (s->kind != STEP_LOOP || !check_dim(w, s->extent, "a number of iterations")) return;
     const DimTable *dims = &w->v->module->graph->dims;

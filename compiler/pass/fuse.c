@@ -1,8 +1,9 @@
 /* fuse: groups operations into kernels.
  *
- * In: a function's flat body. Out: the same function whose body is a list of `fusion` ops in an order
- * that respects dependence, each holding the operations of one kernel; index maps and constants are
- * repeated inside every fusion that reads through them.
+ * In: a function. Out: the same function whose body, and every region of a loop or branch in it, is a list of `fusion`
+ * ops in an order that respects dependence, each holding the operations of one kernel; index maps and constants are
+ * repeated inside every fusion that reads through them. Loops, branches, checks and routines stay what they are; their
+ * operands lie in memory.
  *
  * A group has a domain, the shape S it sweeps, and takes further operations while they fit:
  *   MAP       elementwise operations on S;
@@ -26,7 +27,7 @@ static void add_needs(Fuser *f, int number, const Reads *from) {
     Group *g = f->groups.at[number];
     uint64_t *added = arena_array(f->scratch, uint64_t, f->words);
     for (int i = 0; i < from->n; i++) {
-        int s = group_of_value(f, from->at[i].value);
+        int s = group_of_read(f, &from->at[i]);
         if (s < 0 || s == number) continue;
         group_put(added, s);
         for (int w = 0; w < f->words; w++) added[w] |= f->groups.at[s]->needs[w];
@@ -45,7 +46,7 @@ static void make_sweep(Group *g, const Op *op) {
 
 static int open_group(Fuser *f, const Op *op) {
     Group *g = arena_new(f->scratch, Group);
-    Type domain = op->results[0].type;
+    Type domain = op->result_count ? op->results[0].type : type_scalar(DTYPE_BOOL);
     switch (op->info->kind) {
     case KIND_MAP:
     case KIND_MOVE: g->form = GROUP_MAP; break;
@@ -69,7 +70,7 @@ static int open_group(Fuser *f, const Op *op) {
 /* Joining must not make the group wait for itself: what op reads from outside must not need the group. */
 static bool joins_without_cycle(const Fuser *f, int number, const Reads *from) {
     for (int i = 0; i < from->n; i++) {
-        int s = group_of_value(f, from->at[i].value);
+        int s = group_of_read(f, &from->at[i]);
         if (s >= 0 && s != number && group_in(f->groups.at[s]->needs, number)) return false;
     }
     return true;
@@ -92,11 +93,12 @@ static bool better_group(const Fuser *f, int a, int b) {
 static int choose_group(Fuser *f, const Op *op, const Reads *from) {
     int best = -1;
     for (int i = 0; i < from->n; i++) {
-        int maker = group_of_value(f, from->at[i].value);
+        int maker = group_of_read(f, &from->at[i]);
         if (maker >= 0 && better_group(f, maker, best) && may_join(f, maker, op, from)) best = maker;
     }
     if (best >= 0) return best;
     for (int i = 0; i < from->n; i++) {
+        if (!from->at[i].value) continue;
         int id = from->at[i].value->id;
         for (int r = 0; r < f->readers[id].n; r++) {
             int g = f->readers[id].at[r];
@@ -108,6 +110,7 @@ static int choose_group(Fuser *f, const Op *op, const Reads *from) {
 }
 
 static void note_reader(Fuser *f, const Value *v, int group) {
+    if (!v) return;
     for (int i = 0; i < f->readers[v->id].n; i++)
         if (f->readers[v->id].at[i] == group) return;
     vec_push(f->scratch, &f->readers[v->id], group);
@@ -121,9 +124,11 @@ static void join(Fuser *f, int number, Op *op, const Reads *from) {
     }
     if (op->info->kind == KIND_CUMULATE && g->form == GROUP_MAP) make_sweep(g, op);
     vec_push(f->scratch, &g->ops, op);
-    f->group_of[op->results[0].id] = number;
+    for (int i = 0; i < op->result_count; i++) f->group_of[op->results[i].id] = number;
+    if (op->info->flags & OP_BINDS_DIM)
+        vec_push(f->scratch, &f->dims, (BoundDim){op_dims(op, "dims", NULL)[0]->terms[0].symbols[0], number});
     for (int i = 0; i < from->n; i++)
-        if (group_of_value(f, from->at[i].value) != number) note_reader(f, from->at[i].value, number);
+        if (group_of_read(f, &from->at[i]) != number) note_reader(f, from->at[i].value, number);
     add_needs(f, number, from);
 }
 
@@ -159,7 +164,7 @@ static bool op_reads_well(Fuser *f, const Group *g, const Op *op, int source) {
     bool pointwise = op->info->kind == KIND_MAP || op->info->kind == KIND_REDUCE || op->info->kind == KIND_CUMULATE;
     Type reader = op->info->kind == KIND_REDUCE ? op->operands[0]->type : op->results[0].type;
     for (int i = 0; i < from.n; i++)
-        if (group_of_value(f, from.at[i].value) == source && (!pointwise || !group_reads_own_point(g, &from.at[i], reader)))
+        if (group_of_read(f, &from.at[i]) == source && (!pointwise || !group_reads_own_point(g, &from.at[i], reader)))
             return false;
     return true;
 }
@@ -213,92 +218,120 @@ static bool needs_memory_operand(Module *m, const Op *op) {
     return op->info->flags & OP_RELABELS && !op_reads_in_place(m, op);
 }
 
+static const Value *behind_relabels(const Value *v) {
+    while (v->op && v->op->info->flags & OP_RELABELS) v = v->op->operands[0];
+    return v;
+}
+
+/* Whether what a relabelling reads lies row-major; in loops it may be part of something larger. */
+static bool relabels_row_major(const Fuser *f, const Value *v) {
+    return !f->body->owner || op_reads_in_place(f->module, v->op);
+}
+
 /* Whether a kernel can read `v` with an affine address: index maps without conditions, down to memory. */
 static bool reads_affinely(Fuser *f, const Value *v) {
     for (; v->op && op_is_free(v->op); v = v->op->operands[0]) {
         Type t = v->type;
         IndexPoint p = index_identity(&f->module->dims, t.rank, t.shape);
         if (v->op->info->kind != KIND_MOVE) return false;
-        if (!(v->op->info->flags & OP_RELABELS) && (!v->op->info->index_map(v->op, 0, &p) || p.guard_count)) return false;
+        if (v->op->info->flags & OP_RELABELS ? !relabels_row_major(f, v) : !v->op->info->index_map(v->op, 0, &p) || p.guard_count)
+            return false;
     }
     return true;
 }
 
-static const Value *behind_relabels(const Value *v) {
-    while (v->op && v->op->info->flags & OP_RELABELS) v = v->op->operands[0];
-    return v;
+static void store(const Fuser *f, const Value *v) {
+    if (v->op && v->op->parent == f->body && op_is_free(v->op)) f->stored[v->id] = true;
 }
 
-static void store(const Fuser *f, bool *stored, const Value *v) {
-    if (v->op && v->op->parent == f->func->body && op_is_free(v->op)) stored[v->id] = true;
-}
-
-static void store_index(const Fuser *f, bool *stored, const Op *op) {
+static void store_index(const Fuser *f, const Op *op) {
     IndexParts p = index_parts(op);
-    for (int i = 0; i < p.count; i++) store(f, stored, p.indices[i]);
-    if (p.mask) store(f, stored, p.mask);
-    if (p.update) store(f, stored, p.whole);
+    for (int i = 0; i < p.count; i++) store(f, p.indices[i]);
+    if (p.mask) store(f, p.mask);
+    if (p.update) store(f, p.whole);
 }
 
-/* By value id: free ops whose results must lie in memory all the same. These are the function's results, what
- * is relabelled in a way that no index map says, factors of a contraction that no affine address reaches, and
- * indices and their masks, since those are checked before they are used, and what a routine takes. */
-static bool *find_stored(Fuser *f) {
-    Region *body = f->func->body;
-    bool *stored = arena_array(f->scratch, bool, f->func->value_count + 1);
-    for (int i = 0; i < body->yields.n; i++) store(f, stored, body->yields.at[i]);
+/* Finds free ops whose results must lie in memory all the same. These are the region's results, what
+ * is relabelled in a way that no index map says, factors of a contraction that no affine address reaches, operands of
+ * what is no fusion, and indices and their masks, since those are checked before they are used. */
+static void find_stored(Fuser *f) {
+    Region *body = f->body;
+    for (int i = 0; i < body->yields.n; i++) store(f, body->yields.at[i]);
     for (int i = 0; i < body->ops.n; i++) {
         const Op *op = body->ops.at[i];
-        if (needs_memory_operand(f->module, op)) store(f, stored, behind_relabels(op->operands[0]));
-        if (op->info->kind == KIND_INDEX) store_index(f, stored, op);
-        for (int j = 0; op->info->kind == KIND_CONTRACT && j < op->operand_count; j++)
-            if (!reads_affinely(f, op->operands[j])) store(f, stored, op->operands[j]);
-        for (int j = 0; op->info->kind == KIND_OPAQUE && j < op->operand_count; j++) store(f, stored, op->operands[j]);
+        if (needs_memory_operand(f->module, op)) store(f, behind_relabels(op->operands[0]));
+        if (op->info->kind == KIND_INDEX) store_index(f, op);
+        for (int j = 0; j < op->operand_count; j++)
+            if (op_stands_alone(op) || (op->info->kind == KIND_CONTRACT && !reads_affinely(f, op->operands[j]))) store(f, op->operands[j]);
     }
-    return stored;
 }
 
 /* Results that are one free value, as the zeros of many slots, become as many: each is then made where it belongs
  * instead of copied there. */
-static void separate_results(Func *func) {
-    Region *body = func->body;
-    for (int i = 1; i < body->yields.n; i++) {
+static void separate_results(Fuser *f) {
+    Region *body = f->body;
+    bool *seen = arena_array(f->scratch, bool, f->func->value_count + 1);
+    for (int i = 0; i < body->yields.n; i++) {
         const Op *op = body->yields.at[i]->op;
-        bool again = false;
-        for (int j = 0; j < i; j++) again |= body->yields.at[j] == body->yields.at[i];
-        if (!again || !op || !op_is_free(op)) continue;
-        Op *own = op_append(func->module, body, op->info, op->operands, op->operand_count, 1, op->attrs, op->attr_count,
-                            0, op->span);
+        bool again = seen[body->yields.at[i]->id];
+        seen[body->yields.at[i]->id] = true;
+        if (!again || !op || op->parent != body || !op_is_free(op)) continue;
+        Op *own = op_append(f->module, body, op->info, op->operands, op->operand_count, 1, op->attrs, op->attr_count, 0,
+                            op->span);
         own->results[0].type = op->results[0].type;
         body->yields.at[i] = &own->results[0];
     }
 }
 
 /* IR text may come from after this pass. */
-static bool is_fused(const Func *func) {
-    for (int i = 0; i < func->body->ops.n; i++)
-        if (func->body->ops.at[i]->info == &OP_fusion) return true;
+static bool is_fused(const Region *r) {
+    for (int i = 0; i < r->ops.n; i++) {
+        const Op *op = r->ops.at[i];
+        if (op->info->form == FORM_ONCE) return true;
+        for (int k = 0; k < op->region_count; k++)
+            if (is_fused(op->regions[k])) return true;
+    }
     return false;
 }
 
+static void separate_all(Fuser *f, Region *r) {
+    f->body = r;
+    separate_results(f);
+    for (int i = 0; i < r->ops.n; i++)
+        for (int k = 0; k < r->ops.at[i]->region_count; k++) separate_all(f, r->ops.at[i]->regions[k]);
+}
+
+static void fuse_region(Fuser *f, Region *r) {
+    for (int i = 0; i < r->ops.n; i++)
+        for (int k = 0; k < r->ops.at[i]->region_count; k++) fuse_region(f, r->ops.at[i]->regions[k]);
+    f->body = r;
+    f->words = r->ops.n / 64 + 1;
+    f->groups.n = f->dims.n = 0;
+    find_stored(f);
+    for (int i = 0; i < r->ops.n; i++) {
+        Op *op = r->ops.at[i];
+        for (int k = 0; k < op->result_count; k++) f->position[op->results[k].id] = i;
+        if (!op_is_free(op) || f->stored[op->results[0].id]) group_op(f, op);
+    }
+    sink_groups(f);
+    fuse_write(f);
+}
+
 static void fuse_func(PassContext *c, Func *func) {
-    if (is_fused(func)) return;
     Fuser f = {.module = func->module, .func = func, .scratch = c->scratch};
-    separate_results(func);
-    int values = graph_number(func), ops = func->body->ops.n;
-    bool *stored = find_stored(&f);
-    f.words = ops / 64 + 1;
+    if (is_fused(func->body)) return;
+    graph_number(func);
+    separate_all(&f, func->body);
+    int values = graph_number(func);
     f.group_of = arena_array(c->scratch, int, values + 1);
     f.position = arena_array(c->scratch, int, values + 1);
     f.readers = arena_alloc(c->scratch, sizeof *f.readers * (size_t)(values + 1));
+    f.stored = arena_array(c->scratch, bool, values + 1);
+    f.escapes = arena_array(c->scratch, bool, values + 1);
+    f.now = arena_array(c->scratch, Value *, values + 1);
+    f.inside = arena_array(c->scratch, Value *, values + 1);
     for (int i = 0; i < values; i++) f.group_of[i] = -1;
-    for (int i = 0; i < ops; i++) {
-        Op *op = func->body->ops.at[i];
-        f.position[op->results[0].id] = i;
-        if (!op_is_free(op) || stored[op->results[0].id]) group_op(&f, op);
-    }
-    sink_groups(&f);
-    fuse_write(&f);
+    fuse_region(&f, func->body);
     graph_number(func);
 }
 

@@ -16,22 +16,36 @@ typedef struct Group {
     bool backward;             /* SWEEP: from the axis's end */
     VEC(Op *) ops;             /* members, in order; free ops are members only to be stored */
     uint64_t *needs;           /* bit set of the groups that must run before */
+    VEC(int) again;            /* yields of a loop's or branch's region that are members' results and yielded before */
 } Group;
+
+/* A dim that an op of the region binds. */
+typedef struct BoundDim {
+    int symbol, group;
+} BoundDim;
 
 typedef struct Fuser {
     Module *module;
     Func *func;
+    Region *body;              /* whose ops are being grouped */
     Arena *scratch;
+    /* by value id, of the whole function: */
+    int *group_of;             /* the group that makes it, or -1 */
+    VEC(int) *readers;         /* groups that read it from memory */
+    int *position;             /* of its op in the body */
+    bool *stored;              /* made by a free op, but must lie in memory all the same */
+    bool *escapes;             /* read by another group (looking through free ops) or yielded */
+    Value **now, **inside;     /* fuse_write.c */
+    /* of the region: */
     VEC(Group *) groups;
-    int *group_of;             /* by id of an op's first result: its group or -1 */
     int words;                 /* of a bit set of groups */
-    VEC(int) *readers;         /* by value id: groups that read it from memory */
-    int *position;             /* by id of an op's first result: its place in the body */
+    VEC(BoundDim) dims;
 } Fuser;
 
 /* A value that an op reads once free ops are looked through. */
 typedef struct Read {
-    Value *value;
+    Value *value;              /* null: only a dim that `binder` binds */
+    int binder;                /* a group */
     bool placed;               /* its dims are whole axes of the reader: */
     int place[MAX_RANK];       /* which axis each dim is, -1 where the extent is 1 */
 } Read;
@@ -40,10 +54,11 @@ typedef VEC(Read) Reads;
 static inline bool group_in(const uint64_t *set, int i) { return set[i / 64] >> (i % 64) & 1; }
 static inline void group_put(uint64_t *set, int i) { set[i / 64] |= (uint64_t)1 << (i % 64); }
 
-/* The group whose member defines v, or -1. */
+/* The group whose member defines v, or -1; and of what an op reads. */
 static inline int group_of_value(const Fuser *f, const Value *v) {
-    return v->op && v->op->parent == f->func->body ? f->group_of[v->op->results[0].id] : -1;
+    return v->op && v->op->parent == f->body ? f->group_of[v->id] : -1;
 }
+static inline int group_of_read(const Fuser *f, const Read *r) { return r->value ? group_of_value(f, r->value) : r->binder; }
 
 /* Costs nothing to repeat in every kernel that uses it: a constant, an iota, an index map. */
 static inline bool op_is_free(const Op *op) {
@@ -70,7 +85,12 @@ bool fuse_goes_backward(const Op *op);
 /* Whether op, which reads `from`, may be a member of group `number`, as far as shapes and reads say. */
 bool fuse_fits(Fuser *f, int number, const Op *op, const Reads *from);
 
-/* Makes the groups the function's new body. */
+/* Whether the op stays what it is, and finds its operands in memory. */
+static inline bool op_stands_alone(const Op *op) {
+    return op->info->kind == KIND_REGION || op->info->kind == KIND_CHECK || op->info->kind == KIND_OPAQUE;
+}
+
+/* Makes the groups the region's new ops. */
 void fuse_write(Fuser *f);
 
 #endif

@@ -9,7 +9,8 @@
 
 bool op_reads_in_place(Module *m, const Op *op) {
     Type t = op->results[0].type;
-    for (int i = 0; i < op->operand_count; i++) {
+    int count = op->info->flags & OP_BARRIER ? 1 : op->operand_count;
+    for (int i = 0; i < count; i++) {
         IndexPoint p = index_identity(&m->dims, t.rank, t.shape);
         if (!op->info->index_map(op, i, &p)) return false;
     }
@@ -31,9 +32,29 @@ static bool step_placement(const Fuser *f, const Op *op, const int *place, int *
     return true;
 }
 
+/* Whether an op or one in its regions mentions a dim. */
+static bool op_mentions(const DimTable *t, const Op *op, int symbol) {
+    for (int i = 0; i < op->result_count; i++)
+        for (int d = 0; d < op->results[i].type.rank; d++)
+            if (dim_mentions(t, op->results[i].type.shape[d], symbol)) return true;
+    for (int i = 0; i < op->attr_count; i++)
+        for (int d = 0; op->attrs[i].kind == ATTR_DIMS && d < op->attrs[i].n; d++)
+            if (dim_mentions(t, op->attrs[i].dims[d], symbol)) return true;
+    for (int r = 0; r < op->region_count; r++)
+        for (int i = 0; i < op->regions[r]->ops.n; i++)
+            if (op_mentions(t, op->regions[r]->ops.at[i], symbol)) return true;
+    return false;
+}
+
+static void find_bound_dims(Fuser *f, const Op *op, Reads *to) {
+    for (int i = 0; i < f->dims.n; i++)
+        if (op_mentions(&f->module->dims, op, f->dims.at[i].symbol)) vec_push(f->scratch, to, (Read){.binder = f->dims.at[i].group});
+}
+
 static void find_sources(Fuser *f, Value *v, bool placed, const int *place, Reads *to) {
     Op *op = v->op;
     if (op && op_is_free(op) && group_of_value(f, v) < 0) {
+        find_bound_dims(f, op, to);
         for (int i = 0; i < op->operand_count; i++) {
             int inner[MAX_RANK] = {0};
             bool ok = placed && i == 0 && step_placement(f, op, place, inner);
@@ -48,6 +69,7 @@ static void find_sources(Fuser *f, Value *v, bool placed, const int *place, Read
 
 Reads fuse_reads(Fuser *f, const Op *op) {
     Reads to = {0};
+    find_bound_dims(f, op, &to);
     for (int i = 0; i < op->operand_count; i++) {
         Value *v = op->operands[i];
         int place[MAX_RANK];
@@ -92,7 +114,7 @@ bool group_reads_own_point(const Group *g, const Read *s, Type reader) {
 
 static bool members_read_well(const Fuser *f, const Group *g, int number, const Reads *from, Type reader) {
     for (int i = 0; i < from->n; i++)
-        if (group_of_value(f, from->at[i].value) == number && !group_reads_own_point(g, &from->at[i], reader)) return false;
+        if (group_of_read(f, &from->at[i]) == number && !group_reads_own_point(g, &from->at[i], reader)) return false;
     return true;
 }
 
@@ -143,7 +165,7 @@ static bool gather_fits(Fuser *f, const Group *g, int number, const Op *op) {
     find_sources(f, index, true, place, &b);
     if (p.mask) find_sources(f, p.mask, true, place, &b);
     for (int i = 0; i < b.n; i++)
-        if (group_of_value(f, b.at[i].value) == number) return false;
+        if (group_of_read(f, &b.at[i]) == number) return false;
     return members_read_well(f, g, number, &a, x->type);
 }
 

@@ -1,12 +1,14 @@
 /* fuse_write: groups become `fusion` ops. See fuse.c. Free operations are repeated inside every fusion that reads
- * through them; what others read of a group, or the function gives back, its fusion yields. */
+ * through them; what others read of a group, or the region yields, its fusion yields. What a loop's body yields twice,
+ * as a carry and to be stacked, the fusion yields twice, so that it is written to both places at once. */
 #include "pass/fuse.h"
 
 typedef struct Writer {
     Fuser *f;
-    Region *to;                /* the new body */
-    Value **now;               /* by old value id: its value in the new body */
+    Region *to;                /* the new one */
+    Value **now;               /* by old value id: its value in the new region */
     Value **inside;            /* by old value id: its value in the fusion being written, or null */
+    Value **yields;            /* what the new region yields, or null: what has become of the old yield */
     VEC(Value *) touched;      /* old values whose `inside` is set */
     Region *region;
     VEC(Value *) operands;     /* new values the fusion reads */
@@ -56,62 +58,64 @@ static void write_members(Writer *w, const Group *g, int number) {
 
 typedef VEC(Value *) Values;
 
-/* Members' results that are read outside the group. */
-static Values find_outputs(const Fuser *f, const Group *g, const bool *escapes) {
+/* Members' results that are read outside the group, then those that are yielded again. */
+static Values find_outputs(const Fuser *f, const Group *g) {
     Values to = {0};
     for (int i = 0; i < g->ops.n; i++)
         for (int j = 0; j < g->ops.at[i]->result_count; j++)
-            if (escapes[g->ops.at[i]->results[j].id]) vec_push(f->scratch, &to, &g->ops.at[i]->results[j]);
+            if (f->escapes[g->ops.at[i]->results[j].id]) vec_push(f->scratch, &to, &g->ops.at[i]->results[j]);
+    for (int i = 0; i < g->again.n; i++) vec_push(f->scratch, &to, f->body->yields.at[g->again.at[i]]);
     return to;
 }
 
-/* An operation that is no kernel: its operands lie in memory. */
-static void write_bare(Writer *w, const Op *op) {
-    Value **operands = arena_array(w->f->scratch, Value *, op->operand_count + 1);
-    for (int i = 0; i < op->operand_count; i++) operands[i] = w->now[op->operands[i]->id];
-    Op *c = copy_op(w, w->to, op, operands);
-    for (int i = 0; i < op->result_count; i++) w->now[op->results[i].id] = &c->results[i];
-}
-
-static void write_group(Writer *w, int number, const bool *escapes) {
+static void write_group(Writer *w, int number) {
     Fuser *f = w->f;
     const Group *g = f->groups.at[number];
-    if (g->ops.at[0]->info->kind == KIND_OPAQUE) {
-        write_bare(w, g->ops.at[0]);
-        return;
-    }
     w->region = region_new(f->module, f->func, NULL);
     w->operands.n = w->touched.n = 0;
     write_members(w, g, number);
-    Values outputs = find_outputs(f, g, escapes);
+    Values outputs = find_outputs(f, g);
     Op *fusion = op_append(f->module, w->to, &OP_fusion, w->operands.at, w->operands.n, outputs.n, NULL, 0, 1,
                            g->ops.at[0]->span);
     fusion->regions[0] = w->region;
     w->region->owner = fusion;
+    int first_again = outputs.n - g->again.n;
     for (int i = 0; i < outputs.n; i++) {
         Value *old = outputs.at[i];
         vec_push(f->module->arena, &w->region->yields, w->inside[old->id]);
         fusion->results[i].type = old->type;
         fusion->results[i].name = old->name;
-        w->now[old->id] = &fusion->results[i];
+        *(i < first_again ? &w->now[old->id] : &w->yields[g->again.at[i - first_again]]) = &fusion->results[i];
     }
     for (int i = 0; i < w->touched.n; i++) w->inside[w->touched.at[i]->id] = NULL;
 }
 
-/* By value id: read by another group (looking through free ops) or a result of the function. */
-static bool *find_escapes(Fuser *f) {
-    bool *escapes = arena_array(f->scratch, bool, f->func->value_count);
+/* An op that stands alone moves to the new region. */
+static void move_op(Writer *w, Op *op) {
+    for (int i = 0; i < op->operand_count; i++) op->operands[i] = w->now[op->operands[i]->id];
+    for (int i = 0; i < op->result_count; i++) w->now[op->results[i].id] = &op->results[i];
+    op->parent = w->to;
+    vec_push(w->f->module->arena, &w->to->ops, op);
+}
+
+static void find_escapes(Fuser *f) {
     for (int n = 0; n < f->groups.n; n++) {
         const Group *g = f->groups.at[n];
         for (int i = 0; i < g->ops.n; i++) {
             Reads from = fuse_reads(f, g->ops.at[i]);
             for (int j = 0; j < from.n; j++)
-                if (group_of_value(f, from.at[j].value) != n) escapes[from.at[j].value->id] = true;
+                if (from.at[j].value && group_of_value(f, from.at[j].value) != n) f->escapes[from.at[j].value->id] = true;
         }
     }
-    Region *body = f->func->body;
-    for (int i = 0; i < body->yields.n; i++) escapes[body->yields.at[i]->id] = true;
-    return escapes;
+    Region *body = f->body;
+    bool *yielded = arena_array(f->scratch, bool, f->func->value_count + 1);
+    for (int i = 0; i < body->yields.n; i++) {
+        const Value *v = body->yields.at[i];
+        int group = group_of_value(f, v);
+        if (body->owner && yielded[v->id] && group >= 0 && f->groups.at[group]->form != GROUP_ALONE)
+            vec_push(f->scratch, &f->groups.at[group]->again, i);
+        f->escapes[v->id] = yielded[v->id] = true;
+    }
 }
 
 /* Groups in an order in which needed ones come first; among the ready the one opened first. Null if there is a
@@ -133,27 +137,38 @@ static int *order_groups(Fuser *f) {
     return order;
 }
 
+/* The new region takes the old one's place. */
+static void replace_region(Fuser *f, Region *to) {
+    Region *old = f->body;
+    Op *owner = to->owner = old->owner;
+    for (int i = 0; owner && i < owner->region_count; i++)
+        if (owner->regions[i] == old) owner->regions[i] = to;
+    if (!owner) f->func->body = to;
+}
+
 void fuse_write(Fuser *f) {
-    int values = f->func->value_count;
-    bool *escapes = find_escapes(f);
+    Region *old = f->body;
+    find_escapes(f);
     int *order = order_groups(f);
     if (!order) {
         diag_report(f->module->diags, DL0602, f->func->span, "fuse: groups of @%s wait for each other", f->func->name);
         return;
     }
-    Writer w = {.f = f, .to = region_new(f->module, f->func, NULL)};
-    w.now = arena_array(f->scratch, Value *, values + 1);
-    w.inside = arena_array(f->scratch, Value *, values + 1);
-    for (int i = 0; i < f->func->body->params.n; i++) {
-        Value *p = f->func->body->params.at[i];
+    Writer w = {.f = f, .to = region_new(f->module, f->func, NULL), .now = f->now, .inside = f->inside};
+    w.yields = arena_array(f->scratch, Value *, old->yields.n + 1);
+    for (int i = 0; i < old->params.n; i++) {
+        Value *p = old->params.at[i];
         w.now[p->id] = p;
         p->region = w.to;
     }
-    w.to->params.at = f->func->body->params.at;
-    w.to->params.n = w.to->params.room = f->func->body->params.n;
-    for (int i = 0; i < f->groups.n; i++)
-        if (f->groups.at[order[i]]->ops.n) write_group(&w, order[i], escapes);
-    for (int i = 0; i < f->func->body->yields.n; i++)
-        vec_push(f->module->arena, &w.to->yields, w.now[f->func->body->yields.at[i]->id]);
-    f->func->body = w.to;
+    w.to->params.at = old->params.at;
+    w.to->params.n = w.to->params.room = old->params.n;
+    for (int i = 0; i < f->groups.n; i++) {
+        const Group *g = f->groups.at[order[i]];
+        if (g->ops.n && op_stands_alone(g->ops.at[0])) move_op(&w, g->ops.at[0]);
+        else if (g->ops.n) write_group(&w, order[i]);
+    }
+    for (int i = 0; i < old->yields.n; i++)
+        vec_push(f->module->arena, &w.to->yields, w.yields[i] ? w.yields[i] : w.now[old->yields.at[i]->id]);
+    replace_region(f, w.to);
 }

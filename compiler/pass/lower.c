@@ -3,6 +3,8 @@
  * lower_order.c places and orders the ops of its body, lower_region.c those of loops and branches. */
 #include "pass/lower.h"
 
+#include "ir/kernel_util.h"
+
 static int var_buf(Lowering *l, Var *var) {
     int *buf = &l->var_buf[var->id];
     if (*buf >= 0) return *buf;
@@ -42,6 +44,32 @@ static Yield *place_outputs(Lowering *l) {
     return yields;
 }
 
+static void note_bound(void *user, Op *op) {
+    Lowering *l = user;
+    if (op_control(op) == CONTROL_BIND) l->bound[op_bound_dim(l, op)->id] = true;
+}
+
+/* Drops workspace buffers that no step touches: what was made elsewhere after all. */
+static void drop_unused(Lowering *l, const Steps *steps) {
+    Plan *p = l->plan;
+    bool *used = arena_array(l->scratch, bool, p->bufs.n + 1);
+    int *now = arena_array(l->scratch, int, p->bufs.n + 1), n = 0;
+    for (int i = 0; i < steps->n; i++)
+        for (int k = 0; k < step_buf_count(&steps->at[i]); k++) used[steps->at[i].bufs[k]] = true;
+    for (int i = 0; i < p->bufs.n; i++) {
+        if (p->bufs.at[i].place == PLACE_ARENA && !used[i]) continue;
+        p->bufs.at[n] = p->bufs.at[i];
+        now[i] = n++;
+    }
+    p->bufs.n = n;
+    for (int i = 0; i < steps->n; i++) {
+        int count = step_buf_count(&steps->at[i]), *bufs = arena_array(l->arena, int, count + 1);
+        for (int k = 0; k < count; k++) bufs[k] = now[steps->at[i].bufs[k]];
+        steps->at[i].bufs = bufs;
+        vec_push(l->arena, &p->steps, steps->at[i]);
+    }
+}
+
 static bool lower_func(Lowering *l, Func *func) {
     Steps steps = {0};
     l->func = func;
@@ -55,10 +83,12 @@ static bool lower_func(Lowering *l, Func *func) {
     l->uses = graph_use_counts(func, l->scratch);
     l->var_buf = arena_array(l->scratch, int, l->m->vars.n + 1);
     for (int i = 0; i < values; i++) l->at[i].buf = l->writer[i] = -1;
+    l->bound = arena_array(l->scratch, bool, l->m->dims.symbols.n + 1);
     for (int i = 0; i < l->m->vars.n; i++) l->var_buf[i] = -1;
+    region_walk(func->body, note_bound, l);
     place_inputs(l);
     bool good = lower_body(l, func->body, place_outputs(l), &steps);
-    for (int i = 0; i < steps.n; i++) vec_push(l->arena, &l->plan->steps, steps.at[i]);
+    drop_unused(l, &steps);
     return good;
 }
 

@@ -24,6 +24,12 @@ typedef struct Memo Memo;
 typedef VEC(int) Ints;
 typedef VEC(PlanStep) Steps;
 
+/* Indices in a loop that are checked before it. */
+typedef struct CheckMet {
+    const Value *index, *mask;
+    Dim limit;
+} CheckMet;
+
 typedef struct Lowering {
     Module *m;
     KModule *km;
@@ -38,6 +44,8 @@ typedef struct Lowering {
     Ints *readers;             /* drafts that read it */
     Memo **memo;               /* lower_kernel.c: the nodes made of it */
     int *var_buf;              /* by variable id: its PlanBuf or -1 */
+    bool *bound;               /* by symbol id: an op of the function binds it */
+    VEC(CheckMet) met;
     Map interned;              /* lower_intern.c: kernels by their descriptions */
 } Lowering;
 
@@ -97,8 +105,8 @@ void add_copy_step(Lowering *l, Type t, const Layout *to, const Layout *from, St
 
 /* ---- lower_check.c: what can end a call */
 
-/* Whether the op or one inside it can. */
-bool may_fail(const Op *op);
+/* Whether an op that stands alone, or one inside it, can. */
+bool may_fail(Lowering *l, const Op *op);
 
 /* ---- lower_region.c: loops and branches */
 

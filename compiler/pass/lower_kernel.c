@@ -254,8 +254,8 @@ static int quotient_node(void *maker, const IndexExpr *e, int64_t divisor) {
 
 /* Operands are alternatives tried in order: each where its guards hold, the last one elsewhere. */
 static int move_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
-    int result = -1;
-    for (int i = op->operand_count - 1; i >= 0; i--) {
+    int result = -1, count = op->info->flags & OP_BARRIER ? 1 : op->operand_count;
+    for (int i = count - 1; i >= 0; i--) {
         IndexPoint q = *p;
         q.quotient = quotient_node;
         q.user = m;

@@ -67,12 +67,23 @@ static void wait_for_dims(Order *o, int draft) {
     }
 }
 
+bool order_knows(const Order *o, Dim d) {
+    for (int i = 0; i < d->term_count; i++)
+        for (int j = 0; j < d->terms[i].n; j++) {
+            const DimSymbol *s = o->l->m->dims.symbols.at[d->terms[i].symbols[j]];
+            if (s->of ? !order_knows(o, s->of) : o->l->bound[s->id]) return false;
+        }
+    return true;
+}
+
 static void draft_op(Order *o, Op *op) {
     Lowering *l = o->l;
     bool fusion = op_control(op) == CONTROL_FUSION;
-    int d = order_add(o, (Draft){.kind = DRAFT_OP, .op = op, .fails = !fusion && may_fail(op)});
+    int d = order_add(o, (Draft){.kind = DRAFT_OP, .op = op});
     for (int i = 0; i < op->result_count; i++) l->writer[op->results[i].id] = d;
     if (fusion) check_draft(o, op, d);
+    else check_draft_loop(o, op, d);
+    o->drafts.at[d].fails = !fusion && may_fail(l, op);
     for (int i = 0; i < op->operand_count; i++) order_read(o, d, op->operands[i]);
     wait_for_dims(o, d);
     if (op_control(op) == CONTROL_BIND) vec_push(l->scratch, &o->binds, d);

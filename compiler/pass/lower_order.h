@@ -44,8 +44,13 @@ void order_after(Order *o, int first, int then);
 /* The draft reads a value: after what makes it. */
 void order_read(Order *o, int draft, const Value *v);
 
-/* lower_check.c: drafts checks of a fusion's indices, before draft `reader`; and the steps of one. */
+/* Whether the dim has a value in the whole region, not only from some op on. */
+bool order_knows(const Order *o, Dim d);
+
+/* lower_check.c: drafts checks of a fusion's indices, before draft `reader`; of those in a loop what can be checked
+ * before it; and the steps of one. */
 void check_draft(Order *o, const Op *fusion, int reader);
+void check_draft_loop(Order *o, const Op *loop, int draft);
 void check_lower(Order *o, Draft *d);
 
 #endif

@@ -6,6 +6,7 @@
  * is made for the loop. Its next value is written over it or, where that is not safe, beside it, and the two change
  * names at the end of the iteration. What lies in memory that cannot change its name - a variable, the caller's - is then
  * copied before and after the loop. */
+#include "ops/region.h"
 #include "pass/lower_order.h"
 
 static Steps *add_step(Lowering *l, Steps *to, PlanStep s) {
@@ -94,25 +95,24 @@ static DimSymbol *new_index(Lowering *l, Dim length) {
 
 static bool lower_scan(Lowering *l, const Op *op, Steps *to) {
     Region *body = op->regions[0];
-    int n, axis_count;
-    Carries c = {(int)op_int(op, "consts"), (int)op_int(op, "carries")};
-    const int64_t *axes = op_ints(op, "axes", &axis_count), *result_axes = op_ints(op, "result_axes", &n);
-    Dim length = op_dims(op, "length", &n)[0];
-    DimSymbol *symbol = new_index(l, length);
+    ScanForm f = scan_form(op);
+    Carries c = {f.consts, f.carries};
+    DimSymbol *symbol = new_index(l, f.length);
     Dim index = dim_of_symbol(&l->m->dims, symbol);
     place_params(l, op, body, c);
-    for (int i = 0, at = c.first + c.count; i < axis_count; i++, at++)
-        l->at[body->params.at[at]->id] = slice_of(l, &l->at[op->operands[at]->id], op->operands[at]->type.rank, (int)axes[i], index);
+    for (int i = 0, at = c.first + c.count; i < f.xs; i++, at++)
+        l->at[body->params.at[at]->id] = slice_of(l, &l->at[op->operands[at]->id], op->operands[at]->type.rank, (int)f.axes[i], index);
     l->at[body->params.at[body->params.n - 1]->id] = (Layout){.buf = -1, .scalar = index};
     Yield *yields = carry_yields(l, body, c);
-    for (int i = c.count; i < op->result_count; i++) {
-        const Value *all = &op->results[i];
-        yields[i] = (Yield){.to = slice_of(l, &l->at[all->id], all->type.rank, (int)result_axes[i - c.count], index), .param = -1};
+    for (int i = 0; i < f.ys; i++) {
+        const Value *all = &op->results[c.count + i];
+        Layout part = slice_of(l, &l->at[all->id], all->type.rank, (int)f.result_axes[i], index);
+        yields[c.count + i] = (Yield){.to = part, .param = -1};
     }
     Steps inside = {0};
     if (!lower_body(l, body, yields, &inside)) return false;
     copy_in(l, op, body, c, to);
-    add_step(l, to, (PlanStep){.kind = STEP_LOOP, .symbol = symbol, .extent = length, .reverse = op_int(op, "reverse") != 0, .span = op->span});
+    add_step(l, to, (PlanStep){.kind = STEP_LOOP, .symbol = symbol, .extent = f.length, .reverse = f.reverse, .span = op->span});
     add_all(l, to, &inside);
     add_swaps(l, body, c, yields, to);
     add_step(l, to, (PlanStep){.kind = STEP_END});
@@ -121,8 +121,9 @@ static bool lower_scan(Lowering *l, const Op *op, Steps *to) {
 }
 
 static bool lower_while(Lowering *l, const Op *op, Steps *to) {
-    Region *condition = op->regions[0], *body = op->regions[1];
-    Carries c = {(int)op_int(op, "consts"), op->result_count};
+    WhileForm f = while_form(op);
+    Region *condition = f.condition, *body = f.body;
+    Carries c = {f.consts, f.carries};
     Yield test = {.to = {.buf = -1}, .param = -1};
     Steps inside = {0}, asked = {0};
     place_params(l, op, body, c);
@@ -131,7 +132,7 @@ static bool lower_while(Lowering *l, const Op *op, Steps *to) {
     for (int i = 0; i < condition->params.n; i++) l->at[condition->params.at[i]->id] = l->at[body->params.at[i]->id];
     if (!lower_body(l, condition, &test, &asked)) return false;
     copy_in(l, op, body, c, to);
-    add_step(l, to, (PlanStep){.kind = STEP_WHILE, .most = op_int(op, "limit"), .span = op->span});
+    add_step(l, to, (PlanStep){.kind = STEP_WHILE, .most = f.limit, .span = op->span});
     add_all(l, to, &asked);
     add_step(l, to, scalar_step(l, STEP_TEST, &test.to, op->span));
     add_all(l, to, &inside);
@@ -198,7 +199,14 @@ int carried_operand(const Op *op, int result) {
     }
 }
 
-Control op_control(const Op *op) { return op->info->kind == KIND_OPAQUE ? CONTROL_ROUTINE : CONTROL_FUSION; }
+Control op_control(const Op *op) {
+    static const Control forms[] = {[FORM_NONE] = CONTROL_FUSION, [FORM_ONCE] = CONTROL_FUSION, [FORM_SCAN] = CONTROL_SCAN,
+                                    [FORM_WHILE] = CONTROL_WHILE, [FORM_CHOICE] = CONTROL_COND};
+    if (op->info->kind == KIND_REGION) return forms[op->info->form];
+    if (op->info->kind == KIND_CHECK) return op->info->flags & OP_BINDS_DIM ? CONTROL_BIND : CONTROL_REQUIRE;
+    return CONTROL_ROUTINE;
+}
+
 DimSymbol *op_bound_dim(const Lowering *l, const Op *op) {
     int n;
     Dim d = op_dims(op, "dims", &n)[0];

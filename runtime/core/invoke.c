@@ -95,6 +95,9 @@ static void say_fault(const DlrtFunctionInfo *f, DlrtStatus status, const DlrtFa
     if (status == DLRT_ERR_INDEX) {
         say_place(f, fault, dims, m);
         dlrt_say(m, " is %lld, allowed are 0..%lld", (long long)fault->value, (long long)fault->limit - 1);
+    } else if (status == DLRT_ERR_BOUND) {
+        dlrt_say(m, "%s is %lld, allowed are %lld..%lld", fault->what ? fault->what : "a dim", (long long)fault->value,
+                 (long long)fault->position, (long long)fault->limit - 1);
     } else if (status == DLRT_ERR_REQUIRE) {
         dlrt_say(m, "the requirement %s does not hold", fault->what ? fault->what : "of the model");
     } else {
