@@ -1,6 +1,6 @@
-/* sweep [FUNCTION ...] [--target NAME] [--sample N] [--threads N] [--speed]
+/* sweep [FUNCTION ...] [--target NAME[,NAME...]] [--sample N] [--threads N] [--speed]
  *
- * Runs the elementary f32 functions of every target that this processor can run (or of the one named) over
+ * Runs the elementary f32 functions of every target that this processor can run (or of those named) over
  * all 2^32 operands, with --sample N over every Nth and all near the ends of f32's ranges, and functions of
  * two operands over 2^30 / N pairs. Prints the greatest error against libm's double functions, in units in
  * the last place. Then checks every element function of every type against elementwise.def's references,
@@ -46,7 +46,7 @@ typedef struct Options {
 } Options;
 
 static bool uses_target(const Options *o, int t) {
-    return targets[t].can_run() && (!o->target || !strcmp(o->target, targets[t].name));
+    return targets[t].can_run() && (!o->target || strstr(o->target, targets[t].name));
 }
 
 /* ----------------------------------------------------------------------- one function */
@@ -265,7 +265,7 @@ int main(int argc, char **argv) {
     Options o = {.sample = 1, .threads = 2, .name = names};
     int wrong = 0, checked = 0;
     if (argc > MAP_COUNT || !read_options(&o, argc, argv)) {
-        fprintf(stderr, "usage: sweep [FUNCTION ...] [--target NAME] [--sample N] [--threads N] [--speed]\n");
+        fprintf(stderr, "usage: sweep [FUNCTION ...] [--target NAMES] [--sample N] [--threads N] [--speed]\n");
         return 2;
     }
     for (int f = 0; f < MAP_COUNT; f++) {
