@@ -404,8 +404,5 @@ const Builtin builtin_tensors[] = {
     {"random_bits", "shape words? key?", run_random_bits, 0},
     {"windows", "x axis size stride? dilation?", run_unsupported, 0},
     {"overlap_add", "x axis size stride? dilation?", run_unsupported, 0},
-    {"sort", "x axis?", run_unsupported, 0},
-    {"top_k", "x k axis?", run_unsupported, 0},
-    {"nms", "boxes scores iou? score? keep?", run_unsupported, 0},
     {NULL, NULL, NULL, 0},
 };

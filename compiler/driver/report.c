@@ -1,6 +1,7 @@
 /* Reports: --time-passes, --report. */
 #include "driver/driver.h"
 
+#include "dlrt.h"
 #include "ir/kernel_util.h"
 #include "ir/places.h"
 
@@ -67,10 +68,14 @@ static void add_schedule(const Kernel *k, Text *to) {
 
 static void report_plan(Compilation *c, const Plan *plan, const char *name) {
     Text *to = &c->output->out;
-    int kernels = 0;
-    for (int i = 0; i < plan->steps.n; i++) kernels += plan->steps.at[i].kind == STEP_KERNEL;
-    text_add(to, "  %-12s %d steps, %d kernels, %s; arena %s", name, plan->steps.n, kernels,
-             flops_text(c->arena, plan_flops(plan, c->arena)), size_text(c->arena, plan->arena_bytes));
+    int kernels = 0, routines = 0;
+    for (int i = 0; i < plan->steps.n; i++) {
+        kernels += plan->steps.at[i].kind == STEP_KERNEL;
+        routines += plan->steps.at[i].kind == STEP_ROUTINE;
+    }
+    text_add(to, "  %-12s %d steps, %d kernels, ", name, plan->steps.n, kernels);
+    if (routines) text_add(to, "%d routine%s, ", routines, routines == 1 ? "" : "s");
+    text_add(to, "%s; arena %s", flops_text(c->arena, plan_flops(plan, c->arena)), size_text(c->arena, plan->arena_bytes));
     if (plan->live_bytes)
         text_add(to, ", %.3f of its lower bound", (double)plan->arena_bytes / (double)plan->live_bytes);
     if (plan->scratch_bytes) text_add(to, "; scratch %s a thread", size_text(c->arena, plan->scratch_bytes));
@@ -81,6 +86,28 @@ static void report_memory(Compilation *c) {
     VarPlaces p = places_of(c->module, c->arena);
     text_add(&c->output->out, "memory: weights %s, slots %s, cache %s\n", size_text(c->arena, p.weight_bytes),
              size_text(c->arena, p.slot_bytes), size_text(c->arena, p.cache_bytes));
+}
+
+/* "routines: sort 2 calls": those of the runtime that the model contains. */
+static void report_routines(Compilation *c) {
+    const KModule *m = c->kernels;
+    int calls[DLRT_ROUTINE_COUNT] = {0}, all = 0;
+    for (int p = 0; p <= m->plans.n; p++) {
+        const Plan *plan = p < m->plans.n ? m->plans.at[p] : m->init;
+        for (int i = 0; plan && i < plan->steps.n; i++) {
+            if (plan->steps.at[i].kind != STEP_ROUTINE) continue;
+            calls[plan->steps.at[i].routine]++;
+            all++;
+        }
+    }
+    if (!all) return;
+    const char *between = "routines:";
+    for (int r = 0; r < DLRT_ROUTINE_COUNT; r++) {
+        if (!calls[r]) continue;
+        text_add(&c->output->out, "%s %s %d call%s", between, routine_name(r), calls[r], calls[r] == 1 ? "" : "s");
+        between = ",";
+    }
+    text_add(&c->output->out, "\n");
 }
 
 void report_kernels(Compilation *c) {
@@ -94,6 +121,7 @@ void report_kernels(Compilation *c) {
     for (int i = 0; i < m->plans.n; i++) report_plan(c, m->plans.at[i], m->plans.at[i]->func->name);
     if (m->init) report_plan(c, m->init, "(initialize)");
     report_memory(c);
+    report_routines(c);
     text_add(to, "kernels: %d\n", m->kernels.n);
     for (int i = 0; i < m->kernels.n; i++) {
         const Kernel *k = m->kernels.at[i];
