@@ -12,6 +12,7 @@
  *   SWEEP     cumulative operations along one axis of S in one direction, and elementwise operations;
  *   CONTRACT  one contraction and elementwise operations on its result: bias, activation, mask, and the
  *             optimiser's whole update after a kernel gradient;
+ *   UPDATE    one change of a tensor in places, and elementwise operations on what is put there;
  *   ALONE     anything else. What a routine of the runtime does (KIND_OPAQUE) is no kernel and stays as it is.
  * Operations are taken in order. Each joins, where shapes and reads fit and no cycle arises, a group that makes what
  * it reads (a contraction's first, then one with reductions, then the latest), else one that reads the same values, or
@@ -51,7 +52,10 @@ static int open_group(Fuser *f, const Op *op) {
     case KIND_MAP:
     case KIND_MOVE: g->form = GROUP_MAP; break;
     case KIND_CONTRACT: g->form = GROUP_CONTRACT; break;
-    case KIND_INDEX: g->form = op->info->flags & OP_UPDATES ? GROUP_ALONE : GROUP_MAP; break;
+    case KIND_INDEX:
+        g->form = op->info->flags & OP_UPDATES ? GROUP_UPDATE : GROUP_MAP;
+        if (g->form == GROUP_UPDATE) domain = index_parts(op).update->type;
+        break;
     case KIND_REDUCE:
         g->form = GROUP_ROWS;
         domain = op->operands[0]->type;
@@ -83,7 +87,7 @@ static bool may_join(Fuser *f, int group, const Op *op, const Reads *from) {
 /* Which of two groups that may be joined is better: a contraction's saves most, then one with reductions; of
  * like ones the later. */
 static bool better_group(const Fuser *f, int a, int b) {
-    static const int rank[] = {[GROUP_ALONE] = 0, [GROUP_MAP] = 1, [GROUP_ROWS] = 2, [GROUP_SWEEP] = 2, [GROUP_CONTRACT] = 3};
+    static const int rank[] = {[GROUP_ALONE] = 0, [GROUP_UPDATE] = 0, [GROUP_MAP] = 1, [GROUP_ROWS] = 2, [GROUP_SWEEP] = 2, [GROUP_CONTRACT] = 3};
     if (b < 0) return true;
     int x = rank[f->groups.at[a]->form], y = rank[f->groups.at[b]->form];
     return x != y ? x > y : a > b;
@@ -158,8 +162,41 @@ static int only_reader(Fuser *f, int number) {
     return only;
 }
 
+static bool reads_from(Fuser *f, Value *v, int source) {
+    Reads from = fuse_reads_of(f, v);
+    for (int i = 0; i < from.n; i++)
+        if (group_of_read(f, &from.at[i]) == source) return true;
+    return false;
+}
+
+static bool reads_same(const Reads *a, const Reads *b) {
+    for (int i = 0; i < a->n; i++)
+        for (int j = 0; j < b->n; j++)
+            if (a->at[i].value && a->at[i].value == b->at[j].value) return true;
+    return false;
+}
+
+/* An update reads the new values at their own points, and from `source` nothing else. The source must not read what is
+ * updated, which could not be done in place then. */
+static bool update_reads_well(Fuser *f, const Group *g, const Op *op, int source) {
+    IndexParts p = index_parts(op);
+    Reads from = fuse_reads_of(f, p.update), whole = fuse_reads_of(f, p.whole);
+    bool good = !reads_from(f, p.whole, source) && !(p.mask && reads_from(f, p.mask, source));
+    for (int i = 0; i < p.count; i++) good = good && !reads_from(f, p.indices[i], source);
+    for (int i = 0; i < from.n; i++)
+        good &= group_of_read(f, &from.at[i]) != source || group_reads_own_point(g, &from.at[i], p.update->type);
+    for (int i = 0; i < f->groups.at[source]->ops.n; i++) {
+        const Op *member = f->groups.at[source]->ops.at[i];
+        Reads reads = fuse_reads(f, member);
+        good = good && !reads_same(&reads, &whole);
+        for (int k = 0; k < f->body->yields.n; k++) good &= f->body->yields.at[k] != &member->results[0];
+    }
+    return good;
+}
+
 /* A reduction reads what it sweeps, an elementwise operation its own point; the others read anywhere. */
 static bool op_reads_well(Fuser *f, const Group *g, const Op *op, int source) {
+    if (op->info->flags & OP_UPDATES) return update_reads_well(f, g, op, source);
     Reads from = fuse_reads(f, op);
     bool pointwise = op->info->kind == KIND_MAP || op->info->kind == KIND_REDUCE || op->info->kind == KIND_CUMULATE;
     Type reader = op->info->kind == KIND_REDUCE ? op->operands[0]->type : op->results[0].type;
@@ -195,6 +232,11 @@ static void merge_groups(Fuser *f, int from, int to) {
     a->ops.n = 0;
 }
 
+/* Needs no loop of its own: elementwise, or reads at a place known at run time. */
+static bool is_pointwise(const Op *op) {
+    return op->info->kind == KIND_MAP || (op->info->kind == KIND_INDEX && !(op->info->flags & OP_UPDATES));
+}
+
 /* Elementwise work on inputs alone is taken before its reader exists, as the decay of a moving average before
  * the gradient is known. It moves into its reader where that is one, of the same domain: no path leads from one
  * to the other but the direct one, so no cycle arises. */
@@ -206,7 +248,7 @@ static void sink_groups(Fuser *f) {
         Type domain = {.rank = g->rank, .shape = g->shape};
         const Group *to = f->groups.at[reader];
         bool plain = group_has_full_shape(to, domain) || group_has_row_shape(to, domain);
-        for (int i = 0; i < g->ops.n; i++) plain &= g->ops.at[i]->info->kind == KIND_MAP;
+        for (int i = 0; i < g->ops.n; i++) plain &= is_pointwise(g->ops.at[i]);
         if (plain && group_reads_well(f, reader, p)) merge_groups(f, p, reader);
     }
 }

@@ -6,7 +6,7 @@
 #include "ops/build.h"
 #include "pass/pass.h"
 
-typedef enum GroupForm { GROUP_MAP, GROUP_ROWS, GROUP_SWEEP, GROUP_CONTRACT, GROUP_ALONE } GroupForm;
+typedef enum GroupForm { GROUP_MAP, GROUP_ROWS, GROUP_SWEEP, GROUP_CONTRACT, GROUP_UPDATE, GROUP_ALONE } GroupForm;
 
 typedef struct Group {
     GroupForm form;
@@ -68,8 +68,9 @@ static inline bool op_is_free(const Op *op) {
  * is not can still be read where its operand lies in memory, row-major. */
 bool op_reads_in_place(Module *m, const Op *op);
 
-/* What an op reads, free ops looked through. */
+/* What an op reads, free ops looked through; what reading this value of its own is. */
 Reads fuse_reads(Fuser *f, const Op *op);
+Reads fuse_reads_of(Fuser *f, Value *v);
 /* Whether the type is the group's domain, or the domain without the reduced axes. */
 bool group_has_full_shape(const Group *g, Type t);
 bool group_has_row_shape(const Group *g, Type t);

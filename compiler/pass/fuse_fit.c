@@ -67,15 +67,22 @@ static void find_sources(Fuser *f, Value *v, bool placed, const int *place, Read
     vec_push(f->scratch, to, s);
 }
 
+static void add_reads(Fuser *f, Value *v, Reads *to) {
+    int place[MAX_RANK];
+    for (int d = 0; d < MAX_RANK; d++) place[d] = d < v->type.rank && !dim_is(v->type.shape[d], 1) ? d : -1;
+    find_sources(f, v, true, place, to);
+}
+
+Reads fuse_reads_of(Fuser *f, Value *v) {
+    Reads to = {0};
+    add_reads(f, v, &to);
+    return to;
+}
+
 Reads fuse_reads(Fuser *f, const Op *op) {
     Reads to = {0};
     find_bound_dims(f, op, &to);
-    for (int i = 0; i < op->operand_count; i++) {
-        Value *v = op->operands[i];
-        int place[MAX_RANK];
-        for (int d = 0; d < MAX_RANK; d++) place[d] = d < v->type.rank && !dim_is(v->type.shape[d], 1) ? d : -1;
-        find_sources(f, v, true, place, &to);
-    }
+    for (int i = 0; i < op->operand_count; i++) add_reads(f, op->operands[i], &to);
     return to;
 }
 
@@ -150,6 +157,15 @@ static bool reduction_fits(Fuser *f, const Group *g, int number, const Op *op, c
     return members_read_well(f, g, number, from, x);
 }
 
+/* What reads at run-time places joins where its result is computed at each point and its operands lie in memory. */
+static bool reading_fits(const Fuser *f, const Group *g, int number, const Op *op, const Reads *from) {
+    if (op->info->flags & OP_UPDATES || !group_takes_work(g)) return false;
+    for (int i = 0; i < from->n; i++)
+        if (group_of_read(f, &from->at[i]) == number) return false;
+    Type t = op->results[0].type;
+    return g->form != GROUP_CONTRACT && (group_has_full_shape(g, t) || group_has_row_shape(g, t));
+}
+
 /* A gather that picks along the reduced axis, row by row, can evaluate its operand at the picked place. */
 static bool gather_fits(Fuser *f, const Group *g, int number, const Op *op) {
     if (op->info->flags & (OP_UPDATES | OP_AT_BOX)) return false;
@@ -186,7 +202,7 @@ bool group_takes_work(const Group *g) {
 
 bool fuse_fits(Fuser *f, int number, const Op *op, const Reads *from) {
     const Group *g = f->groups.at[number];
-    if (g->form == GROUP_ALONE) return false;
+    if (g->form == GROUP_ALONE || g->form == GROUP_UPDATE) return false;
     switch (op->info->kind) {
     case KIND_MAP:
         if (!group_takes_work(g)) return false;
@@ -194,7 +210,7 @@ bool fuse_fits(Fuser *f, int number, const Op *op, const Reads *from) {
         return members_read_well(f, g, number, from, op->results[0].type);
     case KIND_REDUCE: return reduction_fits(f, g, number, op, from);
     case KIND_CUMULATE: return sweep_fits(f, g, number, op, from);
-    case KIND_INDEX: return gather_fits(f, g, number, op);
+    case KIND_INDEX: return gather_fits(f, g, number, op) || reading_fits(f, g, number, op, from);
     default: return false;
     }
 }
