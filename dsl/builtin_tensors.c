@@ -112,6 +112,8 @@ static Val full_map(Elab *e, const Builtin *self, const BuiltinCall *c, const Pa
 static Val run_iota(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)self;
     Dim n = elab_dim(e, arg_at(c, 0), c->args[0]);
+    if (n && n->upper > (int64_t)INT32_MAX + 1)
+        return elab_fail(e, DL0304, c->at, "iota counts in i32, but there can be %lld", (long long)n->upper);
     return n && elab_need_function(e, c->at) ? val_tensor(build_iota(elab_builder(e, c->at), DTYPE_I32, 1, &n, 0)) : POISON;
 }
 
@@ -366,8 +368,13 @@ static Val run_random_bits(Elab *e, const Builtin *self, const BuiltinCall *c) {
     }
     Builder *b = elab_builder(e, c->at);
     Value *seed = func_seed(b->func), *count = NULL;
-    if (c->args[2].kind != VAL_NONE) seed = build_convert(b, tensor_arg(e, c, 2, DTYPE_I64), DTYPE_I64);
-    else if (!e->build->init) count = func_count(b->func);
+    if (c->args[2].kind != VAL_NONE) {
+        Value *key = tensor_arg(e, c, 2, DTYPE_I64);
+        if (!key) return POISON;
+        if (key->type.rank || !dtype_is_int(key->type.dtype))
+            return elab_fail(e, DL0302, arg_at(c, 2), "a key is one integer, not %s", val_text(e, c->args[2]));
+        seed = build_convert(b, key, DTYPE_I64);
+    } else if (!e->build->init) count = func_count(b->func);
     if (!count) count = build_constant(b, type_scalar(DTYPE_I64), 0);
     Type whole = {.rank = rank, .shape = shape};
     Value *index = body_draw_index(e, b, flat_index(e, b, rank, shape), type_elements(&e->module->dims, whole));

@@ -320,6 +320,7 @@ bool elab_sequence(Elab *e, Span at, Val v, Vals *to);
 
 /* Compile-time arithmetic; POISON with *why set when it fails (the caller reports). */
 Val number_binary(Elab *e, BinaryOp op, Val a, Val b, const char **why);
+/* An element function of compile-time numbers; POISON where the result is no number. */
 Val number_map(Elab *e, MapFn f, const Val *args, int n);
 /* The *why of comparisons and remainders of dims that are known at run time only. */
 extern const char *const number_undecided;

@@ -178,6 +178,14 @@ static bool range_size(Elab *e, const Node *n, Val *v) {
     return false;
 }
 
+static bool counts_in_i32(Elab *e, Span at, Dim from, Dim length, int64_t step) {
+    DimTable *t = &e->module->dims;
+    Dim last = dim_add(t, from, dim_mul(t, length, dim_const(t, step)));
+    if (from->lower >= INT32_MIN && last->upper <= INT32_MAX) return true;
+    elab_fail(e, DL0304, at, "the range of a scan counts in i32, but this one can come to %s", elab_dim_text(e, last));
+    return false;
+}
+
 /* range(n), range(from, to), range(from, to, step): the body counts by itself. */
 static bool add_range(Elab *e, Loop *l, const Node *each) {
     const Node *call = each->kids[0];
@@ -207,7 +215,7 @@ static bool add_range(Elab *e, Loop *l, const Node *each) {
                   length->lower < 0 ? "shorter than nothing" : "too long", elab_dim_text(e, length));
         return false;
     }
-    if (!same_length(e, l, each, length)) return false;
+    if (!counts_in_i32(e, call->span, from, length, item.step.i) || !same_length(e, l, each, length)) return false;
     vec_push(e->arena, &l->items, item);
     return true;
 }
@@ -397,6 +405,11 @@ static Value *loop_test(Elab *e, Loop *l, Body *body, Leaves *params) {
     if (!is_poison(v) && (!x || x->type.rank || x->type.dtype != DTYPE_BOOL)) {
         int d = elab_error(e, DL0302, test->span, "the test of a `loop` is one bool, not %s", val_text(e, v));
         if (x && x->type.dtype == DTYPE_BOOL) diag_hint(e->diags, d, "say any(...) or all(...)");
+        x = NULL;
+    }
+    if (v.kind == VAL_BOOL && v.i && !l->node->kids[LOOP_LIMIT]) {
+        int d = elab_error(e, DL0309, test->span, "this loop would never end");
+        diag_hint(e->diags, d, "give it a limit: while true, limit = 100");
         x = NULL;
     }
     if (vars_written(e, &mark, &none)) {

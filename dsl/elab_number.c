@@ -140,6 +140,7 @@ static Val dim_binary(Elab *e, BinaryOp op, Dim a, Dim b, const char **why) {
 static double as_float(Val v) { return v.kind == VAL_FLOAT ? v.f : (double)v.i; }
 
 static Val float_binary(BinaryOp op, double a, double b, const char **why) {
+    if (op == BINARY_POW && isnan(pow(a, b)) && !isnan(a) && !isnan(b)) return failed(why, "the result is no number");
     switch (op) {
     case BINARY_ADD: return val_float(a + b);
     case BINARY_SUB: return val_float(a - b);
@@ -225,5 +226,6 @@ Val number_map(Elab *e, MapFn f, const Val *args, int n) {
         reals[i] = as_float(args[i]);
     }
     if (whole) return val_int(map_eval_int(f, DTYPE_I64, wholes));
-    return val_float(map_eval_float(f, reals));
+    double r = map_eval_float(f, reals);
+    return isnan(r) ? POISON : val_float(r);
 }

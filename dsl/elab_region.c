@@ -209,8 +209,10 @@ Mark mark_function(Elab *e) {
 
 void mark_leave(Elab *e, const Mark *m) {
     FuncBuild *f = e->build;
-    f->versions.n = 0;
-    for (int i = 0; i < m->versions.n; i++) vec_push(e->arena, &f->versions, m->versions.at[i]);
+    for (int i = 0; i < f->versions.n; i++) {
+        Version *now = &f->versions.at[i], before = i < m->versions.n ? m->versions.at[i] : (Version){0};
+        if (before.value || now->written) *now = before;   /* else it has been read inside for the first time */
+    }
     f->b.region = m->region;
     f->body = m->body;
     e->scope = m->scope;
