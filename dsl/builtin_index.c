@@ -92,6 +92,16 @@ static const OpInfo *scatter_op(Elab *e, const BuiltinCall *c, int i) {
     return NULL;
 }
 
+/* Argument i, of the element type of x that it is put into; null after a report. */
+static Value *values_for(Elab *e, const BuiltinCall *c, int i, const Value *x) {
+    Value *v = tensor_arg(e, c, i, x->type.dtype);
+    if (!v || v->type.dtype == x->type.dtype) return v;
+    const char *to = dtype_name(x->type.dtype);
+    int d = elab_error(e, DL0302, arg_at(c, i), "%s cannot be put into a tensor of %s", val_text(e, val_tensor(v)), to);
+    diag_hint(e->diags, d, "convert them: %s(...)", to);
+    return NULL;
+}
+
 /* bool has no maximum and minimum of its own: they are taken as integers. */
 static Val run_scatter(Elab *e, const Builtin *self, const BuiltinCall *c) {
     Places p;
@@ -100,10 +110,10 @@ static Val run_scatter(Elab *e, const Builtin *self, const BuiltinCall *c) {
     if (!op || !find_places(e, c, 3, 4, 6, &p)) return POISON;
     DType t = p.x->type.dtype;
     bool as_integers = t == DTYPE_BOOL && (op == &OP_scatter_max || op == &OP_scatter_min);
-    Value *values = tensor_arg(e, c, 2, t);
+    Value *values = values_for(e, c, 2, p.x);
     Builder *b = elab_builder(e, c->at);
     values = build_broadcast_to(b, values, p.rank, p.shape);
-    if (values && as_integers && values->type.dtype == DTYPE_BOOL) {
+    if (values && as_integers) {
         p.x = build_convert(b, p.x, DTYPE_U8);
         values = build_convert(b, values, DTYPE_U8);
     }
@@ -140,7 +150,7 @@ static bool find_start(Elab *e, Span at, Val v, const Value *x, const Value *upd
 /* update(x, values, at = [0, t]): x with values in the box that begins there. */
 static Val run_update(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)self;
-    Value *x = tensor_arg(e, c, 0, DTYPE_COUNT), *update = x ? tensor_arg(e, c, 1, x->type.dtype) : NULL;
+    Value *x = tensor_arg(e, c, 0, DTYPE_COUNT), *update = x ? values_for(e, c, 1, x) : NULL;
     if (!update) return POISON;
     Val at = c->args[2];
     Vals list = at.kind == VAL_LIST || at.kind == VAL_TUPLE ? *at.list : (Vals){1, &at};
