@@ -18,6 +18,7 @@
 #include "dlrt.h"
 #include "interp/interp.h"
 #include "interp/memory.h"
+#include "ops/contraction.h"
 #include "ops/build.h"
 
 #include <math.h>
@@ -109,9 +110,10 @@ static void measure_sum(void *user, Op *op) {
     } else if (op->info->kind == KIND_CUMULATE) {
         terms = dim_eval(s->table, op->operands[0]->type.shape[op_int(op, "axis")], s->dims);
     } else if (op->info->kind == KIND_CONTRACT) {
-        int n;
-        const int64_t *axes = op_ints(op, "lhs_contract", &n);
-        for (int i = 0; i < n; i++) terms *= dim_eval(s->table, op->operands[0]->type.shape[axes[i]], s->dims);
+        Contraction c = {.dims = s->table};
+        op->info->contract(op, &c);
+        for (int a = 0; a < c.axes; a++)
+            if (c.part[a] == PART_SUM) terms *= dim_eval(s->table, c.extent[a], s->dims);
     } else if (op->info->flags & OP_UPDATES) {
         terms = elements(s, op->operands[1]);
     }

@@ -63,10 +63,12 @@ enum OpFlags {
     OP_BARRIER = 2048,         /* a MOVE of operand 0 that is not to be computed before the other operands are, and
                                   that says no more than this: not to be looked through where ops are merged */
     OP_CALLS = 4096,           /* a REGION whose body `inline` puts in its place */
+    OP_LEAVES_GAPS = 8192,     /* a MOVE: where no operand lies its result is 0 */
     OP_ARG_REDUCTION = 32      /* a REDUCE or CUMULATE whose result is where (an index), not what */
 };
 
 struct IndexPoint;
+struct Contraction;
 typedef struct GradContext GradContext;       /* ops/grad.h */
 typedef struct EvalContext EvalContext;       /* ops/eval.h */
 
@@ -112,6 +114,8 @@ struct OpInfo {
     int routine;
     Dim (*rows)(Module *m, const Op *op);
     Dim (*scratch)(Module *m, const Op *op);
+    /* CONTRACT: the nest of axes it sums over, by c->dims. False if the operands cannot be read that way. */
+    bool (*contract)(const Op *op, struct Contraction *c);
     /* Generated tests draw MAP operands from these ranges (null: none), at least 1e-3 away from kinks;
      * `kink` is the distance of operand values from the nearest one. */
     const double *sample_low, *sample_high;

@@ -54,6 +54,29 @@ Value *build_slice(Builder *b, Value *x, const Dim *start, const Dim *limit, con
 Value *build_pad(Builder *b, Value *x, Value *fill, const Dim *low, const Dim *high, const int64_t *interior);
 Value *build_concatenate(Builder *b, Value *const *xs, int n, int axis);
 Value *build_reverse(Builder *b, Value *x, const int64_t *axes, int n);
+/* The windows of x along n axes, `window` long: x with the axes' extents replaced by the windows' number, then the
+ * window dims. What take_windows and place_windows do is said in windows.c. */
+Value *build_windows(Builder *b, Value *x, const int64_t *axes, const Dim *window, const int64_t *strides,
+                     const int64_t *dilations, int n);
+/* The transpose: w[.., windows, .., window dims] added up where they overlap, into dims of `sizes` along the axes. */
+Value *build_overlap_add(Builder *b, Value *w, const int64_t *axes, const Dim *sizes, const int64_t *strides,
+                         const int64_t *dilations, int n);
+Value *build_take_windows(Builder *b, Value *x, const int64_t *axes, const int64_t *strides, const int64_t *dilations,
+                          int n);
+Value *build_place_windows(Builder *b, Value *x, const int64_t *axes, const Dim *sizes, const int64_t *strides,
+                           const int64_t *dilations, int n);
+
+/* General convolution. An operand's or the result's dims are listed as batch (of the kernel: input features), features
+ * (output features), then the spatial ones; `low`, `high`, strides and dilations are by spatial dim. */
+typedef struct Convolution {
+    int spatial;
+    int64_t input[MAX_RANK], kernel[MAX_RANK], output[MAX_RANK];
+    int64_t strides[MAX_RANK], input_dilation[MAX_RANK], kernel_dilation[MAX_RANK];
+    Dim low[MAX_RANK], high[MAX_RANK];
+    int64_t feature_groups, batch_groups;
+} Convolution;
+Value *build_convolution(Builder *b, Value *input, Value *kernel, const Convolution *c);
+
 /* operand.shape[:axis] + indices.shape[batch:] + operand.shape[axis+1:]; the first `batch` dims of both
  * are matched (batch <= axis); an index outside 0 .. extent-1 is a run-time status. `what` names the
  * indices in that status. */

@@ -1,5 +1,6 @@
 /* dot_general: products summed over contracted dimensions, with StableHLO's dimension numbers. The result's
  * dimensions are batch, then lhs free, then rhs free, each in the order they have there. */
+#include "ops/contraction.h"
 #include "ops/rules.h"
 
 /* Which dimensions of one operand are what. */
@@ -120,6 +121,31 @@ static void grad_dot(GradContext *g, const Op *op, Value *const *dy, Value **dx)
         if (g->wants[i]) dx[i] = grad_side(g->b, op, i, dy[0]);
 }
 
+/* -------------------------------------------------------------------- as a contraction */
+
+/* The axes of the result in order, then those of the sum. */
+static bool contract_dot(const Op *op, Contraction *c) {
+    Side side[2] = {side_of(op, 0), side_of(op, 1)};
+    int batch = side[0].batch_count, free = batch + side[0].free_count, rank = op->results[0].type.rank;
+    Dim one = dim_const(c->dims, 1);
+    c->axes = 0;
+    for (int d = 0; d < rank; d++)
+        contraction_axis(c, d < batch ? PART_BATCH : d < free ? PART_LHS : PART_RHS, op->results[0].type.shape[d]);
+    for (int i = 0; i < side[0].contract_count; i++)
+        contraction_axis(c, PART_SUM, op->operands[0]->type.shape[side[0].contract[i]]);
+    c->result = contraction_point(c, rank);
+    for (int d = 0; d < rank; d++) contraction_put(c, &c->result, d, d, one);
+    for (int which = 0; which < 2; which++) {
+        const Side *s = &side[which];
+        IndexPoint *p = which ? &c->rhs : &c->lhs;
+        *p = contraction_point(c, op->operands[which]->type.rank);
+        for (int i = 0; i < batch; i++) contraction_put(c, p, s->batch[i], i, one);
+        for (int i = 0; i < s->free_count; i++) contraction_put(c, p, s->free[i], (which ? free : batch) + i, one);
+        for (int i = 0; i < s->contract_count; i++) contraction_put(c, p, s->contract[i], rank + i, one);
+    }
+    return true;
+}
+
 static const AttrSpec attrs_dot[] = {{"lhs_batch", ATTR_INTS, false}, {"rhs_batch", ATTR_INTS, false},
                                      {"lhs_contract", ATTR_INTS, false}, {"rhs_contract", ATTR_INTS, false}, {0}};
 
@@ -127,4 +153,4 @@ const OpInfo OP_dot_general = {
     .name = "dot_general", .kind = KIND_CONTRACT, .min_operands = 2, .max_operands = 2, .result_count = 1,
     .signature = "T", .types = CLASS_NUMBER, .attrs = attrs_dot,
     .doc = "Products of lhs and rhs summed over the contracted dimensions; result: batch, lhs free, rhs free.",
-    .infer = infer_dot, .grad = grad_dot, .eval = eval_dot};
+    .infer = infer_dot, .grad = grad_dot, .eval = eval_dot, .contract = contract_dot};

@@ -34,6 +34,16 @@ IndexExpr index_add_scaled(DimTable *dims, int axes, const IndexExpr *a, const I
     return e;
 }
 
+IndexExpr index_add(IndexPoint *p, const IndexExpr *a, const IndexExpr *b, Dim scale) {
+    if (a->node < 0 || b->node < 0) return index_add_scaled(p->dims, p->axes, a, b, scale);
+    IndexExpr first = *a, second = *b;
+    first.node = second.node = -1;
+    IndexExpr sum = index_add_scaled(p->dims, p->axes, &first, &second, scale);
+    sum.node = p->total ? p->total(p->user, a, b, scale) : -1;
+    sum.node_coeff = dim_const(p->dims, 1);
+    return sum;
+}
+
 bool index_is_axis(const IndexExpr *e, int axes, int *axis) {
     int found = -1;
     if (!dim_is(e->constant, 0) || e->node >= 0) return false;
@@ -91,7 +101,7 @@ bool index_of_reshape(const Op *op, int operand, IndexPoint *p) {
             if (dim_is(to.shape[j], 1)) continue;
             IndexExpr scaled = index_constant(p->dims, p->axes, zero);
             scaled = index_add_scaled(p->dims, p->axes, &scaled, &p->at[i], to.shape[j]);
-            p->at[i] = index_add_scaled(p->dims, p->axes, &scaled, &out.at[j], one);
+            p->at[i] = index_add(p, &scaled, &out.at[j], one);
             product = dim_mul(p->dims, product, to.shape[j]);
         }
     }
@@ -135,6 +145,15 @@ static bool spread_dim(IndexPoint *p, int d, Dim extent, int64_t step) {
     return true;
 }
 
+bool index_unpad(IndexPoint *p, int d, Dim extent, Dim low, Dim high, int64_t interior) {
+    Dim zero = dim_const(p->dims, 0), one = dim_const(p->dims, 1);
+    IndexExpr shift = index_constant(p->dims, p->axes, dim_sub(p->dims, zero, low));
+    p->at[d] = index_add_scaled(p->dims, p->axes, &shift, &p->at[d], one);
+    if (interior) return spread_dim(p, d, extent, interior + 1);
+    bool inside = low->upper <= 0 && high->upper <= 0;
+    return inside || add_guard(p, &p->at[d], zero, extent, 1);
+}
+
 bool index_of_pad(const Op *op, int operand, IndexPoint *p) {
     int n;
     const Dim *low = op_dims(op, "low", &n), *high = op_dims(op, "high", &n);
@@ -143,15 +162,39 @@ bool index_of_pad(const Op *op, int operand, IndexPoint *p) {
         p->rank = 0;
         return true;
     }
-    Dim zero = dim_const(p->dims, 0), one = dim_const(p->dims, 1);
+    for (int i = 0; i < n; i++)
+        if (!index_unpad(p, i, op->operands[0]->type.shape[i], low[i], high[i], interior[i])) return false;
+    return true;
+}
+
+/* The axis' window dim. */
+static int window_dim(const Op *op, int i, int n) { return op->operands[0]->type.rank - n + i; }
+
+bool index_of_take_windows(const Op *op, int operand, IndexPoint *p) {
+    (void)operand;
+    int n;
+    const int64_t *axes = op_ints(op, "axes", &n), *strides = op_ints(op, "strides", &n);
+    const int64_t *dilations = op_ints(op, "dilations", &n);
     for (int i = 0; i < n; i++) {
-        Dim extent = op->operands[0]->type.shape[i];
-        IndexExpr shift = index_constant(p->dims, p->axes, dim_sub(p->dims, zero, low[i]));
-        p->at[i] = index_add_scaled(p->dims, p->axes, &shift, &p->at[i], one);
-        bool inside = low[i]->upper <= 0 && high[i]->upper <= 0;
-        if (interior[i] ? !spread_dim(p, i, extent, interior[i] + 1)
-                        : !inside && !add_guard(p, &p->at[i], zero, extent, 1))
-            return false;
+        IndexExpr first = index_constant(p->dims, p->axes, dim_const(p->dims, 0));
+        first = index_add_scaled(p->dims, p->axes, &first, &p->at[axes[i]], dim_const(p->dims, strides[i]));
+        p->at[axes[i]] = index_add(p, &first, &p->at[window_dim(op, i, n)], dim_const(p->dims, dilations[i]));
+    }
+    return true;
+}
+
+bool index_of_place_windows(const Op *op, int operand, IndexPoint *p) {
+    (void)operand;
+    int n;
+    const int64_t *axes = op_ints(op, "axes", &n), *strides = op_ints(op, "strides", &n);
+    const int64_t *dilations = op_ints(op, "dilations", &n);
+    Dim zero = dim_const(p->dims, 0);
+    for (int i = 0; i < n; i++) {
+        IndexExpr *at = &p->at[axes[i]];
+        *at = index_add(p, at, &p->at[window_dim(op, i, n)], dim_const(p->dims, -dilations[i]));
+        Dim windows = op->operands[0]->type.shape[axes[i]];
+        bool fits = strides[i] == 1 ? add_guard(p, at, zero, windows, 1) : spread_dim(p, (int)axes[i], windows, strides[i]);
+        if (!fits) return false;
     }
     return true;
 }

@@ -32,6 +32,8 @@ typedef struct IndexPoint {
     int axes;
     /* Makes the run-time integer expr / divisor and returns its number; null: no number is needed (-1 is used). */
     int (*quotient)(void *user, const IndexExpr *expr, int64_t divisor);
+    /* Makes the run-time integer that is the sum of those of a and of b, times scale; as quotient. */
+    int (*total)(void *user, const IndexExpr *a, const IndexExpr *b, Dim scale);
     void *user;
     int rank;
     IndexExpr at[MAX_RANK];
@@ -45,6 +47,11 @@ IndexExpr index_constant(DimTable *dims, int axes, Dim constant);
 bool index_expr_equal(const IndexExpr *a, const IndexExpr *b, int axes);
 /* a + b * scale. At most one of them may have a run-time part. */
 IndexExpr index_add_scaled(DimTable *dims, int axes, const IndexExpr *a, const IndexExpr *b, Dim scale);
+/* The same for two of any sort. */
+IndexExpr index_add(IndexPoint *p, const IndexExpr *a, const IndexExpr *b, Dim scale);
+/* Turns dim d, an index into a dim of `extent` that was padded by `low`, `high` and `interior` between elements, into
+ * the index into the dim itself, adding the guards. False if there are too many. */
+bool index_unpad(IndexPoint *p, int d, Dim extent, Dim low, Dim high, int64_t interior);
 /* Whether the expression is exactly one axis; then which. */
 bool index_is_axis(const IndexExpr *e, int axes, int *axis);
 
@@ -53,6 +60,6 @@ bool index_is_axis(const IndexExpr *e, int axes, int *axis);
 typedef bool IndexMap(const Op *op, int operand, IndexPoint *p);
 
 IndexMap index_of_broadcast_in_dim, index_of_reshape, index_of_transpose, index_of_slice, index_of_pad,
-    index_of_concatenate, index_of_reverse;
+    index_of_concatenate, index_of_reverse, index_of_take_windows, index_of_place_windows;
 
 #endif

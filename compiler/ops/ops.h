@@ -14,8 +14,9 @@ extern const OpInfo OP_reduce_sum, OP_reduce_max, OP_reduce_min, OP_reduce_prod,
     OP_argmax, OP_argmin;
 extern const OpInfo OP_cumulative_sum, OP_cumulative_prod, OP_cumulative_max, OP_cumulative_min, OP_cumulative_argmax,
     OP_cumulative_argmin, OP_linear_recurrence;
-extern const OpInfo OP_dot_general;
+extern const OpInfo OP_dot_general, OP_convolution;
 extern const OpInfo OP_broadcast_in_dim, OP_reshape, OP_transpose, OP_slice, OP_pad, OP_concatenate, OP_reverse;
+extern const OpInfo OP_take_windows, OP_place_windows;
 extern const OpInfo OP_gather, OP_scatter_add, OP_scatter_max, OP_scatter_min, OP_scatter_set;
 extern const OpInfo OP_dynamic_slice, OP_dynamic_update_slice;
 extern const OpInfo OP_sort, OP_top_k, OP_nms;

@@ -7,6 +7,7 @@
 #include <math.h>
 
 static const AttrSpec attrs_axes[] = {{"axes", ATTR_INTS, false}, {0}};
+static const AttrSpec attrs_extremum[] = {{"axes", ATTR_INTS, false}, {"first", ATTR_INT, true}, {0}};
 static const AttrSpec attrs_axis[] = {{"axis", ATTR_INT, false}, {0}};
 
 /* The reduced axes of either sort of reduction. */
@@ -116,7 +117,39 @@ static Value *mask_of_all(Builder *b, const Op *op) {
     return build_map2(b, MAP_or, holds, build_map2(b, MAP_not_equal, x, x));
 }
 
-/* Maximum and minimum: along one axis of several the first takes all; otherwise ties share evenly. */
+/* Each element's number among those that are reduced together, in row-major order. */
+static Value *numbers(Builder *b, const Op *op, DType t) {
+    Type x = op->operands[0]->type;
+    int n;
+    const int64_t *axes = op_ints(op, "axes", &n);
+    Value *sum = NULL;
+    for (int i = 0; i < n; i++) {
+        Value *place = build_iota(b, t, x.rank, x.shape, (int)axes[i]);
+        if (sum) {
+            Value *extent = build_broadcast_to(b, build_dim(b, x.shape[axes[i]], t), x.rank, x.shape);
+            place = build_map2(b, MAP_add, build_map2(b, MAP_multiply, sum, extent), place);
+        }
+        sum = place;
+    }
+    return sum ? sum : build_constant(b, (Type){t, x.rank, x.shape}, 0);
+}
+
+/* The first of the places that hold the extremum. */
+static Value *mask_of_first_of_all(Builder *b, const Op *op) {
+    int n;
+    const int64_t *axes = op_ints(op, "axes", &n);
+    Dim count = dim_const(&b->module->dims, 1);
+    for (int i = 0; i < n; i++) count = dim_mul(&b->module->dims, count, op->operands[0]->type.shape[axes[i]]);
+    DType t = count->upper < INT32_MAX ? DTYPE_I32 : DTYPE_I64;
+    Value *number = numbers(b, op, t);
+    Value *none = build_constant_like(b, number, (double)(t == DTYPE_I32 ? INT32_MAX : DIM_HUGE));
+    Value *candidate = build_map3(b, MAP_select, mask_of_all(b, op), number, none);
+    Value *first = build_reduce(b, &OP_reduce_min, candidate, axes, n);
+    return build_map2(b, MAP_equal, number, spread(b, op, first));
+}
+
+/* Maximum and minimum: along one axis of several, or if that is asked for, the first takes all; otherwise ties share
+ * evenly. */
 static void grad_extremum(GradContext *g, const Op *op, Value *const *dy, Value **dx) {
     Builder *b = g->b;
     Value *x = op->operands[0], *mask, *share = dy[0];
@@ -124,6 +157,8 @@ static void grad_extremum(GradContext *g, const Op *op, Value *const *dy, Value 
     const int64_t *axes = op_ints(op, "axes", &n);
     if (n == 1 && x->type.rank > 1) {
         mask = mask_of_first(b, op, axes[0]);
+    } else if (op_attr(op, "first") && op_int(op, "first")) {
+        mask = mask_of_first_of_all(b, op);
     } else {
         mask = mask_of_all(b, op);
         Value *ties = build_reduce(b, &OP_reduce_sum, build_convert(b, mask, x->type.dtype), axes, n);
@@ -184,9 +219,9 @@ static void grad_prod(GradContext *g, const Op *op, Value *const *dy, Value **dx
 
 /* ------------------------------------------------------------------------- table */
 
-#define REDUCE(op, f, class, flag, gradient, text)                                                                     \
+#define REDUCE(op, f, class, flag, list, gradient, text)                                                               \
     const OpInfo OP_##op = {.name = #op, .kind = KIND_REDUCE, .min_operands = 1, .max_operands = 1, .result_count = 1, \
-                            .flags = flag, .map = MAP_##f, .signature = "T", .types = class, .attrs = attrs_axes,      \
+                            .flags = flag, .map = MAP_##f, .signature = "T", .types = class, .attrs = list,            \
                             .doc = text, .infer = infer_reduce, .grad = gradient, .eval = eval_reduce}
 #define ARG_REDUCE(op, f, text)                                                                                        \
     const OpInfo OP_##op = {.name = #op, .kind = KIND_REDUCE, .min_operands = 1, .max_operands = 1, .result_count = 1, \
@@ -194,13 +229,15 @@ static void grad_prod(GradContext *g, const Op *op, Value *const *dy, Value **dx
                             .types = CLASS_NUMBER, .attrs = attrs_axis, .doc = text, .infer = infer_arg,               \
                             .eval = eval_arg}
 
-REDUCE(reduce_sum, add, CLASS_NUMBER, 0, grad_sum, "Sum over axes, which the result drops; 0 if they are empty.");
-REDUCE(reduce_max, maximum, CLASS_NUMBER, 0, grad_extremum,
-       "Maximum over axes; a NaN wins. Gradient: along one axis of several to the first, else shared by ties.");
-REDUCE(reduce_min, minimum, CLASS_NUMBER, 0, grad_extremum,
-       "Minimum over axes; a NaN wins. Gradient: along one axis of several to the first, else shared by ties.");
-REDUCE(reduce_prod, multiply, CLASS_NUMBER, 0, grad_prod, "Product over axes; 1 if they are empty.");
-REDUCE(reduce_and, and, CLASS_LOGIC, OP_ZERO_GRADIENT, NULL, "Bitwise and over axes; on bool, whether all hold.");
-REDUCE(reduce_or, or, CLASS_LOGIC, OP_ZERO_GRADIENT, NULL, "Bitwise or over axes; on bool, whether any holds.");
+REDUCE(reduce_sum, add, CLASS_NUMBER, 0, attrs_axes, grad_sum, "Sum over axes, which the result drops; 0 if they are empty.");
+REDUCE(reduce_max, maximum, CLASS_NUMBER, 0, attrs_extremum, grad_extremum,
+       "Maximum over axes; a NaN wins. Gradient: along one axis of several, or with first = 1, to the first, else "
+       "shared by ties.");
+REDUCE(reduce_min, minimum, CLASS_NUMBER, 0, attrs_extremum, grad_extremum,
+       "Minimum over axes; a NaN wins. Gradient: along one axis of several, or with first = 1, to the first, else "
+       "shared by ties.");
+REDUCE(reduce_prod, multiply, CLASS_NUMBER, 0, attrs_axes, grad_prod, "Product over axes; 1 if they are empty.");
+REDUCE(reduce_and, and, CLASS_LOGIC, OP_ZERO_GRADIENT, attrs_axes, NULL, "Bitwise and over axes; on bool, whether all hold.");
+REDUCE(reduce_or, or, CLASS_LOGIC, OP_ZERO_GRADIENT, attrs_axes, NULL, "Bitwise or over axes; on bool, whether any holds.");
 ARG_REDUCE(argmax, maximum, "Index (i32) of the first maximum along axis; a NaN wins.");
 ARG_REDUCE(argmin, minimum, "Index (i32) of the first minimum along axis; a NaN wins.");

@@ -4,6 +4,7 @@
  * lowered on demand: node_at(value, point) gives the node that computes the value's element at a point
  * that is affine in the kernel's axes. Index maps only change the point, so they leave no trace; operands
  * become loads; reductions and the contraction are read where they are complete. */
+#include "ops/contraction.h"
 #include "ops/index.h"
 #include "ops/index_map.h"
 #include "pass/lower.h"
@@ -34,6 +35,8 @@ typedef struct Maker {
     unsigned inner;            /* LOOPS: reduced or swept axes of S */
     bool backward;             /* LOOPS: the inner axis counts from the end of its dim */
     const Op *contraction;
+    IndexPoint place;          /* CONTRACT: of its result */
+    int sum_reduction;         /* the sum of a contraction that became a loop nest; else -1 */
     VEC(ReductionOf) reductions;
     int *level;                /* by node: the first stage in which it is known */
     bool failed;
@@ -78,10 +81,12 @@ static int dim_node(Maker *m, Dim d, DType t) {
     return add_node(m, n);
 }
 
-static int axis_node(Maker *m, int axis) {
-    for (int i = 0; i < m->k->nodes.n; i++)
-        if (m->k->nodes.at[i].kind == NODE_AXIS && m->k->nodes.at[i].axis == axis) return i;
-    KNode n = blank_node(NODE_AXIS, DTYPE_I64);
+static int axis_node(Maker *m, int axis, DType t) {
+    for (int i = 0; i < m->k->nodes.n; i++) {
+        const KNode *n = &m->k->nodes.at[i];
+        if (n->kind == NODE_AXIS && n->axis == axis && n->dtype == t) return i;
+    }
+    KNode n = blank_node(NODE_AXIS, t);
     n.axis = axis;
     return add_node(m, n);
 }
@@ -93,22 +98,22 @@ static int run_time_part(Maker *m, const IndexExpr *e) {
     return map_node(m, MAP_multiply, DTYPE_I64, x, dim_node(m, e->node_coeff, DTYPE_I64), -1);
 }
 
-/* The value of an index expression as an i64. */
-static int index_node(Maker *m, const IndexExpr *e) {
+/* The value of an index expression in integer type t; with a run-time part an i64. */
+static int index_node(Maker *m, const IndexExpr *e, DType t) {
     int sum = -1;
     for (int a = 0; a < m->axes; a++) {
         if (dim_is(e->coeff[a], 0)) continue;
-        int term = axis_node(m, a);
-        if (!dim_is(e->coeff[a], 1)) term = map_node(m, MAP_multiply, DTYPE_I64, term, dim_node(m, e->coeff[a], DTYPE_I64), -1);
-        sum = sum < 0 ? term : map_node(m, MAP_add, DTYPE_I64, sum, term, -1);
+        int term = axis_node(m, a, t);
+        if (!dim_is(e->coeff[a], 1)) term = map_node(m, MAP_multiply, t, term, dim_node(m, e->coeff[a], t), -1);
+        sum = sum < 0 ? term : map_node(m, MAP_add, t, sum, term, -1);
     }
     if (e->node >= 0) {
         int term = run_time_part(m, e);
-        sum = sum < 0 ? term : map_node(m, MAP_add, DTYPE_I64, sum, term, -1);
+        sum = sum < 0 ? term : map_node(m, MAP_add, t, sum, term, -1);
     }
-    if (sum < 0) return dim_node(m, e->constant, DTYPE_I64);
+    if (sum < 0) return dim_node(m, e->constant, t);
     if (dim_is(e->constant, 0)) return sum;
-    return map_node(m, MAP_add, DTYPE_I64, sum, dim_node(m, e->constant, DTYPE_I64), -1);
+    return map_node(m, MAP_add, t, sum, dim_node(m, e->constant, t), -1);
 }
 
 static int and_nodes(Maker *m, int a, int b) {
@@ -116,17 +121,46 @@ static int and_nodes(Maker *m, int a, int b) {
     return map_node(m, MAP_and, DTYPE_BOOL, a, b, -1);
 }
 
-/* The conjunction of guards from `first` on, or -1. */
+/* The least and the greatest value of an index expression without run-time part, axes being within their extents.
+ * False if that cannot be said. */
+static bool index_bounds(const Maker *m, const IndexExpr *e, Dim *least, Dim *most) {
+    Dim one = dim_const(m->dims, 1);
+    *least = *most = e->constant;
+    if (e->node >= 0) return false;
+    for (int a = 0; a < m->axes; a++) {
+        if (dim_is(e->coeff[a], 0)) continue;
+        if (e->coeff[a]->lower < 0 && e->coeff[a]->upper > 0) return false;
+        Dim reach = dim_mul(m->dims, e->coeff[a], dim_sub(m->dims, m->k->axes.at[a].extent, one));
+        Dim *end = e->coeff[a]->lower >= 0 ? most : least;
+        *end = dim_add(m->dims, *end, reach);
+    }
+    return true;
+}
+
+/* Guards along the lanes are cheaper in i32, where everything fits. */
+static DType guard_type(bool bounded, Dim least, Dim most, const IndexGuard *g) {
+    bool fits = bounded && least->lower > INT32_MIN && most->upper < INT32_MAX && g->low->lower > INT32_MIN &&
+                g->high->upper < INT32_MAX && g->multiple < INT32_MAX;
+    return fits ? DTYPE_I32 : DTYPE_I64;
+}
+
+/* The conjunction of guards from `first` on, or -1; what always holds is left out. */
 static int guard_node(Maker *m, const IndexPoint *p, int first) {
     int all = -1;
     for (int i = first; i < p->guard_count; i++) {
         const IndexGuard *g = &p->guards[i];
-        int x = index_node(m, &g->expr);
-        all = and_nodes(m, all, map_node(m, MAP_less_equal, DTYPE_BOOL, dim_node(m, g->low, DTYPE_I64), x, -1));
-        all = and_nodes(m, all, map_node(m, MAP_less, DTYPE_BOOL, x, dim_node(m, g->high, DTYPE_I64), -1));
+        Dim least, most;
+        bool bounded = index_bounds(m, &g->expr, &least, &most);
+        DType t = guard_type(bounded, least, most, g);
+        bool below = !bounded || dim_sub(m->dims, least, g->low)->lower < 0;
+        bool above = !bounded || dim_sub(m->dims, g->high, most)->lower < 1;
+        if (!below && !above && g->multiple == 1) continue;
+        int x = index_node(m, &g->expr, t);
+        if (below) all = and_nodes(m, all, map_node(m, MAP_less_equal, DTYPE_BOOL, dim_node(m, g->low, t), x, -1));
+        if (above) all = and_nodes(m, all, map_node(m, MAP_less, DTYPE_BOOL, x, dim_node(m, g->high, t), -1));
         if (g->multiple == 1) continue;
-        int rest = map_node(m, MAP_remainder, DTYPE_I64, x, const_node(m, DTYPE_I64, (double)g->multiple), -1);
-        all = and_nodes(m, all, map_node(m, MAP_equal, DTYPE_BOOL, rest, const_node(m, DTYPE_I64, 0), -1));
+        int rest = map_node(m, MAP_remainder, t, x, const_node(m, t, (double)g->multiple), -1);
+        all = and_nodes(m, all, map_node(m, MAP_equal, DTYPE_BOOL, rest, const_node(m, t, 0), -1));
     }
     return all;
 }
@@ -152,15 +186,33 @@ static bool access_equal(const Maker *m, const KAccess *a, const KAccess *b) {
     return !memcmp(a->strides, b->strides, sizeof *a->strides * (size_t)m->axes);
 }
 
-/* a + b * scale; of two run-time parts a node is made. */
+static int quotient_node(void *maker, const IndexExpr *e, int64_t divisor) {
+    Maker *m = maker;
+    return map_node(m, MAP_divide, DTYPE_I64, index_node(m, e, DTYPE_I64), const_node(m, DTYPE_I64, (double)divisor), -1);
+}
+
+/* Of two run-time parts, that of b times scale, a node is made. */
+static int total_node(void *maker, const IndexExpr *a, const IndexExpr *b, Dim scale) {
+    Maker *m = maker;
+    IndexExpr term = *b;
+    term.node_coeff = dim_mul(m->dims, b->node_coeff, scale);
+    return map_node(m, MAP_add, DTYPE_I64, run_time_part(m, a), run_time_part(m, &term), -1);
+}
+
+/* Lets index maps make nodes for what no affine expression says. */
+static void make_indices(Maker *m, IndexPoint *p) {
+    p->quotient = quotient_node;
+    p->total = total_node;
+    p->user = m;
+}
+
+/* a + b * scale. */
 static IndexExpr add_expr(Maker *m, const IndexExpr *a, const IndexExpr *b, Dim scale) {
-    if (a->node < 0 || b->node < 0) return index_add_scaled(m->dims, m->axes, a, b, scale);
-    IndexExpr term = index_constant(m->dims, m->axes, dim_const(m->dims, 0)), sum = *a;
-    term = index_add_scaled(m->dims, m->axes, &term, b, scale);
-    sum.node = map_node(m, MAP_add, DTYPE_I64, run_time_part(m, a), run_time_part(m, &term), -1);
-    sum.node_coeff = dim_const(m->dims, 1);
-    term.node = -1;
-    return index_add_scaled(m->dims, m->axes, &sum, &term, dim_const(m->dims, 1));
+    IndexPoint p;
+    p.dims = m->dims;
+    p.axes = m->axes;
+    make_indices(m, &p);
+    return index_add(&p, a, b, scale);
 }
 
 static int add_access(Maker *m, const Layout *at, bool written, const IndexPoint *p) {
@@ -219,7 +271,7 @@ static IndexPoint point_of_number(Maker *m, const IndexExpr *flat, Type t) {
     IndexPoint p = {.dims = m->dims, .axes = m->axes, .rank = t.rank};
     Dim strides[MAX_RANK];
     row_major(m->dims, t, strides);
-    int rest = index_node(m, flat);
+    int rest = index_node(m, flat, DTYPE_I64);
     for (int d = 0; d < t.rank; d++) {
         p.at[d] = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
         if (dim_is(t.shape[d], 1)) continue;
@@ -247,9 +299,12 @@ static int relabel_node(Maker *m, const Op *op, const IndexPoint *p, int guard) 
     return element_node(m, at, v->type.dtype, &from, guard);
 }
 
-static int quotient_node(void *maker, const IndexExpr *e, int64_t divisor) {
-    Maker *m = maker;
-    return map_node(m, MAP_divide, DTYPE_I64, index_node(m, e), const_node(m, DTYPE_I64, (double)divisor), -1);
+/* The node where the guard (-1: none) holds, 0 elsewhere, as a load under the guard is by itself. */
+static int or_zero(Maker *m, int node, int guard) {
+    const KNode *n = &m->k->nodes.at[node];
+    if (guard < 0 || (n->kind == NODE_LOAD && n->guard == guard)) return node;
+    DType t = n->dtype;
+    return map_node(m, MAP_select, t, guard, node, const_node(m, t, 0));
 }
 
 /* Operands are alternatives tried in order: each where its guards hold, the last one elsewhere. */
@@ -257,13 +312,13 @@ static int move_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
     int result = -1, count = op->info->flags & OP_BARRIER ? 1 : op->operand_count;
     for (int i = count - 1; i >= 0; i--) {
         IndexPoint q = *p;
-        q.quotient = quotient_node;
-        q.user = m;
+        make_indices(m, &q);
         if (!op->info->index_map(op, i, &q))
             return op->info->flags & OP_RELABELS ? relabel_node(m, op, p, guard) : fail(m, op, "its index map is not affine");
         int own = guard_node(m, &q, p->guard_count);
         q.guard_count = p->guard_count;
         int value = node_at(m, op->operands[i], &q, and_nodes(m, guard, own));
+        if (op->info->flags & OP_LEAVES_GAPS) value = or_zero(m, value, and_nodes(m, guard, own));
         if (result < 0 || own < 0) result = value;
         else result = map_node(m, MAP_select, op->results[0].type.dtype, own, value, result);
     }
@@ -287,7 +342,7 @@ static int leaf_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
         int n;
         return dim_node(m, op_dims(op, "dims", &n)[0], t);
     }
-    int index = index_node(m, &p->at[op_int(op, "axis")]);
+    int index = index_node(m, &p->at[op_int(op, "axis")], DTYPE_I64);
     return t == DTYPE_I64 ? index : map_node(m, MAP_convert, t, index, -1, -1);
 }
 
@@ -304,6 +359,7 @@ static int map_value_node(Maker *m, const Op *op, const IndexPoint *p, int guard
 }
 
 static IndexPoint domain_point(const Maker *m) {
+    if (m->contraction) return m->place;
     IndexPoint p = {.dims = m->dims, .axes = m->axes, .rank = m->domain.rank};
     for (int d = 0; d < p.rank; d++) {
         p.at[d] = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
@@ -321,7 +377,7 @@ static int convert_node(Maker *m, int node, DType t) {
 
 /* What type a reduction over elements of type t runs in: sums and products of narrow floats in f32. */
 static DType run_type(const Op *op, DType t) {
-    bool rounds = op->info->map == MAP_add || op->info->map == MAP_multiply;
+    bool rounds = op->info->kind == KIND_CONTRACT || op->info->map == MAP_add || op->info->map == MAP_multiply;
     return rounds && dtype_is_float(t) && dtype_bytes(t) < 4 ? DTYPE_F32 : t;
 }
 
@@ -355,7 +411,7 @@ static int run_node(Maker *m, const Op *op) {
     KReduction r = {.map = op->info->map, .dtype = t, .running = true, .factor = -1};
     r.node = convert_node(m, node_at(m, op->operands[op->operand_count - 1], &p, -1), t);
     if (op->operand_count == 2) {
-        int first = map_node(m, MAP_equal, DTYPE_BOOL, axis_node(m, axis), const_node(m, DTYPE_I64, 0), -1);
+        int first = map_node(m, MAP_equal, DTYPE_BOOL, axis_node(m, axis, DTYPE_I64), const_node(m, DTYPE_I64, 0), -1);
         int factor = convert_node(m, node_at(m, op->operands[0], &p, -1), t);
         r.factor = map_node(m, MAP_select, t, first, const_node(m, t, 0), factor);
     }
@@ -423,6 +479,13 @@ static int box_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
     return node_at(m, op->operands[0], &from, guard);
 }
 
+static int sum_node(Maker *m, DType t) {
+    if (m->sum_reduction < 0) return add_node(m, blank_node(NODE_SUM, t));
+    KNode n = blank_node(NODE_REDUCED, m->k->reductions.at[m->sum_reduction].dtype);
+    n.reduction = m->sum_reduction;
+    return convert_node(m, add_node(m, n), t);
+}
+
 static int make_node(Maker *m, Value *v, const IndexPoint *p, int guard) {
     if (!v->op) return param_node(m, v, p, guard);
     switch (v->op->info->kind) {
@@ -430,7 +493,7 @@ static int make_node(Maker *m, Value *v, const IndexPoint *p, int guard) {
     case KIND_MOVE: return move_node(m, v->op, p, guard);
     case KIND_REDUCE: return reduction_node(m, v->op);
     case KIND_CUMULATE: return running_node(m, v->op);
-    case KIND_CONTRACT: return add_node(m, blank_node(NODE_SUM, v->type.dtype));
+    case KIND_CONTRACT: return sum_node(m, v->type.dtype);
     case KIND_INDEX: return v->op->info->flags & OP_AT_BOX ? box_node(m, v->op, p, guard) : gather_node(m, v->op, p, guard);
     default: return fail(m, v->op, "no kernel form holds it");
     }
@@ -550,13 +613,18 @@ static void make_stages(Maker *m, const KStore *stores, int count) {
     }
 }
 
-static void make_loops(Maker *m) {
-    for (int d = 0; d < m->domain.rank; d++)
-        add_axis(m, m->inner >> d & 1 ? AXIS_INNER : AXIS_OUTER, m->domain.shape[d]);
+/* The stages of a loop nest whose axes are known. */
+static void store_outputs(Maker *m) {
     int n = m->body->yields.n;
     KStore *stores = arena_array(m->scratch, KStore, n);
     for (int i = 0; i < n; i++) stores[i] = output_store(m, i);
     make_stages(m, stores, n);
+}
+
+static void make_loops(Maker *m) {
+    for (int d = 0; d < m->domain.rank; d++)
+        add_axis(m, m->inner >> d & 1 ? AXIS_INNER : AXIS_OUTER, m->domain.shape[d]);
+    store_outputs(m);
 }
 
 static const Op *updating_op(const Region *body) {
@@ -613,35 +681,70 @@ static void make_update(Maker *m, const Op *op) {
     else make_scatter(m, op);
 }
 
-/* Axes of the result come first (batch, lhs free, rhs free), as the result's dims are; then K. */
+/* An operand's element at the contraction's point, 0 where it has none. */
+static int factor_node(Maker *m, Value *x, const IndexPoint *at) {
+    int guard = guard_node(m, at, 0);
+    IndexPoint p = *at;
+    p.guard_count = 0;
+    return or_zero(m, node_at(m, x, &p, guard), guard);
+}
+
+static double part_extent(const Contraction *c, ContractPart part) {
+    double n = 1;
+    for (int a = 0; a < c->axes; a++)
+        if (c->part[a] == part) n *= (double)c->extent[a]->upper;
+    return n;
+}
+
+/* A factor that is read where it lies: no value of it is computed or guarded. */
+static bool is_plain_load(const Kernel *k, int node) {
+    const KNode *n = &k->nodes.at[node];
+    return n->kind == NODE_LOAD && n->guard < 0 && k->accesses.at[n->access].index < 0;
+}
+
+/* Whether no term is used often enough for tiles and packing to pay: one row or column, as in each group of a depthwise
+ * convolution, of a factor that has to be computed; or one of each. */
+static bool is_thin(const Kernel *k, const Contraction *c) {
+    double rows = part_extent(c, PART_LHS), columns = part_extent(c, PART_RHS);
+    if (rows <= 1 && columns <= 1) return true;
+    return !is_plain_load(k, k->a) || !is_plain_load(k, k->b) || (columns <= 1 && !is_plain_load(k, k->a)) || (rows <= 1 && !is_plain_load(k, k->b));
+}
+
+/* The sum as a reduction over the inner axes of a loop nest. */
+static void sum_by_loops(Maker *m, DType t) {
+    static const AxisRole roles[] = {[AXIS_BATCH] = AXIS_OUTER, [AXIS_M] = AXIS_OUTER, [AXIS_N] = AXIS_OUTER,
+                                     [AXIS_K] = AXIS_INNER};
+    DType run = run_type(m->contraction, t);
+    int product = map_node(m, MAP_multiply, run, convert_node(m, m->k->a, run), convert_node(m, m->k->b, run), -1);
+    for (int a = 0; a < m->axes; a++) m->k->axes.at[a].role = roles[m->k->axes.at[a].role];
+    m->k->a = m->k->b = -1;
+    m->k->form = KERNEL_LOOPS;
+    m->sum_reduction = m->k->reductions.n;
+    vec_push(m->l->arena, &m->k->reductions, ((KReduction){.map = MAP_add, .dtype = run, .node = product, .factor = -1}));
+}
+
 static void make_contraction(Maker *m) {
+    static const AxisRole roles[] = {[PART_BATCH] = AXIS_BATCH, [PART_LHS] = AXIS_M, [PART_RHS] = AXIS_N, [PART_SUM] = AXIS_K};
     const Op *op = m->contraction;
-    int batch, contract;
-    const int64_t *lhs_batch = op_ints(op, "lhs_batch", &batch), *rhs_batch = op_ints(op, "rhs_batch", &batch);
-    const int64_t *lhs_k = op_ints(op, "lhs_contract", &contract), *rhs_k = op_ints(op, "rhs_contract", &contract);
-    Value *lhs = op->operands[0], *rhs = op->operands[1];
-    int lhs_free = lhs->type.rank - batch - contract, result_rank = op->results[0].type.rank;
-    for (int d = 0; d < result_rank; d++)
-        add_axis(m, d < batch ? AXIS_BATCH : d < batch + lhs_free ? AXIS_M : AXIS_N, op->results[0].type.shape[d]);
-    for (int d = 0; d < contract; d++) add_axis(m, AXIS_K, lhs->type.shape[lhs_k[d]]);
-    IndexPoint at[2];
-    for (int side = 0; side < 2; side++) {
-        const Value *x = side ? rhs : lhs;
-        const int64_t *bs = side ? rhs_batch : lhs_batch, *ks = side ? rhs_k : lhs_k;
-        int axis_of[MAX_RANK], next = side ? batch + lhs_free : batch;
-        for (int d = 0; d < x->type.rank; d++) axis_of[d] = -1;
-        for (int d = 0; d < batch; d++) axis_of[bs[d]] = d;
-        for (int d = 0; d < contract; d++) axis_of[ks[d]] = result_rank + d;
-        at[side] = (IndexPoint){.dims = m->dims, .axes = m->axes, .rank = x->type.rank};
-        for (int d = 0; d < x->type.rank; d++) {
-            at[side].at[d] = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
-            int axis = axis_of[d] >= 0 ? axis_of[d] : next++;
-            if (!dim_is(x->type.shape[d], 1)) at[side].at[d].coeff[axis] = dim_const(m->dims, 1);
-        }
+    DType t = op->results[0].type.dtype;
+    Contraction c = {.dims = m->dims, .user = m};
+    bool good = op->info->contract(op, &c);
+    for (int a = 0; good && a < c.axes; a++) add_axis(m, roles[c.part[a]], c.extent[a]);
+    c.quotient = quotient_node;
+    c.total = total_node;
+    if (!good || !op->info->contract(op, &c)) {
+        fail(m, op, "its operands cannot be read in place");
+        return;
     }
-    m->k->a = node_at(m, lhs, &at[0], -1);
-    m->k->b = node_at(m, rhs, &at[1], -1);
-    m->k->acc = op->results[0].type.dtype;
+    m->place = c.result;
+    m->k->a = factor_node(m, op->operands[0], &c.lhs);
+    m->k->b = factor_node(m, op->operands[1], &c.rhs);
+    m->k->acc = t;
+    if (is_thin(m->k, &c)) sum_by_loops(m, t);
+    if (m->k->form == KERNEL_LOOPS) {
+        store_outputs(m);
+        return;
+    }
     KStage stage = {.inner = false};
     for (int i = 0; i < m->body->yields.n; i++) vec_push(m->l->arena, &stage.stores, output_store(m, i));
     vec_push(m->l->arena, &m->k->stages, stage);
@@ -652,6 +755,7 @@ static double count_flops(const Maker *m) {
     for (int a = 0; a < m->axes; a++) points *= (double)m->k->axes.at[a].extent->upper;
     for (int i = 0; i < m->k->nodes.n; i++)
         if (m->k->nodes.at[i].kind == NODE_MAP && !m->contraction) work++;
+    if (m->contraction) return points * work;
     return points * (work ? work + m->k->reductions.n : 1);
 }
 
@@ -666,7 +770,7 @@ bool lower_fusion(Lowering *l, const Op *fusion, LoweredKernel *to) {
     Maker m = {.l = l, .fusion = fusion, .body = fusion->regions[0], .to = to, .dims = &l->m->dims, .scratch = l->scratch};
     m.k = arena_new(l->arena, Kernel);
     forget_nodes(l, m.body);
-    m.k->a = m.k->b = -1;
+    m.k->a = m.k->b = m.sum_reduction = -1;
     const Op *updating = updating_op(m.body);
     if (!updating) find_domain(&m);
     m.k->form = m.contraction ? KERNEL_CONTRACT : KERNEL_LOOPS;

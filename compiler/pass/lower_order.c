@@ -13,6 +13,7 @@
  * In a function's own body variables are written after all that can end the call, so a failing call changes nothing.
  *
  * Of the drafts that can run the first in program order does; so the order is theirs where there is a choice. */
+#include "ir/kernel_util.h"
 #include "ir/print.h"
 #include "pass/lower_order.h"
 
@@ -194,8 +195,9 @@ static void search(Order *o, int from) {
 static bool search_found(const Order *o, int draft) { return o->drafts.at[draft].seen == o->searches; }
 
 /* Whether the kernel, writing at `to`, reads that buffer only where it writes, and not after having written it. */
-static bool reads_only_what_it_writes(const LoweredKernel *lk, const Layout *to) {
+static bool reads_only_what_it_writes(const Lowering *l, const LoweredKernel *lk, const Layout *to) {
     const Kernel *k = lk->kernel;
+    bool *factors = arena_array(l->scratch, bool, k->nodes.n + 1);
     int own = -1, store = -1, stage = -1;
     for (int i = 0; i < lk->bufs.n; i++) {
         if (lk->bufs.at[i] != to->buf) continue;
@@ -208,10 +210,11 @@ static bool reads_only_what_it_writes(const LoweredKernel *lk, const Layout *to)
                 store = k->stages.at[s].stores.at[i].access;
                 stage = s;
             }
+    kernel_product_nodes(k, factors);
     for (int i = 0; i < k->nodes.n; i++) {
         const KNode *n = &k->nodes.at[i];
         if (n->kind == NODE_LOAD && k->accesses.at[n->access].buf == own && n->access != store) return false;
-        if (n->kind == NODE_LOAD && n->access == store && (i == k->a || i == k->b)) return false;
+        if (n->kind == NODE_LOAD && n->access == store && factors[i]) return false;
     }
     return stage == k->stages.n - 1 || k->form == KERNEL_CONTRACT;
 }
@@ -222,7 +225,7 @@ static bool fusion_fits(Lowering *l, const Op *fusion, const Value *v, const Lay
     LoweredKernel trial = {0};
     int bufs = l->plan->bufs.n;
     l->at[v->id] = *to;
-    bool fits = lower_fusion(l, fusion, &trial) && reads_only_what_it_writes(&trial, to);
+    bool fits = lower_fusion(l, fusion, &trial) && reads_only_what_it_writes(l, &trial, to);
     l->plan->bufs.n = bufs;
     l->at[v->id] = before;
     return fits;

@@ -6,11 +6,11 @@
 
 #include <math.h>
 
-enum { MOST_VALUES = 32, MOST_OPERANDS = 3 };
+enum { MOST_VALUES = 128, MOST_OPERANDS = 3 };
 
 typedef struct OracleTensor {
     int rank;
-    int64_t shape[4];
+    int64_t shape[5];
     int count;
     double values[MOST_VALUES];
 } OracleTensor;

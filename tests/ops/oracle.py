@@ -162,6 +162,60 @@ def contractions():
     dot("iabj,bka->ijk", distinct(2, 2, 3, 1), distinct(3, 2, 2), ([], [], [2, 1], [0, 2]))
 
 
+def convolutions():
+    from torch.nn import functional as F
+
+    def conv(x, w, function, strides, low, high, dilation, groups=1, input_dilation=None):
+        n = x.dim() - 2
+        input_dilation = input_dilation or [1] * n
+        order = list(range(n + 2))
+        text = ("convolution %%x, %%y {input = %s, kernel = %s, output = %s, strides = %s, low = %s, high = %s, "
+                "input_dilation = %s, kernel_dilation = %s, feature_groups = %d, batch_groups = 1}")
+        full = text % (order, [1, 0] + order[2:], order, strides, low, high, input_dilation, dilation, groups)
+        case(full, function, x, w)
+        swapped = full.replace("%x, %y", "%y, %x")
+        case(swapped, lambda w, x: function(x, w), w, x)
+
+    conv(distinct(2, 3, 7), distinct(4, 3, 3), lambda x, w: F.conv1d(x, w, padding=1), [1], [1], [1], [1])
+    conv(distinct(2, 2, 5, 6), distinct(3, 2, 3, 2), lambda x, w: F.conv2d(F.pad(x, (0, 1, 2, 1)), w, stride=(2, 1)),
+         [2, 1], [2, 0], [1, 1], [1, 1])
+    conv(distinct(1, 4, 6, 5), distinct(6, 2, 2, 3), lambda x, w: F.conv2d(x, w, groups=2, dilation=(3, 1)), [1, 1],
+         [0, 0], [0, 0], [3, 1], 2)
+    conv(distinct(2, 3, 4, 5), distinct(3, 1, 3, 3), lambda x, w: F.conv2d(F.pad(x, (-1, 1, 1, 1)), w, groups=3), [1, 1],
+         [1, -1], [1, 1], [1, 1], 3)
+    conv(distinct(1, 2, 3, 4, 3), distinct(2, 2, 2, 2, 2), lambda x, w: F.conv3d(x, w, padding=(0, 1, 0), stride=(1, 2, 1)),
+         [1, 2, 1], [0, 1, 0], [0, 1, 0], [1, 1, 1])
+    # transposed: dilated input, the kernel turned round and with in and out exchanged
+    conv(distinct(2, 3, 4), distinct(2, 3, 3),
+         lambda x, w: F.conv_transpose1d(x, w.transpose(0, 1).flip(2), stride=2, padding=1, output_padding=1),
+         [1], [1], [2], [1], 1, [2])
+
+
+def windows():
+    from torch.nn import functional as F
+
+    def unfolded(x):
+        return x.unfold(1, 3, 2).unfold(2, 2, 1)
+
+    take = "%%b = broadcast_in_dim %%x {shape = [2, 7, 4, 3, 2], axes = [0, 1, 2]} : f64[2,7,4,3,2]\n" \
+           "%%%s = take_windows %%b {axes = [1, 2], strides = [2, 1], dilations = [1, 1]} : f64[2,3,3,3,2]"
+    case(take % "r", unfolded, distinct(2, 7, 4))
+    for name, f in (("max", torch.amax), ("min", torch.amin)):
+        pooled = take % "w" + "\n%%r = reduce_%s %%w {axes = [3, 4], first = 1} : f64[2,3,3]" % name
+        case(pooled, lambda x, s=-1 if name == "min" else 1: s * F.max_pool2d(s * x, (3, 2), (2, 1)), ramp(2, 7, 4))
+    holes = ramp(2, 7, 4)
+    holes[0, 2, 1] = holes[1, 0, 0] = NAN               # of several in one window PyTorch takes the last, we the first
+    case(take % "w" + "\n%r = reduce_max %w {axes = [3, 4], first = 1} : f64[2,3,3]",
+         lambda x: F.max_pool2d(x, (3, 2), (2, 1)), holes)
+    case("reduce_max %x {axes = [0, 2], first = 1}", lambda x: x.permute(1, 0, 2).reshape(3, -1).max(1).values, ramp(2, 3, 4))
+    # overlap-add is torch's fold: [N, C k k, L] to [N, C, H, W]
+    case("%t = reshape %x {shape = [2, 3, 2, 2, 4]} : f64[2,3,2,2,4]\n"
+         "%s = transpose %t {permutation = [0, 3, 4, 1, 2]} : f64[2,2,4,3,2]\n"
+         "%p = place_windows %s {axes = [1, 2], sizes = [6, 5], strides = [2, 1], dilations = [1, 1]} : f64[2,6,5,3,2]\n"
+         "%r = reduce_sum %p {axes = [3, 4]} : f64[2,6,5]",
+         lambda x: F.fold(x, (6, 5), (3, 2), stride=(2, 1))[:, 0], distinct(2, 6, 8))
+
+
 def moves():
     case("broadcast_in_dim %x {shape = [2, 3], axes = [1]}", lambda x: x.expand(2, 3), distinct(3))
     case("broadcast_in_dim %x {shape = [2, 3, 2], axes = [0, 2]}", lambda x: x.reshape(2, 1, 1).expand(2, 3, 2),
@@ -206,6 +260,6 @@ def indexing():
 
 
 print("/* Made by oracle.py with PyTorch %s; do not edit. */" % torch.__version__.split("a")[0])
-for part in (elementwise, reductions, cumulative, contractions, moves, indexing):
+for part in (elementwise, reductions, cumulative, contractions, convolutions, windows, moves, indexing):
     print("/* ---- %s */" % part.__name__)
     part()

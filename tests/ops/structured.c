@@ -116,6 +116,14 @@ static void test_derivatives(void **state) {
         if (table[i]->grad && !case_is_made(table[i])) each_case(table[i], differentiate);   /* else: elementwise.c */
 }
 
+/* A convolution along one dimension of x by w, low and high padding alike. */
+#define CONV(x, w, stride, input_dilation, pad, kernel_dilation, feature_groups, batch_groups, why)                    \
+    {"%x: f64[" x "], %w: f64[" w "]",                                                                                 \
+     "convolution %x, %w {input = [0,1,2], kernel = [1,0,2], output = [0,1,2], strides = [" #stride "], "              \
+     "low = [" #pad "], high = [" #pad "], input_dilation = [" #input_dilation "], "                                   \
+     "kernel_dilation = [" #kernel_dilation "], feature_groups = " #feature_groups                                     \
+     ", batch_groups = " #batch_groups "} : f64[2,4,1]", why}
+
 /* Refused, and why in words. */
 static const struct {
     const char *inputs, *op, *why;
@@ -157,6 +165,26 @@ static const struct {
      "dimension 0 of the operand is B, dimension 0 of the indices is 4"},
     {"%x: f64[3], %i: i32[2], %u: f64[3]", "scatter_add %x, %i, %u {axis = 0, batch = 0} : f64[3]", "ask for f64[2]"},
     {"%x: f64[3], %i: i32[2], %m: bool[3]", "gather %x, %i, %m {axis = 0, batch = 0} : f64[2]", "the mask is bool[3]"},
+    CONV("2,3,7", "4,2,3", 1, 1, 0, 1, 1, 1, "the input has 3 features (dimension 1), the kernel takes 2 (its dimension 1)"),
+    CONV("2,6,7", "4,2,3", 1, 1, 0, 1, 2, 1, "the kernel takes 2 in each of 2 groups"),
+    CONV("2,4,7", "5,2,3", 1, 1, 0, 1, 2, 1, "5 output features cannot be split into 2 groups"),
+    CONV("3,2,7", "4,2,3", 1, 1, 0, 1, 1, 2, "3 examples cannot be split into 2 groups"),
+    CONV("2,4,7", "4,2,3", 1, 1, 0, 1, 2, 2, "either features or the batch can be in groups"),
+    CONV("2,3,7", "4,3,3", 0, 1, 0, 1, 1, 1, "`strides` has the entry 0"),
+    CONV("2,3,7", "4,3,3", 1, 0, 0, 1, 1, 1, "`input_dilation` has the entry 0"),
+    CONV("2,3,4", "4,3,3", 1, 1, -1, 2, 1, 1, "spans 5 elements of dimension 2 of the input, which with its padding has 2"),
+    CONV("2,3,B", "4,3,3", 1, 1, 0, 1, 1, 1, "may have as few as 1 (B)"),
+    CONV("2,3,Z", "4,3,3", 1, 1, 4, 1, 1, 1, "the input is, or may be, empty along its dimension 2"),
+    CONV("2,3,5", "4,3,0", 1, 1, 0, 1, 1, 1, "the kernel is, or may be, empty along its dimension 2"),
+    CONV("2,3", "4,3,3", 1, 1, 0, 1, 1, 1, "with 1 spatial dimensions input and kernel have 3 each"),
+    {"%x: f64[9]", "take_windows %x {axes = [0], strides = [1], dilations = [1]} : f64[7]", "no 1 axes with a window"},
+    {"%x: f64[9,3]", "take_windows %x {axes = [1], strides = [1], dilations = [1]} : f64[7,3]", "axis 1 does not exist"},
+    {"%x: f64[9,3]", "take_windows %x {axes = [0], strides = [0], dilations = [1]} : f64[7,3]", "stride 0 is not"},
+    {"%x: f64[9,3]", "take_windows %x {axes = [0], strides = [1], dilations = [5]} : f64[1,3]", "spans 11, but there are only 9"},
+    {"%x: f64[B,3]", "take_windows %x {axes = [0], strides = [1], dilations = [1]} : f64[B-2,3]", "may be only 1"},
+    {"%x: f64[9,0]", "take_windows %x {axes = [0], strides = [1], dilations = [1]} : f64[9,0]", "must not be empty"},
+    {"%x: f64[4,3]", "place_windows %x {axes = [0], sizes = [8], strides = [2], dilations = [1]} : f64[8,3]",
+     "dimension 0 holds 4 windows, but 8 elements have 3"},
     {"%x: f64[3], %i: i32[2]", "dynamic_slice %x, %i {axes = [0], sizes = [2]} : f64[2]", "not a scalar"},
     {"%x: f64[3], %i: i32", "dynamic_slice %x, %i {axes = [0], sizes = [4]} : f64[4]", "may be too large"},
     {"%x: f64[B], %i: i32", "dynamic_slice %x, %i {axes = [0], sizes = [2]} : f64[2]", "may be too large"},
