@@ -1,7 +1,8 @@
 /* dce: removes what nothing uses.
  *
- * In: any module. Out: every op has a result that is used, or none at all; inputs that nothing reads are
- * gone unless they are arguments; a variable whose new version is the old one is not written. */
+ * In: any module. Out: every op has a result that is used, or is or holds a check; operators with bodies have no
+ * results, carries and operands but used ones; inputs that nothing reads are gone unless they are arguments; a variable
+ * whose new version is the old one is not written. */
 #include "pass/pass.h"
 #include "pass/rewrite.h"
 
@@ -34,7 +35,7 @@ static void drop_dead_inputs(Func *f, const bool *live) {
 static void sweep_func(void *user, Func *f) {
     PassContext *c = user;
     drop_idle_writes(f);
-    drop_dead_inputs(f, graph_sweep(f, c->scratch));
+    drop_dead_inputs(f, graph_trim(f, c->scratch));
 }
 
 void pass_dce(PassContext *c, Module *m) { module_each_func(m, sweep_func, c); }

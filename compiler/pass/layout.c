@@ -6,7 +6,7 @@
  * matrix parameter is stored in the order that most of its uses want, counted over all exported
  * functions; loading, saving and looking at it keep the logical order. What belongs to a parameter
  * element by element (optimiser state) follows it, so that the update stays one contiguous pass. */
-#include "ops/ops.h"
+#include "ops/region.h"
 #include "pass/pass.h"
 
 /* Whether the free dims of the operand come after its contracted ones in a row-major layout, i.e. whether the
@@ -19,13 +19,19 @@ static bool free_dim_is_last(const Op *op, bool lhs, int rank) {
     return true;
 }
 
+/* What v, a matrix, is the same elements of: an operand of an index map, or what comes into a body from outside. */
+static const Value *value_before(const Value *v) {
+    const Op *op = v->op;
+    if (!op) return region_source(v->region, v->index);
+    bool moves = op->info->kind == KIND_MOVE && (op->operand_count == 1 || op->info->flags & OP_BARRIER);
+    return moves && v->type.rank == 2 && op->operands[0]->type.rank == 2 ? op->operands[0] : NULL;
+}
+
 /* The parameter behind an operand, looking through a transposition. */
 static Var *var_behind(const Func *f, const Value *v, bool *transposed) {
     *transposed = false;
-    while (v->op && v->op->info->kind == KIND_MOVE && v->op->operand_count == 1 && v->type.rank == 2 &&
-           v->op->operands[0]->type.rank == 2) {
-        const Value *x = v->op->operands[0];
-        if (op_attr(v->op, "permutation")) *transposed = !*transposed;
+    for (const Value *x = v; x; x = value_before(v)) {
+        if (v->op && v != x && op_attr(v->op, "permutation")) *transposed = !*transposed;
         v = x;
     }
     if (v->op || v->region != f->body) return NULL;

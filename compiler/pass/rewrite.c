@@ -1,5 +1,6 @@
 /* Rewriting a function in one walk: see rewrite.h. */
 #include "pass/rewrite.h"
+#include "ops/region.h"
 
 typedef struct Rewrite {
     RewriteFn *rewrite;
@@ -53,7 +54,7 @@ int graph_rewrite(Func *f, Arena *scratch, RewriteFn *rewrite, void *user) {
 static bool is_live(const Op *op, const bool *live) {
     for (int i = 0; i < op->result_count; i++)
         if (live[op->results[i].id]) return true;
-    return op->result_count == 0;
+    return op_has_check(op);
 }
 
 /* Walks against the order, so that an op's uses have all been met before it. */

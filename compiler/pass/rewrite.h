@@ -14,9 +14,12 @@ typedef Value *const *RewriteFn(void *user, Builder *b, Op *op);
 /* Returns the number of ops replaced. Numbers the function before; new values have no number. */
 int graph_rewrite(Func *f, Arena *scratch, RewriteFn *rewrite, void *user);
 
-/* Drops the ops of whose results none is used; ops without results stay. Numbers the function before.
+/* Drops the ops of whose results none is used; checks, and ops that hold checks, stay. Numbers the function before.
  * Returns which values are used, by number. */
 bool *graph_sweep(Func *f, Arena *scratch);
+
+/* The same, and takes from operators with bodies the results, carries and operands that nothing uses (trim.c). */
+bool *graph_trim(Func *f, Arena *scratch);
 
 /* Calls visit for each function of the module, init included. */
 typedef void FuncVisitor(void *user, Func *f);

@@ -39,6 +39,7 @@ static int fill_rules(Rule *rules) {
 typedef struct Simplifier {
     Rule rules[MOST_RULES];
     int rule_count;
+    bool regions;              /* simplify_regions too: no one rule is asked for */
     PassContext *context;
     const int *uses;           /* by number, before the round */
     Value *result;
@@ -70,9 +71,10 @@ static void simplify_func(void *user, Func *f) {
     Simplifier *s = user;
     Arena *scratch = s->context->scratch;
     for (int round = 0; round < MOST_ROUNDS; round++) {
+        int changed = s->regions ? simplify_regions(f, scratch) : 0;
         graph_number(f);
         s->uses = graph_use_counts(f, scratch);
-        if (!graph_rewrite(f, scratch, simplify_op, s)) return;
+        if (!graph_rewrite(f, scratch, simplify_op, s) && !changed) return;
         graph_sweep(f, scratch);
     }
 }
@@ -82,6 +84,7 @@ void pass_simplify(PassContext *c, Module *m) {
     s.rule_count = fill_rules(s.rules);
     const char *only = pass_option(c, "only");
     int n = s.rule_count;
+    s.regions = !only;
     for (int i = s.rule_count = 0; i < n; i++)
         if (!only || !strcmp(s.rules[i].name, only)) s.rules[s.rule_count++] = s.rules[i];
     module_each_func(m, simplify_func, &s);

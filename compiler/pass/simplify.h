@@ -36,6 +36,9 @@ Value *try_op(Builder *b, const OpInfo *info, Value *const *operands, int n, con
               Type type);
 Value *try_map(Builder *b, MapFn f, Value *const *operands, int n, Type type);
 
+/* What is done for operators with bodies before each round of rules (simplify_region.c); returns how often. */
+int simplify_regions(Func *f, Arena *scratch);
+
 /* ------------------------------------------------------------------- the rules */
 
 /* Rules with what they match and what they do, in the order in which they are tried. */

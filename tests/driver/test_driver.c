@@ -70,7 +70,7 @@ static void test_mistakes(void **state) {
     refuse(s, DLCC_USER, "@dense.ir --cpu=znver9 -o @x.o", "znver5");
     refuse(s, DLCC_USER, "@dense.ir --target=z80-linux-gnu -o @x.o", "aarch64-linux-gnu");
     refuse(s, DLCC_USER, "@dense.ir --dump-after=fused -o @x.o", "did you mean fuse?");
-    refuse(s, DLCC_USER, "@dense.ir --no-pass=inline -o @x.o", "--list passes");
+    refuse(s, DLCC_USER, "@dense.ir --no-pass=unroll -o @x.o", "--list passes");
     refuse(s, DLCC_USER, "@dense.ir --run=dce -o @x.o", "--run");
     refuse(s, DLCC_USER, "@dense.ir --run=schedule --emit=graph", "no pass over graph IR");
     refuse(s, DLCC_USER, "@rows.kernel --run=dce --emit=kernel", "no pass over kernel IR");
@@ -172,7 +172,7 @@ static void test_outputs(void **state) {
 static void test_dump_all(void **state) {
     Session *s = *state;
     accept(s, "@dense.ir --dump-all=@dumps -o @dense.o");
-    static const char *const names[] = {"00-source.graph", "01-simplify.graph", "02-cse.graph", "03-dce.graph"};
+    static const char *const names[] = {"00-source.graph", "01-inline.graph", "02-simplify.graph", "03-cse.graph"};
     for (int i = 0; i < 4; i++) {
         const char *dump = arena_printf(&s->arena, "dumps/%s", names[i]), *text = session_read(s, dump, NULL);
         assert_non_null(text);
