@@ -202,7 +202,8 @@ static const struct { const char *name, *file; NodeKind kind; } sorts[DSL_SORT_C
 
 const char *dsl_sort_name(DslSort sort) { return sorts[sort].name; }
 
-/* "name(a: int, b: bool = true)": the declaration's own text up to its parameters' closing parenthesis. */
+/* "name(a: int, b: bool = true)": the declaration's own text up to its parameters' closing parenthesis, in one
+ * line. */
 static const char *signature(Elab *e, const Node *n) {
     const Source *s = &e->diags->sources.at[n->span.source];
     uint32_t end = n->name_span.end;
@@ -210,7 +211,12 @@ static const char *signature(Elab *e, const Node *n) {
         depth += (s->text[end] == '(') - (s->text[end] == ')');
         if (depth == 0) break;
     }
-    return arena_text(e->arena, s->text + n->name_span.begin, end + 1 - n->name_span.begin);
+    Text one_line = text_new(e->arena);
+    for (uint32_t i = n->name_span.begin; i <= end; i++) {
+        if (s->text[i] == '\n') i += (uint32_t)strspn(s->text + i, "\n ") - 1;
+        text_append(&one_line, s->text[i] == '\n' || s->text[i] == ' ' ? " " : s->text + i, 1);
+    }
+    return text_get(&one_line);
 }
 
 static int by_name(const void *a, const void *b) {
