@@ -2,7 +2,8 @@
  *
  * A call becomes an op with two bodies: the function's, and that of `backward`, which sees the arguments, the results
  * by their names and the results' gradients by those in parentheses, and gives the gradient of each argument that is a
- * float tensor, in order. Other functions are inlined; these cannot be. */
+ * float tensor, in order. Other functions are inlined; these cannot be. Where `backward` calls the function itself, that
+ * call is inlined too: what is differentiated again there is the body. */
 #include "elab_region.h"
 
 typedef struct Custom {
@@ -155,6 +156,7 @@ static bool run_backward(Elab *e, Custom *c) {
     const Node *body = c->fn->kids[FN_BACKWARD_BODY];
     int errors = e->diags->errors;
     c->backward.pure = "`backward`";
+    c->backward.backward_of = c->fn;
     body_begin(e, &c->backward);
     bind_arguments(e, c, &c->backward_args);
     f->returned = false;
@@ -173,10 +175,16 @@ static bool run_backward(Elab *e, Custom *c) {
     return good;
 }
 
+static bool is_in_backward_of(const Elab *e, const Node *fn) {
+    for (const Body *b = e->build->body; b; b = b->outer)
+        if (b->backward_of == fn) return true;
+    return false;
+}
+
 Val elab_call_custom(Elab *e, Sig *sig, const Node *fn, const Val *args) {
     Custom c = {.fn = fn, .sig = sig, .at = e->frame->user};
     if (!take_arguments(e, &c, args)) return POISON;
-    if (!e->build || !c.operands.n) return elab_run_body(e, sig, fn);
+    if (!e->build || !c.operands.n || is_in_backward_of(e, fn)) return elab_run_body(e, sig, fn);
     if (!run_forward(e, &c) || !run_backward(e, &c)) return POISON;
     Value **results = arena_array(e->arena, Value *, c.results.n + 1);
     CallParts parts = {.body = &c.body.b, .args = c.operands.at, .params = c.params.at, .arg_count = c.operands.n,

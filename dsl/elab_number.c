@@ -227,5 +227,6 @@ Val number_map(Elab *e, MapFn f, const Val *args, int n) {
     }
     if (whole) return val_int(map_eval_int(f, DTYPE_I64, wholes));
     double r = map_eval_float(f, reals);
+    if (op_of_map(f)->flags & OP_PREDICATE) return val_bool(r != 0);
     return isnan(r) ? POISON : val_float(r);
 }

@@ -49,6 +49,7 @@ struct Body {
     Body *outer;
     Builder b;                 /* appends to it */
     const char *pure;          /* what it is called that cannot write variables; null: it can */
+    const Node *backward_of;   /* the function whose own gradient it is, or null */
     bool loops;                /* it runs more than once */
     Value *index;              /* loops: how many times it ran before, or where a scan is (i64) */
     bool index_used;

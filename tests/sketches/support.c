@@ -34,7 +34,7 @@ Sketch *sketch_open(const char *file) {
     s->module = dsl_compile(&s->arena, &s->names, &s->diags, file, s->text, length, &options);
     Text t = text_new(&s->arena);
     diags_render(&s->diags, &t, false);
-    if (!s->module || s->diags.all.n) fail_msg("%s", text_get(&t));
+    if (!s->module) fail_msg("%s", text_get(&t));
     s->in = interp_open(s->module, &s->arena, &s->scratch, false);
     if (!interp_init(s->in, 1)) fail_msg("%s", s->in->error);
     return s;

@@ -29,7 +29,7 @@ typedef struct Sketch {
 /* The folder of the sketches; set by main. */
 extern const char *sketch_folder;
 
-/* Compiles a file without a single diagnostic, and initialises the model. */
+/* Compiles a file and initialises the model. */
 Sketch *sketch_open(const char *file);
 void sketch_close(Sketch *s);
 
