@@ -1,6 +1,8 @@
 /* Builtins that a routine of the runtime does: sort, sort_by, top_k, nms. */
 #include "elab.h"
 
+#include "ops/ops.h"
+
 static Span arg_at(const BuiltinCall *c, int i) { return c->nodes[i] ? c->nodes[i]->span : c->at; }
 
 static Value *tensor_arg(Elab *e, const BuiltinCall *c, int i, DType want) {
@@ -81,6 +83,7 @@ static Val run_nms(Elab *e, const Builtin *self, const BuiltinCall *c) {
     Value *boxes = tensor_arg(e, c, 0, DTYPE_COUNT), *scores = tensor_arg(e, c, 1, DTYPE_COUNT);
     if (!boxes || !scores || !integer_arg(e, c, 4, &keep)) return POISON;
     if (!number_arg(e, c, 2, 0.5, &iou) || !number_arg(e, c, 3, 0, &score)) return POISON;
+    score = number_round(scores->type.dtype, score);   /* as in `scores > score` */
     return pair(e, build_nms(elab_builder(e, c->at), boxes, scores, iou, score, keep));
 }
 
