@@ -191,6 +191,8 @@ static const struct {
     {"%x: f64[3], %i: i32", "dynamic_slice %x, %i {axes = [], sizes = []} : f64[3]", "0 axes are named, but there are 1"},
     {"%x: f64[3], %u: f64[4], %i: i32", "dynamic_update_slice %x, %u, %i {axes = [0]} : f64[3]", "may be too large"},
     {"%x: f64[3], %u: f64[1,1], %i: i32", "dynamic_update_slice %x, %u, %i {axes = [0]} : f64[3]", "differ in rank"},
+    {"%x: f64[2]", "sort %x {axis = 0} : f64[2]", "there are 1 results; they are the sorted key"},
+    {"%x: f64[2]", "sort %x {axis = 1} : f64[2]", "axis 1 does not exist"},
     {"%x: f64[2]", "constant {dtype = f64, shape = [2], values = [1.0]} : f64[2]", "1 values are given"},
     {"%x: f64[2]", "constant {dtype = f64, shape = [2]} : f64[2]", "either value or values"},
     {"%x: f64[2]", "iota {dtype = bool, shape = [2], axis = 0} : bool[2]", "not in bool"},
