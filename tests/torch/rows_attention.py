@@ -102,7 +102,8 @@ for name, inputs in (("", qkv), ("", grouped)):
 edges("sdpa(q, k, v, mask = m)", lambda q, k, v, m: sdpa(q, k, v, bias=m), q=at([1, 2], [0, 1]), k=at([1, 0], [1, 1]),
       v=at([3, 4], [5, 6]), m=at([-inf, 0], [0, 0], grad=False))
 edges("sdpa(q, k, v, mask = m)", lambda q, k, v, m: torch.stack([0 * v[0], v.mean(0)]),
-      q=at([1, 2], [0, 0], grad=False), k=at([1, 0], [1, 1], grad=False), v=at([3, 4], [5, 6]), m=at([-inf, -inf], [0, 0], grad=False))
+      q=at([1, 2], [0, 0], grad=False), k=at([1, 0], [1, 1], grad=False), v=at([3, 4], [5, 6]),
+      m=at([-inf, -inf], [0, 0], grad=False))
 
 sequence, other = real(B, 5, 8), real(B, 6, 8)
 attend = lambda m, *a, **o: m(*a, need_weights=False, **o)[0]

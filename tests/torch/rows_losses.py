@@ -164,14 +164,18 @@ def iou_loss(a, b, kind, r):
     l = 1 - inter / (union + 1e-7)
     if kind == "giou":
         l = l + (areas(hull) - union) / (areas(hull) + 1e-7)
-    if kind == "diou":
+    if kind in ("diou", "ciou"):
         apart = ((a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2).pow(2).sum(-1)
         l = l + apart / ((hull[..., 2:] - hull[..., :2]).pow(2).sum(-1) + 1e-7)
+    if kind == "ciou":
+        size = lambda t: torch.atan((t[..., 2] - t[..., 0]) / (t[..., 3] - t[..., 1]))
+        v = 4 / math.pi ** 2 * (size(b) - size(a)) ** 2
+        l = l + (v / (1 - inter / (union + 1e-7) + v + 1e-7)).detach() * v
     return reduced(l, r)
 
 
 two = dict(a=real(B, 4), b=real(B, 4))
-for kind in ("iou", "giou", "diou"):
+for kind in ("iou", "giou", "diou", "ciou"):
     reductions(f"{kind}_loss({BOXES.format('a')}, {BOXES.format('b')}, {{r}})",
                lambda a, b, r, kind=kind: iou_loss(a, b, kind, r), **two)
 function(f"box_area({BOXES.format('a')})", lambda a: areas(ordered(a)), a=real(B, 4))
