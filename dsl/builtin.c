@@ -118,6 +118,7 @@ void builtins_bind(Elab *e, Scope *scope) {
     bind_table(e, scope, builtin_tensors);
     bind_table(e, scope, builtin_index);
     bind_table(e, scope, builtin_sort);
+    bind_table(e, scope, builtin_windows);
     bind_table(e, scope, builtin_reductions);
     bind_table(e, scope, builtin_models);
     for (int t = 0; t < DTYPE_COUNT; t++)

@@ -57,7 +57,14 @@ static const OpInfo *reduce_op(int which) {
 
 static const MapFn combining[] = {MAP_add, MAP_maximum, MAP_minimum, MAP_multiply, MAP_or, MAP_and};
 
-static Val reduce(Elab *e, int which, Span at, Val v, Val axis, bool keep) {
+/* `first`: the first extremum takes the whole gradient. */
+static Value *build_extremum(Elab *e, Span at, const OpInfo *op, Value *x, const int64_t *axes, int n, bool first) {
+    if (!first) return build_reduce(elab_builder(e, at), op, x, axes, n);
+    Attr attrs[] = {attr_ints(e->module, "axes", axes, n), attr_int(e->module, "first", 1)};
+    return build_op(elab_builder(e, at), op, &x, 1, attrs, 2);
+}
+
+static Val reduce(Elab *e, int which, Span at, Val v, Val axis, bool keep, bool first) {
     int64_t axes[MAX_RANK];
     int n;
     Value *x = elab_tensor(e, at, v, DTYPE_COUNT);
@@ -68,7 +75,7 @@ static Val reduce(Elab *e, int which, Span at, Val v, Val axis, bool keep) {
                                                      : "any and all take bool, not %s",
                          val_text(e, v));
     if (!n) return val_tensor(x);
-    Value *r = build_reduce(elab_builder(e, at), reduce_op(which), x, axes, n);
+    Value *r = build_extremum(e, at, reduce_op(which), x, axes, n, first);
     return val_tensor(keep ? keep_axes(e, at, r, x->type, axes, n) : r);
 }
 
@@ -78,7 +85,7 @@ static bool flag(const BuiltinCall *c, int i) { return c->args[i].kind == VAL_BO
 static Val reduce_map(Elab *e, int which, const BuiltinCall *c, const ParamMap *m) {
     Val all = POISON;
     for (int i = 0; i < m->n; i++) {
-        Val one = reduce(e, which, c->at, m->values[i], NONE_VAL, false);
+        Val one = reduce(e, which, c->at, m->values[i], NONE_VAL, false, false);
         all = i ? elab_map(e, c->at, combining[which], (Val[]){all, one}, 2, NULL) : one;
         if (is_poison(all)) return all;
     }
@@ -90,7 +97,7 @@ static Val run_reduce(Elab *e, const Builtin *self, const BuiltinCall *c) {
     if (v.kind == VAL_MAP && c->args[1].kind == VAL_NONE) return reduce_map(e, self->detail, c, v.map);
     if (v.kind == VAL_LIST && e->build == NULL)
         return elab_fail(e, DL0302, c->at, "`%s` reduces tensors, not %s", self->name, val_text(e, v));
-    return reduce(e, self->detail, c->at, v, c->args[1], flag(c, 2));
+    return reduce(e, self->detail, c->at, v, c->args[1], flag(c, 2), false);
 }
 
 /* max(x), max(x, axis = 1), and max(x, y) of two. */
@@ -105,7 +112,7 @@ static Val run_extreme(Elab *e, const Builtin *self, const BuiltinCall *c) {
             all = elab_map(e, c->at, f, (Val[]){all, v.list->at[i]}, 2, NULL);
         return all;
     }
-    Val r = reduce(e, self->detail, c->at, v, c->args[2], flag(c, 3));
+    Val r = reduce(e, self->detail, c->at, v, c->args[2], flag(c, 3), flag(c, 5));
     if (c->args[4].kind == VAL_NONE || is_poison(r)) return r;
     return elab_map(e, c->at, f, (Val[]){r, c->args[4]}, 2, NULL);
 }
@@ -145,8 +152,8 @@ const Builtin builtin_reductions[] = {
     {"prod", "x axis? keep?", run_reduce, REDUCE_PROD},
     {"any", "x axis? keep?", run_reduce, REDUCE_ANY},
     {"all", "x axis? keep?", run_reduce, REDUCE_ALL},
-    {"max", "x y? axis? keep? initial?", run_extreme, REDUCE_MAX},
-    {"min", "x y? axis? keep? initial?", run_extreme, REDUCE_MIN},
+    {"max", "x y? axis? keep? initial? first?", run_extreme, REDUCE_MAX},
+    {"min", "x y? axis? keep? initial? first?", run_extreme, REDUCE_MIN},
     {"argmax", "x axis? keep? empty?", run_arg, REDUCE_ARGMAX},
     {"argmin", "x axis? keep? empty?", run_arg, REDUCE_ARGMIN},
     {NULL, NULL, NULL, 0},

@@ -293,10 +293,35 @@ static Val run_reverse(Elab *e, const Builtin *self, const BuiltinCall *c) {
     return val_tensor(build_reverse(elab_builder(e, c->at), x, &axis, 1));
 }
 
-/* Adds low before and high after along each axis; negative sizes cut off. */
+static bool integer_arg(Elab *e, const BuiltinCall *c, int i, int64_t otherwise, int64_t *to) {
+    *to = c->args[i].kind == VAL_INT ? c->args[i].i : otherwise;
+    if (c->args[i].kind == VAL_INT || c->args[i].kind == VAL_NONE) return true;
+    elab_fail(e, DL0302, arg_at(c, i), "an integer known at compile time is needed, not %s", val_text(e, c->args[i]));
+    return false;
+}
+
+/* How many elements to put between neighbours along each axis: a list with a number for each, or nothing. */
+static bool interior_arg(Elab *e, const BuiltinCall *c, int i, int rank, int64_t *to) {
+    Val v = c->args[i];
+    bool listed = v.kind == VAL_LIST || v.kind == VAL_TUPLE;
+    for (int d = 0; d < rank; d++) to[d] = 0;
+    if (v.kind == VAL_NONE) return true;
+    if (!listed || v.list->n != rank) {
+        elab_fail(e, DL0307, arg_at(c, i), "`interior` is a list with an integer for each of the %d dims", rank);
+        return false;
+    }
+    for (int d = 0; d < rank; d++) {
+        Val one[] = {v.list->at[d]};
+        const Node *node[] = {c->nodes[i]};
+        if (!integer_arg(e, &(BuiltinCall){one, node, c->at}, 0, 0, &to[d])) return false;
+    }
+    return true;
+}
+
+/* Adds low before, high after and interior between elements along each axis; negative sizes cut off. */
 static Val run_pad(Elab *e, const Builtin *self, const BuiltinCall *c) {
     Dim low[MAX_RANK], high[MAX_RANK];
-    int64_t interior[MAX_RANK] = {0};
+    int64_t interior[MAX_RANK];
     int n_low, n_high;
     (void)self;
     Value *x = tensor_arg(e, c, 0, DTYPE_COUNT);
@@ -305,19 +330,13 @@ static Val run_pad(Elab *e, const Builtin *self, const BuiltinCall *c) {
         return POISON;
     if (n_low != x->type.rank || n_high != x->type.rank)
         return elab_fail(e, DL0307, c->at, "pad takes a size for each of the %d dims", x->type.rank);
+    if (!interior_arg(e, c, 4, x->type.rank, interior)) return POISON;
     Val fill = c->args[3].kind == VAL_NONE ? (x->type.dtype == DTYPE_BOOL ? val_bool(false) : val_int(0)) : c->args[3];
     Value *f = elab_tensor(e, c->at, fill, x->type.dtype);
     return f ? val_tensor(build_pad(elab_builder(e, c->at), x, f, low, high, interior)) : POISON;
 }
 
 /* ------------------------------------------------------------------ random */
-
-static bool integer_arg(Elab *e, const BuiltinCall *c, int i, int64_t otherwise, int64_t *to) {
-    *to = c->args[i].kind == VAL_INT ? c->args[i].i : otherwise;
-    if (c->args[i].kind == VAL_INT || c->args[i].kind == VAL_NONE) return true;
-    elab_fail(e, DL0302, arg_at(c, i), "an integer known at compile time is needed, not %s", val_text(e, c->args[i]));
-    return false;
-}
 
 /* The place a draw stands for: function, instance path and ordinal, or the variable being initialised. */
 static uint64_t next_site(Elab *e) {
@@ -387,12 +406,6 @@ static Val run_random_bits(Elab *e, const Builtin *self, const BuiltinCall *c) {
     return val_list(e, VAL_LIST, all, (int)words);
 }
 
-/* ---------------------------------------------------------------- to come */
-
-static Val run_unsupported(Elab *e, const Builtin *self, const BuiltinCall *c) {
-    return elab_fail(e, DL0704, c->at, "`%s` is not supported yet", self->name);
-}
-
 const Builtin builtin_tensors[] = {
     {"where", "condition x y", run_where, 0},
     {"clamp", "x low? high?", run_clamp, 0},
@@ -407,9 +420,7 @@ const Builtin builtin_tensors[] = {
     {"split", "x parts axis?", run_split, 0},
     {"along", "v x axis", run_along, 0},
     {"reverse", "x axis", run_reverse, 0},
-    {"pad", "x low high value?", run_pad, 0},
+    {"pad", "x low high value? interior?", run_pad, 0},
     {"random_bits", "shape words? key?", run_random_bits, 0},
-    {"windows", "x axis size stride? dilation?", run_unsupported, 0},
-    {"overlap_add", "x axis size stride? dilation?", run_unsupported, 0},
     {NULL, NULL, NULL, 0},
 };

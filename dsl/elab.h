@@ -435,8 +435,8 @@ struct Builtin {
 };
 
 void builtins_bind(Elab *e, Scope *scope);
-extern const Builtin builtin_sizes[], builtin_tensors[], builtin_index[], builtin_sort[], builtin_reductions[],
-    builtin_models[];
+extern const Builtin builtin_sizes[], builtin_tensors[], builtin_index[], builtin_sort[], builtin_windows[],
+    builtin_reductions[], builtin_models[];
 /* An axis, perhaps negative, as 0 .. rank-1; false after a report. */
 bool elab_axis(Elab *e, Span at, Val v, int rank, int64_t *to);
 Val elab_call_builtin(Elab *e, const Builtin *b, const Args *args);
