@@ -55,11 +55,6 @@ static void check_cases(Run *r, Native *n, DType t) {
     }
 }
 
-/* Regions and checks are not made into code yet, but for fusion. */
-static bool lowers(const OpInfo *op) {
-    return op == &OP_fusion || (op->form == FORM_NONE && op->kind != KIND_CHECK && !(op->flags & OP_BARRIER));
-}
-
 static void check_type(DType t, const char *cpu) {
     Run r = {0};
     jmp_buf out;
@@ -71,7 +66,7 @@ static void check_type(DType t, const char *cpu) {
     const OpInfo *const *ops = op_table(&count);
     const char *only = getenv("OPERATOR");
     for (int i = 0; i < count; i++)
-        if (lowers(ops[i]) && (!only || !strcmp(only, ops[i]->name))) add_cases(&r, ops[i], t);
+        if (!only || !strcmp(only, ops[i]->name)) add_cases(&r, ops[i], t);
     if (!r.cases.n) return;
     NativeOptions options = {.cpu = cpu, .threads = 3, .divide = true, .tolerances = tolerances, .round = true,
                               .fill = fill, .user = &r};

@@ -53,6 +53,28 @@ END
 check_status "two losses and a stopped gradient" 0 "$dlcc" gradcheck two.dl
 check_absent "every parameter has a gradient" "$output" ' [ab]\.(weight|bias) .* worst 0 of'
 
+# Half-wide types between f32 parameters and an f32 loss; with and without instructions that convert them.
+cat >half.dl <<'END'
+dim B <= 40
+model Half(d: int = 19) {
+    param w: f32[d, 11] = normal(0.1)
+    param g: f32[11] = ones
+    export fn train(x: f16[B, d], y: f32[B, 11], lr: f32) -> (loss: f32) {
+        let h = cast(x, bf16) @ cast(w, bf16)
+        let s = softmax(tanh(cast(h, f16)) * cast(g, f16))
+        let loss = mse_loss(cast(s, f32), y)
+        minimize loss with sgd(lr)
+        return loss
+    }
+}
+END
+check "f16 and bf16" "$dlcc" gradcheck half.dl
+if [ "$(uname -m)" = x86_64 ]; then
+    for cpu in x86-64 x86-64-v2; do check "f16 and bf16 for $cpu" "$dlcc" gradcheck half.dl --cpu=$cpu; done
+    check_status "need no routine beside libc's" 0 "$dlcc" half.dl --cpu=x86-64 -o half.o
+    check_equal "and the runtime's" "$(nm -u half.o | grep -v dlrt_)" ""
+fi
+
 check_status "for another system: differences alone" 0 "$dlcc" gradcheck words.dl --target=aarch64-linux-gnu
 if [ "$(uname -m)" = x86_64 ]; then check_match "and says so" "$output" 'native gradients are not checked'; fi
 check_status "without a linker: the environment's fault" 1 "$dlcc" gradcheck words.dl --cc=no-such-compiler
