@@ -72,10 +72,32 @@ static void places(void **state) {
     check(text, (const char *const[]){"sorted", "other", "views"}, 3, 0);
 }
 
+/* Slices of what a loop goes through, parts of what it stacks, and its carry. */
+static void in_loops(void **state) {
+    (void)state;
+    static const char text[] =
+        "dim B <= 8\n"
+        "model M() {\n"
+        "    export fn f(x: f32[B, 4, 6]) -> (f32[B, 4, 2], i32[B, 4]) {\n"
+        "        let p, q, _t = scan row in x with total = zeros([6, 4]) {\n"
+        "            let s, i = sort(total + transpose(row, [1, 0]), axis = 0, descending = true)\n"
+        "            let v, _ = top_k(row, 2)\n"
+        "            total = s\n"
+        "            yield v, i[0]\n"
+        "        }\n"
+        "        return p, q\n"
+        "    }\n"
+        "}\n";
+    Native *n = native_open_source("loop.dl", text, NULL, 2);
+    for (int64_t b = 1; b <= 8; b += 7) native_check(n, "f", &b, 1e-6);
+    native_close(n);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(special_values_and_threads),
         cmocka_unit_test(places),
+        cmocka_unit_test(in_loops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
