@@ -6,16 +6,17 @@
  * matrix parameter is stored in the order that most of its uses want, counted over all exported
  * functions; loading, saving and looking at it keep the logical order. What belongs to a parameter
  * element by element (optimiser state) follows it, so that the update stays one contiguous pass. */
+#include "ops/contraction.h"
 #include "ops/region.h"
 #include "pass/pass.h"
 
-/* Whether the free dims of the operand come after its contracted ones in a row-major layout, i.e. whether the
- * lanes would run along contiguous memory. */
-static bool free_dim_is_last(const Op *op, bool lhs, int rank) {
-    int n;
-    const int64_t *contract = op_ints(op, lhs ? "lhs_contract" : "rhs_contract", &n);
-    for (int i = 0; i < n; i++)
-        if (contract[i] == rank - 1) return false;
+/* Whether a matrix operand's last dim is not summed over, so that the lanes would run along contiguous memory. */
+static bool free_dim_is_last(DimTable *dims, const Op *op, bool lhs) {
+    Contraction c = {.dims = dims};
+    if (!op->info->contract(op, &c)) return true;
+    const IndexExpr *last = lhs ? &c.lhs.at[1] : &c.rhs.at[1];
+    for (int a = 0; a < c.axes; a++)
+        if (c.part[a] == PART_SUM && !dim_is(last->coeff[a], 0)) return false;
     return true;
 }
 
@@ -40,6 +41,7 @@ static Var *var_behind(const Func *f, const Value *v, bool *transposed) {
 }
 
 typedef struct Votes {
+    Module *module;
     const Func *func;
     int *swapped, *kept;       /* by var id: uses that want the dims swapped, or as they are */
 } Votes;
@@ -51,13 +53,14 @@ static void vote(void *user, Op *op) {
         bool transposed;
         Var *var = var_behind(votes->func, op->operands[side], &transposed);
         if (!var) continue;
-        bool contiguous = free_dim_is_last(op, side == 0, 2) != transposed;
+        bool contiguous = free_dim_is_last(&votes->module->dims, op, side == 0) != transposed;
         ++*(contiguous ? &votes->kept[var->id] : &votes->swapped[var->id]);
     }
 }
 
 void pass_layout(PassContext *c, Module *m) {
-    Votes votes = {.swapped = arena_array(c->scratch, int, m->vars.n + 1), .kept = arena_array(c->scratch, int, m->vars.n + 1)};
+    Votes votes = {.module = m, .swapped = arena_array(c->scratch, int, m->vars.n + 1),
+                   .kept = arena_array(c->scratch, int, m->vars.n + 1)};
     for (int i = 0; i < m->funcs.n; i++) {
         votes.func = m->funcs.at[i];
         region_walk(votes.func->body, vote, &votes);
