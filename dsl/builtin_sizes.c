@@ -197,7 +197,7 @@ static Val run_div(Elab *e, const Builtin *self, const BuiltinCall *c) {
     if (dtype_is_float(val_type(q).dtype)) return elab_map(e, c->at, MAP_floor, &q, 1, NULL);
     Val r = elab_map(e, c->at, MAP_remainder, (Val[]){a, b}, 2, c->nodes);
     Val low = elab_map(e, c->at, MAP_less, (Val[]){r, val_int(0)}, 2, NULL),
-        neg = elab_map(e, c->at, MAP_less, (Val[]){b, val_int(0)}, 2, NULL);
+        neg = b.kind == VAL_INT ? val_bool(b.i < 0) : elab_map(e, c->at, MAP_less, (Val[]){b, val_int(0)}, 2, NULL);
     Val rest = elab_map(e, c->at, MAP_not_equal, (Val[]){r, val_int(0)}, 2, NULL);
     Val down = elab_map(e, c->at, MAP_and, (Val[]){rest, elab_binary_vals(e, c->at, BINARY_NE, low, neg, NULL, NULL)},
                         2, NULL);

@@ -105,3 +105,7 @@ for name, f in [("segment_sum", segments(lambda x: x.sum(0))), ("segment_mean", 
     function(name + "(x, i, 9, mask = m)", f, x=v, i=ids, m=keep)
 function("segment_max(x, i, 9, empty = -1)", segments(lambda x: x.max(0).values, -1.0), x=within(-1, 1, B, 5), i=ids)
 function("segment_count(i, 9)", lambda i: torch.bincount(i.long(), minlength=9).int(), i=ids)
+
+# floor division, as indices are made of it
+function("div(i, 2) + div(i, -3)", lambda i: i.div(2, rounding_mode="floor") + i.div(-3, rounding_mode="floor"),
+         i=whole(9, B, least=-9))
