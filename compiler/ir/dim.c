@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { MOST_TERMS = 256, MOST_DEGREE = 16, MOST_DEPTH = 16 };
+enum { MOST_TERMS = 256, MOST_DEGREE = 16, MOST_DEPTH = 16, MOST_CORNERS = 5 };
 
 /* ------------------------------------------------------- saturating arithmetic */
 
@@ -120,17 +120,54 @@ static void grow_slots(DimTable *t) {
     t->room = room;
 }
 
-static Bounds terms_bounds(const DimTable *t, const DimTerm *terms, int n) {
+/* Symbols that are set to an end of their bounds: bit i of `ends` says which one symbol at[i] is at. */
+typedef struct Corner {
+    int at[MOST_CORNERS], n;
+    unsigned ends;
+} Corner;
+
+static Bounds symbol_bounds(const DimTable *t, int id, const Corner *c) {
+    const DimSymbol *s = t->symbols.at[id];
+    for (int i = 0; i < c->n; i++)
+        if (c->at[i] == id) return c->ends >> i & 1 ? (Bounds){s->upper, s->upper} : (Bounds){s->lower, s->lower};
+    return (Bounds){s->lower, s->upper};
+}
+
+static Bounds bounds_at(const DimTable *t, const DimTerm *terms, int n, const Corner *c) {
     Bounds sum = {0, 0};
     for (int i = 0; i < n; i++) {
         Bounds product = {terms[i].coeff, terms[i].coeff};
-        for (int j = 0; j < terms[i].n; j++) {
-            const DimSymbol *s = t->symbols.at[terms[i].symbols[j]];
-            product = bounds_mul(product, (Bounds){s->lower, s->upper});
-        }
+        for (int j = 0; j < terms[i].n; j++) product = bounds_mul(product, symbol_bounds(t, terms[i].symbols[j], c));
         sum = bounds_add(sum, product);
     }
     return sum;
+}
+
+/* Whether every term is linear in the symbol, and its bounds are finite. */
+static bool has_corners(const DimTable *t, const DimTerm *terms, int n, int id) {
+    for (int i = 0; i < n; i++)
+        for (int j = 1; j < terms[i].n; j++)
+            if (terms[i].symbols[j] == id && terms[i].symbols[j - 1] == id) return false;
+    return t->symbols.at[id]->upper < DIM_HUGE && t->symbols.at[id]->lower > -DIM_HUGE;
+}
+
+/* What is linear in a symbol is least and greatest at an end of its bounds, whatever the others are. So a sum of terms
+ * like T*B - B, which is (T - 1)*B, is looked at where its symbols are at their ends. */
+static Bounds terms_bounds(const DimTable *t, const DimTerm *terms, int n) {
+    Corner c = {.n = 0};
+    for (int i = 0; n > 1 && i < n; i++)
+        for (int j = 0; j < terms[i].n && c.n < MOST_CORNERS; j++) {
+            bool known = false;
+            for (int k = 0; k < c.n; k++) known |= c.at[k] == terms[i].symbols[j];
+            if (!known && has_corners(t, terms, n, terms[i].symbols[j])) c.at[c.n++] = terms[i].symbols[j];
+        }
+    Bounds all = bounds_at(t, terms, n, &c);
+    for (c.ends = 1; c.ends < 1u << c.n; c.ends++) {
+        Bounds b = bounds_at(t, terms, n, &c);
+        if (b.lower < all.lower) all.lower = b.lower;
+        if (b.upper > all.upper) all.upper = b.upper;
+    }
+    return all;
 }
 
 /* The one polynomial with these normal terms; they are copied if it is new. */

@@ -127,6 +127,20 @@ static void overflow_sticks(void **state) {
     assert_true(dim_overflowed(nested));
 }
 
+/* Of what is linear in each dim the bounds are exact, however it is multiplied out. */
+static void products_of_sums_have_exact_bounds(void **state) {
+    Fixture *f = *state;
+    DimTable t;
+    dim_table_init(&t, &f->arena, &f->names);
+    Dim a = dim_symbol(&t, "A", 1, 40), b = dim_symbol(&t, "B", 1, 8), c = dim_symbol(&t, "C", 2, 3);
+    Dim one = dim_const(&t, 1), product = dim_mul(&t, dim_mul(&t, dim_sub(&t, a, one), b), dim_sub(&t, c, one));
+    assert_true(product->lower == 0 && product->upper == 39 * 8 * 2);
+    Dim mixed = dim_sub(&t, dim_mul(&t, a, dim_sub(&t, b, c)), b);
+    assert_true(mixed->lower == -40 * 2 - 1 && mixed->upper == 40 * 6 - 8);
+    Dim squares = dim_sub(&t, dim_mul(&t, dim_mul(&t, a, a), b), b);
+    assert_true(squares->lower == 0 && squares->upper == 1600 * 8 - 8);
+}
+
 static void bounds_saturate(void **state) {
     Fixture *f = *state;
     DimTable t;
@@ -174,6 +188,7 @@ static void prints_as_written(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(values_and_bounds_agree), FIXTURE_TEST(equal_expressions_are_one),
+        FIXTURE_TEST(products_of_sums_have_exact_bounds),
         FIXTURE_TEST(different_dims_differ), FIXTURE_TEST(overflow_sticks), FIXTURE_TEST(bounds_saturate),
         FIXTURE_TEST(quotients_of_known_range_are_constant), FIXTURE_TEST(substitution_reaches_quotients),
         FIXTURE_TEST(prints_as_written)};
