@@ -20,6 +20,7 @@ typedef struct Reverse {
     const Region *forward;
     Builder body;              /* of the reverse one */
     ValueMap again;            /* for values of the forward body: what stands for them in the reverse one */
+    ValueMap stacked;          /* values of the forward body that the scan gives back stacked */
     ValueMap needed;           /* values of the forward body that the reverse one uses, directly or to compute again */
     Values inits, carries, nexts;              /* of the reverse scan */
     Values xs, slices, ys;
@@ -139,8 +140,10 @@ static bool is_bound_inside(const Reverse *v, Type type) {
     return false;
 }
 
-/* Whether the reverse body computes the op again. What cannot be stacked has to be, whatever it costs. */
+/* Whether the reverse body computes the op again: not what is stacked as it is. What cannot be has to be, whatever it
+ * costs. */
 static bool computes_again(const Reverse *v, const Op *op) {
+    if (op->result_count == 1 && is_marked(&v->stacked, &op->results[0])) return false;
     if (op->info->kind == KIND_MAP || op->info->kind == KIND_MOVE) return true;
     if (op->info->flags & OP_BINDS_DIM) return true;
     for (int i = 0; i < op->result_count; i++)
@@ -272,8 +275,10 @@ static bool close_reverse(Reverse *v, GradContext *g, Value **finals, Value **st
 void grad_scan(GradContext *g, const Op *op, Value *const *dy, Value **dx) {
     Module *m = g->b->module;
     Reverse v = {.m = m, .scan = op->results[0].op, .form = scan_form(op), .forward = op->regions[0],
-                 .body = build_body(g->b), .again = value_map_new(m->arena), .needed = value_map_new(m->arena)};
+                 .body = build_body(g->b), .again = value_map_new(m->arena), .needed = value_map_new(m->arena),
+                 .stacked = value_map_new(m->arena)};
     ScanForm f = v.form;
+    for (int i = f.carries; i < v.forward->yields.n; i++) mark(&v.stacked, v.forward->yields.at[i]);
     Dependence *operands = arena_array(m->arena, Dependence, op->operand_count);
     for (int i = 0; i < op->operand_count; i++) operands[i] = g->wants[i] ? DEPENDS : DEPENDS_NOT;
     const bool *active = active_carries(&v, scan_dependence(m, op, operands), dy);

@@ -259,7 +259,123 @@ def indexing():
          torch.tensor([3, 1, 3], dtype=torch.int32), distinct(3, 3))
 
 
+LSTM = """
+%wi = slice WEIGHTS {start = [0, 0], limit = [8, 3], strides = [1, 1]} : f64[8,3]
+%wh = slice WEIGHTS {start = [0, 3], limit = [8, 5], strides = [1, 1]} : f64[8,2]
+%hs = slice STATES {start = [0, 0, 0], limit = [1, 2, 2], strides = [1, 1, 1]} : f64[1,2,2]
+%cs = slice STATES {start = [1, 0, 0], limit = [2, 2, 2], strides = [1, 1, 1]} : f64[1,2,2]
+%h0 = reshape %hs {shape = [2, 2]} : f64[2,2]
+%c0 = reshape %cs {shape = [2, 2]} : f64[2,2]
+%hn, %cn, %ys = scan %wi, %wh, %h0, %c0, INPUT {consts = 2, carries = 2, axes = [0], result_axes = [0], \
+length = [3], reverse = DIRECTION} : f64[2,2], f64[2,2], f64[3,2,2] \
+(%wa: f64[8,3], %wb: f64[8,2], %h: f64[2,2], %c: f64[2,2], %xt: f64[2,3], %step: i64) {
+%p = dot_general %xt, %wa {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [1]} : f64[2,8]
+%q = dot_general %h, %wb {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [1]} : f64[2,8]
+%s = add %p, %q : f64[2,8]
+%s0 = slice %s {start = [0, 0], limit = [2, 2], strides = [1, 1]} : f64[2,2]
+%s1 = slice %s {start = [0, 2], limit = [2, 4], strides = [1, 1]} : f64[2,2]
+%s2 = slice %s {start = [0, 4], limit = [2, 6], strides = [1, 1]} : f64[2,2]
+%s3 = slice %s {start = [0, 6], limit = [2, 8], strides = [1, 1]} : f64[2,2]
+%i = logistic %s0 : f64[2,2]
+%f = logistic %s1 : f64[2,2]
+%g = tanh %s2 : f64[2,2]
+%o = logistic %s3 : f64[2,2]
+%fc = multiply %f, %c : f64[2,2]
+%ig = multiply %i, %g : f64[2,2]
+%c1 = add %fc, %ig : f64[2,2]
+%tc = tanh %c1 : f64[2,2]
+%h1 = multiply %o, %tc : f64[2,2]
+yield %h1, %c1, %h1
+}
+%cl = reshape %cn {shape = [1, 2, 2]} : f64[1,2,2]
+%r = concatenate %ys, %cl {axis = 0} : f64[4,2,2]"""
+
+PENDULUM = """
+%r = scan %y, %x {consts = 1, carries = 1, axes = [], result_axes = [], length = [20]} : f64[2] \
+(%k: f64, %s: f64[2], %step: i64) {
+%a = slice %s {start = [0], limit = [1], strides = [1]} : f64[1]
+%v = slice %s {start = [1], limit = [2], strides = [1]} : f64[1]
+%kw = broadcast_in_dim %k {shape = [1], axes = []} : f64[1]
+%n = sin %a : f64[1]
+%f = multiply %kw, %n : f64[1]
+%w = subtract %v, %f : f64[1]
+%d = multiply %kw, %w : f64[1]
+%b = add %a, %d : f64[1]
+%t = concatenate %b, %w {axis = 0} : f64[2]
+yield %t
+}"""
+
+SHRINK = """
+%steps, %r = while %y, %zero, %x {consts = 1LIMIT} : i64, f64[3] (%c: f64, %m: i64, %a: f64[3]) {
+%top = reduce_max %a {axes = [0]} : f64
+%q = greater %top, %c : bool
+yield %q
+} (%d: f64, %n: i64, %b: f64[3]) {
+%one = constant {dtype = i64, shape = [], value = 1.0} : i64
+%n1 = add %n, %one : i64
+%dw = broadcast_in_dim %d {shape = [3], axes = []} : f64[3]
+%s = sin %b : f64[3]
+%u = multiply %s, %b : f64[3]
+%v = multiply %u, %dw : f64[3]
+yield %n1, %v
+}"""
+
+CHOICE = """
+%top = reduce_sum %x {axes = [0]} : f64
+%q = greater %top, %zero : bool
+%r = cond %q, %x, %y : f64[3] (%a: f64[3], %b: f64[3]) {
+%e = exp %a : f64[3]
+%m = multiply %e, %b : f64[3]
+yield %m
+} (%c: f64[3], %d: f64[3]) {
+%n = multiply %c, %c : f64[3]
+yield %n
+}"""
+
+
+def pendulum(x, k):
+    for _ in range(20):
+        v = x[1] - k * torch.sin(x[0])
+        x = torch.stack([x[0] + k * v, v])
+    return x
+
+
+def shrink(x, y, most):
+    while x.max() > y and most:
+        x, most = torch.sin(x) * x * y, most - 1
+    return x
+
+
+def loops():
+    F64 = "%%zero = constant {dtype = %s, shape = [], value = 0.0} : %s"
+    parts = {"INPUT": distinct(3, 2, 3), "WEIGHTS": distinct(8, 5), "STATES": distinct(2, 2, 2)}
+
+    def lstm(back, **v):
+        x = v["INPUT"].flip(0) if back else v["INPUT"]
+        h, c = v["STATES"][:1], v["STATES"][1:]
+        ys, _, cn = torch._VF.lstm(x, (h, c), [v["WEIGHTS"][:, :3], v["WEIGHTS"][:, 3:]], False, 1, 0.0, False, False,
+                                   False)
+        return torch.cat([ys.flip(0) if back else ys, cn])
+    for back in (False, True):
+        for first in parts:
+            order = [first] + [name for name in parts if name != first]
+            text = LSTM.replace("DIRECTION", str(int(back)))
+            for name, letter in zip(order, NAMES):
+                text = text.replace(name, "%" + letter)
+            case(text, lambda *a, o=order, b=back: lstm(b, **dict(zip(o, a))), *(parts[name] for name in order))
+    case(PENDULUM, pendulum, torch.tensor([1.2, 0.3]), 0.1)
+    case(PENDULUM.replace("%y, %x", "%x, %y"), lambda k, x: pendulum(x, k), torch.tensor(0.1), torch.tensor([1.2, 0.3]))
+    for limit in (2, 9):
+        case("\n" + F64 % ("i64", "i64") + SHRINK.replace("LIMIT", ", limit = %d" % limit),
+             lambda x, y, n=limit: shrink(x, y, n), torch.tensor([1.5, 2.0, -2.5]), 0.7)
+    case("\n" + F64 % ("i64", "i64") + SHRINK.replace("LIMIT", ""), lambda x, y: shrink(x, y, 99),
+         torch.tensor([1.5, 2.0, -2.5]), 0.7, grad=False)
+    for x in (distinct(3), distinct(3) - 4):
+        case("\n" + F64 % ("f64", "f64") + CHOICE, lambda x, y: torch.exp(x) * y if x.sum() > 0 else x * x, x,
+             distinct(3))
+
+
 print("/* Made by oracle.py with PyTorch %s; do not edit. */" % torch.__version__.split("a")[0])
-for part in (elementwise, reductions, cumulative, contractions, convolutions, windows, moves, indexing):
+for part in (elementwise, reductions, cumulative, contractions, convolutions, windows, moves, indexing, loops):
     print("/* ---- %s */" % part.__name__)
     part()

@@ -62,7 +62,7 @@ static const char *with_ports(World *w, const char *inputs) {
 
 Func *world_read(World *w, const char *inputs, const char *ops, const char *returned) {
     bool b = strchr(inputs, 'B'), z = strchr(inputs, 'Z');
-    const char *text = arena_printf(&w->arena, "module @test\n%s%sfunc @f(%s)%s {\n%s\nreturn %s as \"y\"\n}\n",
+    const char *text = arena_printf(&w->arena, "module @test\n%s%sdim L in 0..64\nfunc @f(%s)%s {\n%s\nreturn %s as \"y\"\n}\n",
                                     b ? "dim B in 1..64\n" : "", z ? "dim Z in 0..64\n" : "", with_ports(w, inputs),
                                     b && z ? " dims(B, Z)" : b ? " dims(B)" : z ? " dims(Z)" : "", ops, returned);
     uint32_t source = diag_add_source(&w->diags, "test", text, strlen(text));

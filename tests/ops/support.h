@@ -32,7 +32,7 @@ const char *world_messages(World *w);
 Builder world_func(World *w, const char *name);
 Value *add_input(Builder *b, const char *name, DType t, int rank, const Dim *shape);
 /* Reads a module of one function: its inputs as "%x: f64[2,B], ...", its ops, one a line, and what it returns.
- * The dim B is in 1..64, Z in 0..64. Null if that is refused. */
+ * The dim B is in 1..64, Z and L, which bind_dim may bind, in 0..64. Null if that is refused. */
 Func *world_read(World *w, const char *inputs, const char *ops, const char *returned);
 
 /* 0 .. 1 */
