@@ -102,7 +102,8 @@ static void check_life(const Walk *w, int buf) {
     for (int i = 0; i < w->bodies.n; i++) {
         const Body *body = &w->bodies.at[i];
         bool repeats = w->plan->steps.at[body->opener].kind != STEP_IF;
-        if (repeats && (b->first < body->opener ? b->last < body->end : b->last > body->end))
+        bool leaves = b->first > body->opener && b->last > body->end, enters = b->first < body->opener;
+        if (repeats && (leaves || (enters && b->last < body->end)))
             kernel_fault(w->v, "b%d does not live as long as the loop at step %d", buf, body->opener);
     }
 }
