@@ -135,17 +135,12 @@ static bool check_input(Check *c, int which, double loss) {
 }
 
 /* What stops gradients is a constant to the derivatives, so it is held while the inputs move. */
-static bool hold_stopped(InterpCall *call) {
-    Func *f = call->func;
-    VEC(Value *) stopped = {0};
-    for (int i = 0; i < f->body->ops.n; i++)
-        if (f->body->ops.at[i]->info->flags & OP_STOPS_GRADIENT)
-            vec_push(call->arena, &stopped, &f->body->ops.at[i]->results[0]);
-    Tensor **at = arena_array(call->arena, Tensor *, stopped.n + 1);
-    if (!interp_values(call, stopped.at, stopped.n, at)) return false;
-    call->held = stopped.at;
-    call->held_at = at;
-    call->held_count = stopped.n;
+static bool hold_stopped(InterpCall *call, Value *loss, StopLog *log) {
+    Tensor *out;
+    *log = (StopLog){.arena = call->arena};
+    call->stops = log;
+    if (!interp_values(call, &loss, 1, &out)) return false;
+    log->replays = true;
     return true;
 }
 
@@ -162,7 +157,8 @@ bool gradcheck(InterpCall *given, Value *loss, Value *const *wrt, int n, Gradche
     InterpCall call = *given;
     Tensor **inputs = arena_copy(arena, given->inputs, sizeof *inputs * (size_t)f->inputs.n);
     call.inputs = inputs;
-    if (!hold_stopped(&call)) return false;
+    StopLog stops;
+    if (!hold_stopped(&call, loss, &stops)) return false;
     Check c = {.call = &call, .scratch = scratch, .loss = loss, .inputs = inputs, .options = options};
     bool ok = true;
     for (int i = 0; i < n && ok; i++) {

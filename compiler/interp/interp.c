@@ -30,15 +30,13 @@ bool interp_values(InterpCall *call, Value *const *wanted, int n, Tensor **out) 
     bool *needed = arena_array(call->arena, bool, count);
     int symbols = f->module->dims.symbols.n;
     EvalContext e = {.module = f->module, .arena = call->arena, .dims = arena_array(call->arena, int64_t, symbols),
-                     .round = call->round, .values = arena_array(call->arena, Tensor *, count), .needed = needed};
+                     .round = call->round, .values = arena_array(call->arena, Tensor *, count), .needed = needed,
+                     .stops = call->stops};
+    if (call->stops) call->stops->next = 0;
     if (call->dims && symbols) memcpy(e.dims, call->dims, sizeof *e.dims * (size_t)symbols);
     for (int i = 0; i < n; i++) needed[wanted[i]->id] = true;
     mark_needed(f->body, needed, false);
     for (int i = 0; i < f->inputs.n; i++) e.values[f->body->params.at[i]->id] = call->inputs[i];
-    for (int i = 0; i < call->held_count; i++) {
-        needed[call->held[i]->id] = false;
-        e.values[call->held[i]->id] = call->held_at[i];
-    }
     eval_region(&e, f->body);
     for (int i = 0; i < n && !e.error; i++) out[i] = e.values[wanted[i]->id];
     call->error = e.error;

@@ -18,9 +18,7 @@ typedef struct InterpCall {
     bool round;
     const int64_t *dims;       /* values of dim symbols by id, derived ones left out (interp_bind makes them) */
     Tensor *const *inputs;     /* for each of func->inputs; shapes and types as there */
-    Value *const *held;        /* values of the body that are not evaluated but held at these: */
-    Tensor *const *held_at;
-    int held_count;
+    StopLog *stops;            /* what stops gradients is written down there or taken from there; null: neither */
     const char *error;         /* set on failure */
 } InterpCall;
 

@@ -61,12 +61,20 @@ static bool is_needed(const EvalContext *e, const Op *op) {
     return false;
 }
 
+static void keep_stopped(EvalContext *e, const Op *op) {
+    StopLog *log = e->stops;
+    Tensor **value = &e->values[op->results[0].id];
+    if (!log->replays) vec_push(log->arena, &log->values, *value);
+    else if (log->next < log->values.n) *value = log->values.at[log->next++];
+}
+
 void eval_region(EvalContext *e, const Region *r) {
     for (int i = 0; i < r->ops.n && !e->error; i++) {
         const Op *op = r->ops.at[i];
         if (!is_needed(e, op)) continue;
         op->info->eval(e, op);
         if (e->round) round_results(e, op);
+        if (e->stops && op->info->flags & OP_STOPS_GRADIENT && !e->error) keep_stopped(e, op);
     }
 }
 

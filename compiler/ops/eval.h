@@ -20,6 +20,15 @@ typedef struct Tensor {
     Number *at;
 } Tensor;
 
+/* What the ops that stop gradients gave, in the order of evaluation, steps of loops included: derivatives take it for
+ * constant. Written down by one evaluation, it is what these ops give in later ones of the same values. */
+typedef struct StopLog {
+    Arena *arena;
+    bool replays;
+    int next;
+    VEC(Tensor *) values;
+} StopLog;
+
 struct EvalContext {
     Module *module;
     Arena *arena;              /* holds every tensor of this evaluation */
@@ -27,6 +36,7 @@ struct EvalContext {
     bool round;                /* round every float result to its dtype (else all is f64) */
     Tensor **values;           /* by value id; null: not computed */
     const bool *needed;        /* by value id; null: compute everything */
+    StopLog *stops;            /* null: none is kept */
     const char *error;         /* first fault found, in the arena; later ops are skipped */
 };
 

@@ -147,6 +147,22 @@ static void test_derivatives(void **state) {
     }
 }
 
+/* What a step stops is a constant to the differences too, in each step another one. */
+static void test_stopped_within_a_step(void **state) {
+    (void)state;
+    World *w = world_open();
+    Func *f = read_or_fail(w, "%x: f64[B], %h: f64",
+                           "%r = scan %h, %x {consts = 0, carries = 1, axes = [0], result_axes = [], length = [B]}"
+                           " : f64 (%g: f64, %v: f64, %t: i64) {\n  %s = stop_gradient %g : f64\n"
+                           "  %a = multiply %s, %v : f64\n  %b = sin %g : f64\n  %n = add %a, %b : f64\n  yield %n\n}");
+    InterpCall call = random_call(w, f, 4);
+    GradcheckInput report[2];
+    assert_true(gradcheck(&call, f->body->yields.at[0], f->body->params.at, 2, gradcheck_defaults(), &w->scratch, report));
+    assert_int_equal(report[0].checked, 6);
+    assert_true(gradcheck_passed(report, 2));
+    world_close(w);
+}
+
 /* ------------------------------------------------------------------------ dependence */
 
 static const char two_lanes[] =
@@ -401,6 +417,7 @@ static void test_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_derivatives),
+        cmocka_unit_test(test_stopped_within_a_step),
         cmocka_unit_test(test_dependence_is_by_result),
         cmocka_unit_test(test_dependence_of_loops_and_calls),
         cmocka_unit_test(test_residuals_are_shared),
