@@ -246,7 +246,7 @@ static int element_node(Maker *m, const Layout *at, DType t, const IndexPoint *p
 
 static int fail(Maker *m, const Op *op, const char *why) {
     if (!m->failed)
-        diag_report(m->l->diags, DL0706, op ? op->span : m->fusion->span, "`%s` cannot be compiled here: %s",
+        diag_report(m->l->diags, DL0602, op ? op->span : m->fusion->span, "lower: no kernel form holds `%s`: %s",
                     op ? op->info->name : "fusion", why);
     m->failed = true;
     return const_node(m, DTYPE_F32, 0);
@@ -495,7 +495,7 @@ static int make_node(Maker *m, Value *v, const IndexPoint *p, int guard) {
     case KIND_CUMULATE: return running_node(m, v->op);
     case KIND_CONTRACT: return sum_node(m, v->type.dtype);
     case KIND_INDEX: return v->op->info->flags & OP_AT_BOX ? box_node(m, v->op, p, guard) : gather_node(m, v->op, p, guard);
-    default: return fail(m, v->op, "no kernel form holds it");
+    default: return fail(m, v->op, "no kernel has such an operation");
     }
 }
 
