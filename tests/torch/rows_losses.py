@@ -183,3 +183,16 @@ function(f"box_iou({BOXES.format('a')}, {BOXES.format('b')})", lambda a, b: 1 - 
 function(f"pair_iou({BOXES.format('a')}, {BOXES.format('b')})",
          lambda a, b: 1 - iou_loss(a[..., :, None, :], b[..., None, :, :], "iou", "none"), a=real(7, 4),
          b=real(B, 5, 4))
+
+# ------------------------------------------------------------------------- sequences
+for r in ALL:
+    function(f'ctc_loss(log_softmax(x), y, n, m, reduce = "{r}")',
+             lambda x, y, n, m, r=r: F.ctc_loss(F.log_softmax(x, -1), y, n, m, reduction=r), x=real(9, B, 5),
+             y=whole(5, B, 3, least=1), n=whole(10, B, least=6), m=whole(4, B))
+function("ctc_loss(log_softmax(x), y, n, m, blank = 4, zero_infinity = true)",
+         lambda x, y, n, m: F.ctc_loss(F.log_softmax(x, -1), y, n, m, 4, zero_infinity=True), x=real(5, B, 5),
+         y=whole(4, B, 3), n=whole(6, B, least=2), m=whole(4, B))
+edges('ctc_loss(log_softmax(x), y, n, m, reduce = "none")',
+      lambda x, y, n, m: F.ctc_loss(F.log_softmax(x, -1), y, n, m, reduction="none"),
+      x=at([[1, 2, 3], [0, 1, 0]], [[0, 1, 1], [1, 1, 0]], grad=False), y=wholes([1, 1], [1, 2]), n=wholes(2, 2),
+      m=wholes(2, 2))
