@@ -1,10 +1,12 @@
-/* Runs golden files of the front end: golden_dsl [--update] FILE...
+/* Runs golden files: golden_dsl [--update] FILE...
  *
  * A file is a source, then a line "// expect" and the expected output, each line behind "// ". Lines
  * "// run: OPTION..." at the top give options: -DNAME=VALUE, --f64, --model=NAME, --ast (print the tree),
- * --graph (print the module). The output is all diagnostics, then what was asked for, then "compiles" if
+ * --graph (print the module), --length=N (the source is filled with line ends up to N bytes), --compile (the whole
+ * compiler, down to an object; IR text, .ir, is always compiled so). The output is all diagnostics, then what was asked for, then "compiles" if
  * there was no error. The compiler does not see the expectation. --update writes it anew. */
-#include "base/text.h"
+#include "base/file.h"
+#include "dlcc.h"
 #include "dsl/dsl.h"
 #include "ir/print.h"
 #include "ir/verify.h"
@@ -12,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MOST_DEFINES = 8 };
 static const char marker[] = "// expect\n";
@@ -22,7 +25,8 @@ typedef struct Case {
     size_t length, source;     /* bytes of the file, and of the source in it */
     DslOptions options;
     DslDefine defines[MOST_DEFINES];
-    bool ast, graph;
+    bool ast, graph, compile;
+    size_t fill;               /* bytes that the source has at least */
 } Case;
 
 static char *read_all(const char *path, size_t *length) {
@@ -59,6 +63,8 @@ static void read_option(Case *c, Arena *a, const char *option) {
     else if (!strncmp(option, "--model=", 8)) c->options.model = equals + 1;
     else if (!strcmp(option, "--ast")) c->ast = true;
     else if (!strcmp(option, "--graph")) c->graph = true;
+    else if (!strcmp(option, "--compile")) c->compile = true;
+    else if (!strncmp(option, "--length=", 9)) c->fill = strtoul(equals + 1, NULL, 10);
     else printf("# %s: unknown option %s\n", c->name, option);
 }
 
@@ -85,10 +91,53 @@ static bool open_case(Case *c, Arena *a, const char *path) {
     if (!c->text) return false;
     char *end = strstr(c->text, marker);
     c->source = end ? (size_t)(end - c->text) : c->length;
+    size_t name = strlen(c->name);
+    c->compile = name > 3 && !strcmp(c->name + name - 3, ".ir");
     c->options.defines = c->defines;
     c->options.files = (DslFiles){c, read_import};
     read_options(c, a);
     return true;
+}
+
+/* The source, filled up. */
+static const char *source_of(const Case *c, Arena *a, size_t *length) {
+    *length = c->fill > c->source ? c->fill : c->source;
+    char *text = arena_alloc(a, *length + 1);
+    memset(text, '\n', *length);
+    memcpy(text, c->text, c->source);
+    text[*length] = 0;
+    return text;
+}
+
+/* The text without every mention of the folder. */
+static const char *without_folder(Arena *a, const char *text, const char *folder) {
+    Text t = text_new(a);
+    for (const char *found; (found = strstr(text, folder)); text = found + strlen(folder))
+        text_append(&t, text, (size_t)(found - text));
+    text_append(&t, text, strlen(text));
+    return text_get(&t);
+}
+
+/* What the whole compiler says, in a folder made for it. */
+static const char *compiler_output(Case *c, Arena *a) {
+    char folder[] = "/tmp/dlcc-golden-XXXXXX";
+    if (!mkdtemp(folder)) return "no folder\n";
+    size_t length;
+    const char *why, *source = source_of(c, a, &length), *path = arena_printf(a, "%s/%s", folder, c->name);
+    const char *object = arena_printf(a, "%s/out.o", folder);
+    DlccOptions options;
+    DlccOutput output;
+    Arena scratch;
+    arena_init(&scratch, a->out_of_memory);
+    if (!file_write(a, path, source, length, &why)) return why;
+    DlccStatus status = dlcc_parse(a, 3, (const char *const[]){path, "-o", object}, &options, &output);
+    if (!status) status = dlcc_run(a, &scratch, &options, &output);
+    arena_reset(&scratch);
+    unlink(path);
+    unlink(object);
+    rmdir(folder);
+    text_add(&output.said, "%s", status ? "" : "compiles\n");
+    return without_folder(a, text_get(&output.said), arena_printf(a, "%s/", folder));
 }
 
 /* What the front end says, in the arena. */
@@ -99,11 +148,12 @@ static const char *output_of(Case *c, Arena *a) {
     Text out = text_new(a), tree = text_new(a);
     intern_init(&names, a);
     diags_init(&diags, a);
-    const char *source = arena_text(a, c->text, c->source);
+    size_t length;
+    const char *source = source_of(c, a, &length);
     Module *m = NULL;
     bool good;
-    if (c->ast) good = dsl_print_ast(a, &names, &diags, c->name, source, c->source, &tree);
-    else good = (m = dsl_compile(a, &names, &diags, c->name, source, c->source, &c->options)) != NULL;
+    if (c->ast) good = dsl_print_ast(a, &names, &diags, c->name, source, length, &tree);
+    else good = (m = dsl_compile(a, &names, &diags, c->name, source, length, &c->options)) != NULL;
     if (m && module_verify(m, a, &faults)) faults_report(m, &faults, "front end");
     diags_render(&diags, &out, false);
     if (c->graph && m) module_print(m, &tree);
@@ -139,7 +189,7 @@ static bool run_case(const char *path, bool updating) {
         printf("not ok - %s: cannot be read\n", path);
         return false;
     }
-    const char *expected = as_comment(&arena, output_of(&c, &arena));
+    const char *expected = as_comment(&arena, c.compile ? compiler_output(&c, &arena) : output_of(&c, &arena));
     bool good = updating ? update(&c, expected) : !strcmp(c.text + c.source, expected);
     printf("%s - %s\n", good ? "ok" : "not ok", c.name);
     if (!good) printf("# expected:\n%s# found:\n%s", c.text + c.source, expected);
