@@ -22,14 +22,18 @@ static char text[1 << 16];
 
 static const Case cases[] = {
     {"01_batchnorm.dl", {5}, 2e-4, 2, 1},
+    {"02_attention.dl", {3, 5}, 1e-3, 65, 0.3},
+    {"03_bilstm.dl", {3, 5}, 1e-3, 3, 1},
     {"04_gcn.dl", {9, 30}, 2e-4, 7, 1},
     {"05_wgan_gp.dl", {3}, 1e-3, 2, 1},
     {"06_byol.dl", {5}, 1e-3, 2, 1},
+    {"08_beam.dl", {4}, 1e-3, 7, 1},
     {"09_ctc.dl", {3, 7, 3}, 1e-3, 3, 1},
     {"10_optim.dl", {6}, 1e-3, 3, 1},
     {"11_accumulate.dl", {4, 3}, 1e-3, 3, 1},
     {"12_vae.dl", {6}, 1e-3, 2, 0.05},
     {"13_weightnorm.dl", {7}, 1e-3, 2, 1},
+    {"15_tree.dl", {3, 6}, 1e-3, 5, 1},
     {"16_schedule.dl", {5}, 1e-3, 3, 1},
     {"17_finetune.dl", {4, 6}, 1e-3, 18, 1},
     {"19_custom_grad.dl", {7}, 1e-4, 2, 1},
