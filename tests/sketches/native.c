@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +12,7 @@
 
 typedef struct Case {
     const char *file;
-    int64_t dims[4];           /* of every function, in the order of the file's dims that it has */
+    const char *dims;          /* values of the dims that functions have: "B=3 T=5" */
     double tolerance;
     int64_t int_limit;         /* integers are drawn below it */
     double var_high;           /* of variables */
@@ -21,24 +22,31 @@ static const char *folder = ".";
 static char text[1 << 16];
 
 static const Case cases[] = {
-    {"01_batchnorm.dl", {5}, 2e-4, 2, 1},
-    {"02_attention.dl", {3, 5}, 1e-3, 65, 0.3},
-    {"03_bilstm.dl", {3, 5}, 1e-3, 3, 1},
-    {"04_gcn.dl", {9, 30}, 2e-4, 7, 1},
-    {"05_wgan_gp.dl", {3}, 1e-3, 2, 1},
-    {"06_byol.dl", {5}, 1e-3, 2, 1},
-    {"08_beam.dl", {4}, 1e-3, 7, 1},
-    {"09_ctc.dl", {3, 7, 3}, 1e-3, 3, 1},
-    {"10_optim.dl", {6}, 1e-3, 3, 1},
-    {"11_accumulate.dl", {4, 3}, 1e-3, 3, 1},
-    {"12_vae.dl", {6}, 1e-3, 2, 0.05},
-    {"13_weightnorm.dl", {7}, 1e-3, 2, 1},
-    {"15_tree.dl", {3, 6}, 1e-3, 5, 1},
-    {"16_schedule.dl", {5}, 1e-3, 3, 1},
-    {"17_finetune.dl", {4, 6}, 1e-3, 18, 1},
-    {"19_custom_grad.dl", {7}, 1e-4, 2, 1},
-    {"20_dims.dl", {9}, 1e-3, 10, 1},
+    {"01_batchnorm.dl", "B=5", 2e-4, 2, 1},
+    {"02_attention.dl", "B=3 T=5", 1e-3, 65, 0.3},
+    {"03_bilstm.dl", "B=3 T=5", 1e-3, 3, 1},
+    {"04_gcn.dl", "N=9 E=30", 2e-4, 7, 1},
+    {"05_wgan_gp.dl", "K=5 B=3", 1e-3, 2, 1},
+    {"06_byol.dl", "B=5", 1e-3, 2, 1},
+    {"08_beam.dl", "S=4", 1e-3, 7, 1},
+    {"09_ctc.dl", "B=3 T=7 S=3", 1e-3, 3, 1},
+    {"10_optim.dl", "B=6", 1e-3, 3, 1},
+    {"11_accumulate.dl", "B=4 K=3", 1e-3, 3, 1},
+    {"12_vae.dl", "B=6", 1e-3, 2, 0.05},
+    {"13_weightnorm.dl", "B=7", 1e-3, 2, 1},
+    {"15_tree.dl", "B=3 M=6", 1e-3, 5, 1},
+    {"16_schedule.dl", "B=5", 1e-3, 3, 1},
+    {"17_finetune.dl", "B=4 T=6", 1e-3, 18, 1},
+    {"19_custom_grad.dl", "N=7", 1e-4, 2, 1},
+    {"20_dims.dl", "B=9 B_2=9", 1e-3, 10, 1},
 };
+
+static int64_t value_of(const char *dims, const char *name) {
+    for (size_t n = strlen(name); *dims; dims += strcspn(dims, " "), dims += strspn(dims, " "))
+        if (!strncmp(dims, name, n) && dims[n] == '=') return strtoll(dims + n + 1, NULL, 10);
+    fail_msg("no value for the dim %s", name);
+    return 0;
+}
 
 static void check_file(void **state) {
     const Case *c = *state;
@@ -53,8 +61,10 @@ static void check_file(void **state) {
     n->by_largest = true;
     n->var_low = 0.1 * c->var_high, n->var_high = c->var_high;
     for (int i = 0; i < n->module->funcs.n; i++) {
-        printf("# %s %s\n", c->file, n->module->funcs.at[i]->name);
-        native_check(n, n->module->funcs.at[i]->name, c->dims, c->tolerance);
+        const Func *func = n->module->funcs.at[i];
+        int64_t dims[8];
+        for (int d = 0; d < func->dims.n; d++) dims[d] = value_of(c->dims, func->dims.at[d]->name);
+        native_check(n, func->name, dims, c->tolerance);
     }
     native_close(n);
 }
