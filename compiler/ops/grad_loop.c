@@ -1,4 +1,4 @@
-/* Gradients of loops.
+/* Gradient of scan.
  *
  * The gradient of a scan is a scan that runs the other way. It carries the gradients of the carries and, added up, of
  * the consts, and yields those of the xs. Its body pulls back through the forward body: the reverse sweep is applied to
@@ -7,11 +7,28 @@
  * scan itself is given further results, which stack them. Scans within a body are given theirs in the same way, and
  * stack them as results that the outer one stacks again. All is made of ordinary operators, so second order follows.
  *
- * A while with a limit becomes a scan of that length whose steps, once it has ended, do nothing. */
+ * Where a const's gradient is a product of two values of the step, and a thin one, both are stacked and multiplied once
+ * after the loop, the steps being one more contracted dimension: a recurrent network's weights get their gradients from
+ * one large product. */
 #include "ops/region.h"
 #include "ops/rules.h"
 
 typedef VEC(Value *) Values;
+
+/* A value of the reverse body in all steps: a stack there is, or y of the reverse scan. */
+typedef struct Stack {
+    Value *whole;              /* null: y says which */
+    int y;
+    int64_t axis;
+} Stack;
+
+/* A part of a const's gradient that is computed after the loop: a product, and the index maps it goes through. */
+typedef struct Late {
+    int param;
+    const Op *dot;
+    Stack factors[2];
+    VEC(const Op *) moves;     /* outermost first */
+} Late;
 
 typedef struct Reverse {
     Module *m;
@@ -25,6 +42,7 @@ typedef struct Reverse {
     Values inits, carries, nexts;              /* of the reverse scan */
     Values xs, slices, ys;
     VEC(int64_t) axes, y_axes;
+    VEC(Late) late;
     Value *index;
 } Reverse;
 
@@ -162,6 +180,25 @@ static bool is_needed(const Reverse *v, const Op *op) {
     return false;
 }
 
+/* Drops what the reverse body computes for nothing. */
+static void drop_dead(Reverse *v) {
+    Region *r = v->body.region;
+    ValueMap live = value_map_new(v->m->arena);
+    int kept = r->ops.n;
+    for (int i = 0; i < v->nexts.n; i++) mark(&live, v->nexts.at[i]);
+    for (int i = 0; i < v->ys.n; i++) mark(&live, v->ys.at[i]);
+    for (int i = r->ops.n - 1; i >= 0; i--) {
+        Op *op = r->ops.at[i];
+        bool used = op_has_check(op);
+        for (int k = 0; k < op->result_count; k++) used = used || is_marked(&live, &op->results[k]);
+        if (!used) continue;
+        for (int k = 0; k < op->operand_count; k++) mark(&live, op->operands[k]);
+        r->ops.at[--kept] = op;
+    }
+    r->ops.n -= kept;
+    if (kept) memmove(r->ops.at, r->ops.at + kept, sizeof *r->ops.at * (size_t)r->ops.n);
+}
+
 static void find_needed(Reverse *v) {
     const Region *r = v->body.region;
     for (int i = 0; i < r->ops.n; i++)
@@ -177,6 +214,7 @@ static void find_needed(Reverse *v) {
 
 /* Begins the reverse body with what is computed again, and maps all uses of values of the forward body. */
 static void settle_uses(Reverse *v) {
+    drop_dead(v);
     Region *r = v->body.region, own = *r;
     find_needed(v);
     r->ops.at = NULL;
@@ -243,8 +281,103 @@ static bool pull_step(Reverse *v, const GradContext *g, const bool *active, Valu
     return ok;
 }
 
-/* The next values of what is carried, and what is stacked. */
-static void end_step(Reverse *v, const GradContext *g, const bool *active, Value *const *grads) {
+/* ------------------------------------------------------------------ products after the loop */
+
+/* Whether all steps' values are there anyway: a slice of what the forward scan is given, or what has to be stacked for
+ * the reverse body even if the product is computed in it. */
+static bool is_stacked_anyway(const Reverse *v, Value *x) {
+    if (value_region(x) != v->forward) return false;
+    if (!x->op) return x->index >= v->form.consts && x->index < v->forward->params.n - 1;
+    return !computes_again(v, x->op);
+}
+
+/* Whether x changes from step to step. */
+static bool is_of_step(const Reverse *v, const Value *x) {
+    const Region *r = value_region(x);
+    return r == v->body.region || (r == v->forward && (x->op || x->index >= v->form.consts));
+}
+
+/* The least that is to be stacked, against the elements of the sums that need not be carried: thin products pay. */
+static bool is_late(const Reverse *v, const Op *dot) {
+    int64_t stacked = 0;
+    if (dot->info != &OP_dot_general || dot->parent != v->body.region) return false;
+    for (int i = 0; i < 2; i++) {
+        Value *x = dot->operands[i];
+        if (!is_of_step(v, x) || x->type.rank == MAX_RANK || is_bound_inside(v, x->type)) return false;
+        if (!is_stacked_anyway(v, x)) stacked += type_elements(&v->m->dims, x->type)->upper;
+    }
+    return stacked <= type_elements(&v->m->dims, dot->results[0].type)->upper;
+}
+
+static Stack stack_factor(Reverse *v, Value *x) {
+    const ScanForm *f = &v->form;
+    Stack s = {0};
+    int slice = x->op || x->region != v->forward ? -1 : x->index - f->consts - f->carries;
+    if (slice >= 0) {
+        s.whole = v->scan->operands[x->index];
+        s.axis = f->axes[slice];
+    } else if (is_stacked_anyway(v, x)) {
+        s.whole = stack_of(v, x, &s.axis);
+    } else {
+        s.y = v->ys.n;
+        vec_push(v->m->arena, &v->ys, x);
+        vec_push(v->m->arena, &v->y_axes, 0);
+    }
+    return s;
+}
+
+/* Takes from a sum the products that are computed later. Returns the rest; null if there is none. */
+static Value *without_late(Reverse *v, int param, Value *sum) {
+    Late late = {.param = param};
+    if (sum->op && sum->op->info == op_of_map(MAP_add) && sum->op->parent == v->body.region) {
+        Value *left = without_late(v, param, sum->op->operands[0]), *right = without_late(v, param, sum->op->operands[1]);
+        if (left == sum->op->operands[0] && right == sum->op->operands[1]) return sum;
+        return left && right ? build_map2(&v->body, MAP_add, left, right) : left ? left : right;
+    }
+    const Op *op = sum->op;
+    for (; op && op->info->kind == KIND_MOVE && op->operand_count == 1 && op->parent == v->body.region;
+         op = op->operands[0]->op)
+        vec_push(v->m->arena, &late.moves, op);
+    if (!op || !is_late(v, op)) return sum;
+    late.dot = op;
+    for (int i = 0; i < 2; i++) late.factors[i] = stack_factor(v, op->operands[i]);
+    vec_push(v->m->arena, &v->late, late);
+    return NULL;
+}
+
+/* The numbers of dimensions in a stack, for those of its parts. */
+static int stack_dims(const Op *dot, const char *key, int64_t axis, int64_t *to) {
+    int n;
+    const int64_t *dims = op_ints(dot, key, &n);
+    for (int i = 0; i < n; i++) to[i] = dims[i] + (dims[i] >= axis);
+    return n;
+}
+
+/* The sum over all steps of a product, by one that contracts the steps too. */
+static Value *build_late(Reverse *v, Builder *b, const Late *late, Value *const *stacked) {
+    static const char *const batch_keys[] = {"lhs_batch", "rhs_batch"};
+    static const char *const contract_keys[] = {"lhs_contract", "rhs_contract"};
+    Value *factors[2], *product;
+    int64_t batch[2][MAX_RANK], contract[2][MAX_RANK + 1];
+    int batches = 0, contracts = 0;
+    for (int i = 0; i < 2; i++) {
+        const Stack *s = &late->factors[i];
+        factors[i] = s->whole ? s->whole : stacked[s->y];
+        batches = stack_dims(late->dot, batch_keys[i], s->axis, batch[i]);
+        contracts = stack_dims(late->dot, contract_keys[i], s->axis, contract[i]);
+        contract[i][contracts] = s->axis;
+    }
+    product = build_dot_general(b, factors[0], factors[1], batch[0], batch[1], batches, contract[0], contract[1],
+                                contracts + 1);
+    ValueMap map = value_map_new(v->m->arena);
+    value_map_set(&map, &late->dot->results[0], product);
+    for (int i = late->moves.n - 1; i >= 0; i--) product = &op_copy(v->m, b->region, late->moves.at[i], &map)->results[0];
+    return product;
+}
+
+/* The next values of what is carried, and what is stacked: gradients of the xs first. Of the consts' gradients stays
+ * what is carried. */
+static void end_step(Reverse *v, const GradContext *g, const bool *active, Value **grads) {
     const ScanForm *f = &v->form;
     Arena *a = v->m->arena;
     for (int i = 0; i < f->carries; i++) {
@@ -252,15 +385,16 @@ static void end_step(Reverse *v, const GradContext *g, const bool *active, Value
         if (!active[i]) continue;
         vec_push(a, &v->nexts, grad ? grad : build_constant_like(&v->body, &v->scan->results[i], 0));
     }
-    for (int i = 0; i < f->consts; i++) {
-        if (!grads[i]) continue;
-        Value *sum = add_carry(v, build_constant_like(g->b, v->scan->operands[i], 0), NULL);
-        vec_push(a, &v->nexts, build_map2(&v->body, MAP_add, sum, grads[i]));
-    }
     for (int i = 0; i < f->xs; i++) {
         if (!grads[f->consts + f->carries + i]) continue;
         vec_push(a, &v->ys, grads[f->consts + f->carries + i]);
         vec_push(a, &v->y_axes, f->axes[i]);
+    }
+    for (int i = 0; i < f->consts; i++) {
+        if (grads[i]) grads[i] = without_late(v, i, grads[i]);
+        if (!grads[i]) continue;
+        Value *sum = add_carry(v, build_constant_like(g->b, v->scan->operands[i], 0), NULL);
+        vec_push(a, &v->nexts, build_map2(&v->body, MAP_add, sum, grads[i]));
     }
 }
 
@@ -293,105 +427,10 @@ void grad_scan(GradContext *g, const Op *op, Value *const *dy, Value **dx) {
         if (active[i]) dx[f.consts + i] = *finals++;
     for (int i = 0; i < f.consts; i++)
         if (grads[i]) dx[i] = *finals++;
+    for (int i = 0; i < v.late.n; i++) {
+        Value **to = &dx[v.late.at[i].param], *part = build_late(&v, g->b, &v.late.at[i], stacked);
+        *to = *to ? build_map2(g->b, MAP_add, *to, part) : part;
+    }
     for (int i = 0; i < f.xs; i++)
         if (grads[f.consts + f.carries + i]) dx[f.consts + f.carries + i] = *stacked++;
-}
-
-/* --------------------------------------------------------------------------------- while */
-
-/* One step of the scan: what the loop does if it is still running, else nothing. */
-static bool build_step(Builder *step, const WhileForm *f, Value *const *operands, Value *const *carries,
-                       Value *running, Value **nexts) {
-    Module *m = step->module;
-    Value **values = arena_array(m->arena, Value *, f->consts + f->carries);
-    for (int i = 0; i < f->consts; i++) values[i] = operands[i];
-    for (int i = 0; i < f->carries; i++) values[f->consts + i] = carries[i];
-    ValueMap map;
-    Builder test = region_again(step, f->condition, &map);
-    vec_push(m->arena, &test.region->yields, value_mapped(&map, f->condition->yields.at[0]));
-    region_set_params(test.region, values);
-    region_splice(step, test.region);
-    Value *goes_on = build_map2(step, MAP_and, running, test.region->yields.at[0]);
-    Builder body = region_again(step, f->body, &map), still = build_body(step);
-    for (int i = 0; i < f->carries; i++)
-        vec_push(m->arena, &body.region->yields, value_mapped(&map, f->body->yields.at[i]));
-    region_set_params(body.region, values);
-    Value **made = arena_copy(m->arena, body.region->yields.at, sizeof *made * (size_t)f->carries);
-    body.region->yields.n = 0;
-    nexts[f->carries] = goes_on;
-    return build_cond(step, goes_on, &body, made, &still, carries, f->carries, nexts);
-}
-
-/* The scan that a while with a limit is, its carries those of the while and whether it is still running. */
-static Op *build_masked(Builder *b, const Op *op) {
-    Module *m = b->module;
-    WhileForm f = while_form(op);
-    int n = f.carries + 1;
-    Value **inits = arena_array(m->arena, Value *, n), **carries = arena_array(m->arena, Value *, n);
-    Value **nexts = arena_array(m->arena, Value *, n), **finals = arena_array(m->arena, Value *, n);
-    Builder body = build_body(b);
-    for (int i = 0; i < f.carries; i++) inits[i] = op->operands[f.consts + i];
-    inits[f.carries] = build_constant(b, type_scalar(DTYPE_BOOL), 1);
-    for (int i = 0; i < n; i++) carries[i] = build_body_param(&body, inits[i]->type, inits[i]->name);
-    if (!build_step(&body, &f, op->operands, carries, carries[f.carries], nexts)) return NULL;
-    ScanParts parts = {.body = &body, .carries = n, .inits = inits, .params = carries, .nexts = nexts,
-                       .length = dim_const(&m->dims, f.limit)};
-    return build_scan(b, &parts, finals, NULL) ? finals[0]->op : NULL;
-}
-
-/* Makes the while that scan: it keeps its place and results, and has one more. The ops that were made for it at the end
- * of its region, the last of which is the scan, move before it. */
-static void become(Module *m, Op *op, Op *scan, int before) {
-    Region *r = op->parent;
-    int made = r->ops.n - 1 - before, at = 0;
-    Op **ops = arena_copy(m->arena, r->ops.at + before, sizeof *ops * (size_t)made);
-    while (r->ops.at[at] != op) at++;
-    memmove(r->ops.at + at + made, r->ops.at + at, sizeof *r->ops.at * (size_t)(before - at));
-    if (made) memcpy(r->ops.at + at, ops, sizeof *ops * (size_t)made);
-    r->ops.n = before + made;
-    Value *results = op->results;
-    int room = op->result_room;
-    for (int i = op->result_count; i < scan->result_count; i++) {
-        results[i] = scan->results[i];
-        results[i].op = op;
-    }
-    Span span = op->span;
-    *op = *scan;
-    op->results = results;
-    op->result_room = room;
-    op->span = span;
-    for (int i = 0; i < op->region_count; i++) op->regions[i]->owner = op;
-}
-
-void grad_while(GradContext *g, const Op *op, Value *const *dy, Value **dx) {
-    Module *m = g->b->module;
-    WhileForm f = while_form(op);
-    if (f.limit < 0) {
-        int diag = diag_report(m->diags, DL0401, op->span, "a while has no gradient unless a limit of its steps is stated");
-        diag_hint(m->diags, diag, "if what it computes is to count as a constant, wrap it in stop_gradient");
-        return;
-    }
-    Value *const *operands = op->operands;
-    Builder at = *g->b;
-    at.region = op->parent;
-    int before = at.region->ops.n;
-    Op *scan = build_masked(&at, op), *self = op->results[0].op;
-    if (!scan) return;
-    become(m, self, scan, before);
-    ScanForm s = scan_form(self);
-    bool *wants = arena_array(m->arena, bool, self->operand_count);
-    Value **dys = arena_array(m->arena, Value *, self->result_count);
-    Value **dxs = arena_array(m->arena, Value *, self->operand_count);
-    int *from = arena_array(m->arena, int, s.consts);
-    for (int i = 0; i < s.consts; i++) {
-        while (operands[from[i]] != self->operands[i]) from[i]++;
-        wants[i] = g->wants[from[i]];
-    }
-    for (int i = 0; i < f.carries; i++) {
-        wants[s.consts + i] = g->wants[f.consts + i];
-        dys[i] = dy[i];
-    }
-    grad_scan(&(GradContext){g->b, wants}, self, dys, dxs);
-    for (int i = 0; i < s.consts; i++) dx[from[i]] = dxs[i];
-    for (int i = 0; i < f.carries; i++) dx[f.consts + i] = dxs[s.consts + i];
 }

@@ -226,6 +226,36 @@ static void test_residuals_are_shared(void **state) {
     world_close(w);
 }
 
+static int count_ops(const Region *r, const OpInfo *info) {
+    int n = 0;
+    for (int i = 0; i < r->ops.n; i++) n += r->ops.at[i]->info == info;
+    return n;
+}
+
+/* The gradients of weights that are thin products in each step are one product after the loop, for which nothing is
+ * stacked but what the way back computes; of a product of many rows the sum is carried. */
+static void test_products_after_the_loop(void **state) {
+    (void)state;
+    for (int wide = 0; wide < 2; wide++) {
+        World *w = world_open();
+        Func *f = read_or_fail(w, wide ? "%x: f64[B,9,2], %w: f64[2,2], %h: f64[9,2]" : "%x: f64[B,2,3], %w: f64[3,3], %h: f64[2,3]",
+                               wide ? "%r = scan %w, %h, %x {consts = 1, carries = 1, axes = [0], result_axes = [], length = [B]}"
+                               " : f64[9,2] (%c: f64[2,2], %g: f64[9,2], %v: f64[9,2], %t: i64) {\n"
+                               "  %p = dot_general %g, %c {" NO_BATCH "lhs_contract = [1], rhs_contract = [1]} : f64[9,2]\n"
+                               "  %s = add %p, %v : f64[9,2]\n  %n = tanh %s : f64[9,2]\n  yield %n\n}" : derivatives[3].ops);
+        Builder b = {.module = w->module, .func = f, .region = f->body};
+        Value *y = build_reduce(&b, &OP_reduce_sum, f->body->yields.at[0], (int64_t[]){0, 1}, 2);
+        Value *wrt[] = {f->body->params.at[1], f->body->params.at[2]}, *grads[2];
+        assert_true(build_gradients(&b, y, wrt, 2, grads));
+        const Op *back = grads[1]->op;
+        assert_ptr_equal(back->info, &OP_scan);
+        assert_int_equal(op_int(back, "carries"), wide ? 2 : 1);
+        assert_int_equal(count_ops(f->body, &OP_dot_general), wide ? 0 : 2);
+        assert_int_equal(count_ops(back->regions[0], &OP_dot_general), 2);
+        world_close(w);
+    }
+}
+
 /* A carry that the loss does not reach has no gradient carried for it. */
 static void test_only_active_carries(void **state) {
     (void)state;
@@ -421,6 +451,7 @@ int main(void) {
         cmocka_unit_test(test_dependence_is_by_result),
         cmocka_unit_test(test_dependence_of_loops_and_calls),
         cmocka_unit_test(test_residuals_are_shared),
+        cmocka_unit_test(test_products_after_the_loop),
         cmocka_unit_test(test_only_active_carries),
         cmocka_unit_test(test_gradients_that_are_none),
         cmocka_unit_test(test_bodies_read_outer_values),
