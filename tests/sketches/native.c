@@ -26,7 +26,7 @@ static const Case cases[] = {
     {"02_attention.dl", "B=3 T=5", 1e-3, 65, 0.3},
     {"03_bilstm.dl", "B=3 T=5", 1e-3, 3, 1},
     {"04_gcn.dl", "N=9 E=30", 2e-4, 7, 1},
-    {"05_wgan_gp.dl", "K=5 B=3", 1e-3, 2, 1},
+    {"05_wgan_gp.dl", "K=5 B=3 B_2=3", 1e-3, 2, 1},
     {"06_byol.dl", "B=5", 1e-3, 2, 1},
     {"08_beam.dl", "S=4", 1e-3, 7, 1},
     {"09_ctc.dl", "B=3 T=7 S=3", 1e-3, 3, 1},
