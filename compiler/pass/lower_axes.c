@@ -144,8 +144,6 @@ static bool can_merge(Lowering *l, const Kernel *k, int a) {
     const KAxis *x = &k->axes.at[a], *y = &k->axes.at[a + 1];
     if (x->role != y->role || is_axis_value(k, a) || is_axis_value(k, a + 1) || is_arg_axis(k, a) || is_arg_axis(k, a + 1))
         return false;
-    /* Bounds are those of the terms: of (T - 1) * S = T * S - S none shows that it cannot be negative. */
-    if (dim_mul(&l->m->dims, x->extent, y->extent)->lower < 0) return false;
     for (int i = 0; i < k->accesses.n; i++) {
         const Dim *s = k->accesses.at[i].strides;
         if (s[a] != dim_mul(&l->m->dims, s[a + 1], y->extent)) return false;
