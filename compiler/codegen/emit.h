@@ -103,7 +103,7 @@ LLVMValueRef emit_element(Emit *e, MapFn f, LLVMValueRef *args, DType t, DType t
 LLVMValueRef emit_combine_lanes(Emit *e, MapFn f, DType t, int lanes, LLVMValueRef v);
 
 /* A kernel becomes a function of type DlrtTask: void (ptr frame, ptr args, i64 begin, i64 end, i32 worker).
- * `args` points to {ptr buffers..., i64 dims...}. Items begin .. end-1 are those of kernel_items. */
+ * `args` points to {ptr buffers..., i64 dims..., i64 numbers...}. Items begin .. end-1 are those of kernel_items. */
 LLVMValueRef emit_kernel(Emit *e, const Kernel *k);             /* kernel.c: dispatches on the form */
 void emit_loops_kernel(Emit *e, const Kernel *k, KernelScope *s);       /* loops.c */
 void emit_contract_kernel(Emit *e, const Kernel *k, KernelScope *s);    /* contract.c */
@@ -118,6 +118,7 @@ struct KernelScope {
     LLVMValueRef frame, begin, end, worker, scratch;   /* scratch: this worker's, or null */
     LLVMValueRef *bufs;        /* pointers, by KBuf */
     LLVMValueRef *symbols;     /* i64 values by kernel-dim symbol id */
+    LLVMValueRef *numbers;     /* i64 */
     const uint64_t *depends;   /* kernel_node_axes */
 };
 

@@ -1,7 +1,7 @@
 /* Kernels as functions: what both forms share.
  *
  * In: a scheduled kernel. Out: an internal function of type DlrtTask. Its second argument points to the
- * kernel's buffers, then its dims, eight bytes each; they are read once, at entry, and so is the worker's
+ * kernel's buffers, then its dims, then its numbers, eight bytes each; they are read once, at entry, and so is the worker's
  * scratch memory. No buffer is promised to be distinct from another: the memory plan may let a result take
  * the place of an operand that is read at the same points. So what is read ahead of a store is read
  * ahead here, explicitly, and not by LLVM. */
@@ -23,6 +23,8 @@ static void load_arguments(Emit *e, KernelScope *s, LLVMValueRef args) {
     for (int i = 0; i < k->bufs.n; i++) s->bufs[i] = load_argument(e, e->ptr, args, i, "buf");
     for (int i = 0; i < k->dims.n; i++)
         s->symbols[k->dims.at[i]->id] = load_argument(e, e->i64, args, k->bufs.n + i, k->dims.at[i]->name);
+    s->numbers = arena_array(e->arena, LLVMValueRef, k->numbers + 1);
+    for (int i = 0; i < k->numbers; i++) s->numbers[i] = load_argument(e, e->i64, args, k->bufs.n + k->dims.n + i, "number");
 }
 
 static LLVMValueRef worker_scratch(Emit *e, const KernelScope *s) {

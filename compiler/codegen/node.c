@@ -207,6 +207,7 @@ static LLVMValueRef make_value(Emit *e, NodePoint *p, int node) {
     case NODE_LOAD: return load_value(e, p, n, lanes);
     case NODE_CONST: return emit_const(e, n->dtype, 1, n->value);
     case NODE_AXIS: return axis_value(e, p, n, lanes);
+    case NODE_NUMBER: return p->scope->numbers[n->number];
     case NODE_DIM: return from_i64(e, n->dtype, dim_value_of(e, p, n->dim));
     case NODE_MAP: return map_value(e, p, n, lanes);
     case NODE_RUNNING: return p->running[n->reduction];

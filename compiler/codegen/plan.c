@@ -114,7 +114,7 @@ static void store_argument(Entry *s, int slot, LLVMValueRef x) {
     LLVMBuildStore(s->e->at, x, LLVMBuildInBoundsGEP2(s->e->at, s->e->i64, s->list, &at, 1, ""));
 }
 
-/* Fills the list with {pointers, dims}; returns the dims' values by kernel symbol. */
+/* Fills the list with {pointers, dims, numbers}; returns the dims' values by kernel symbol. */
 static LLVMValueRef *store_arguments(Entry *s, const PlanStep *step) {
     const Kernel *k = step->kernel;
     LLVMValueRef *values = arena_array(s->e->arena, LLVMValueRef, s->e->kernels->dims.symbols.n + 1);
@@ -123,6 +123,7 @@ static LLVMValueRef *store_arguments(Entry *s, const PlanStep *step) {
         LLVMValueRef value = values[k->dims.at[i]->id] = function_dim(s, step->dims[i]);
         store_argument(s, k->bufs.n + i, value);
     }
+    for (int i = 0; i < k->numbers; i++) store_argument(s, k->bufs.n + k->dims.n + i, emit_i64(s->e, step->numbers[i]));
     return values;
 }
 
@@ -420,7 +421,7 @@ static int list_length(const Plan *plan) {
     int most = 1;
     for (int i = 0; i < plan->steps.n; i++) {
         const PlanStep *step = &plan->steps.at[i];
-        int n = step_buf_count(step) + (step->kind == STEP_KERNEL ? step->kernel->dims.n : step->dim_count + 1);
+        int n = step_buf_count(step) + (step->kind == STEP_KERNEL ? step->kernel->dims.n + step->kernel->numbers : step->dim_count + 1);
         if (n > most) most = n;
     }
     return most;

@@ -52,6 +52,7 @@ typedef enum KNodeKind {
     NODE_CONST,                /* value */
     NODE_AXIS,                 /* the index along an axis times `dim` (null: 1), in the node's type */
     NODE_DIM,                  /* the value of a Dim */
+    NODE_NUMBER,               /* an i64 that the kernel is called with, `number` of them */
     NODE_MAP,                  /* element function of args */
     NODE_RUNNING,              /* LOOPS: the value of a running reduction that this point of its sweep leaves */
     NODE_REDUCED,              /* LOOPS: the result of reduction `reduction` (after its stage) */
@@ -68,6 +69,7 @@ typedef struct KNode {
     Dim dim;                   /* DIM; AXIS: the factor, may be null */
     double value;              /* CONST: floats, and integers up to 2^53 */
     int reduction;             /* REDUCED, RUNNING */
+    int number;                /* NUMBER */
     uint64_t site;             /* MAP random_bits */
     int word;
 } KNode;
@@ -129,6 +131,7 @@ typedef struct Kernel {
     VEC(KAxis) axes;
     VEC(KBuf) bufs;
     VEC(DimSymbol *) dims;     /* parameters n0, n1, ... */
+    int numbers;               /* further parameters, plain numbers: what else may differ between two calls */
     VEC(KAccess) accesses;
     VEC(KNode) nodes;          /* arguments before users */
     VEC(KReduction) reductions;/* LOOPS */
@@ -188,6 +191,7 @@ typedef struct PlanStep {
     const Dim *offsets;        /* for each of bufs: where in it the step begins, in elements; null: 0 */
     const Dim *dims;           /* KERNEL: a value (over the function's dims) for each kernel dim; ROUTINE: the numbers
                                 * of its arguments (DLRT_ROUTINES in dlrt.h) behind the first, which counts them */
+    const int64_t *numbers;    /* KERNEL: for each of the kernel's */
     int routine;               /* ROUTINE: DlrtRoutine */
     int reads, writes, dim_count;              /* ROUTINE: operands and results among bufs; number of dims */
     int64_t scratch;           /* ROUTINE: bytes per worker */

@@ -143,6 +143,7 @@ static void print_node(const Printer *p, int i, const char *indent) {
             text_add(p->to, "%s", p->axes[n->axis]);
         }
         break;
+    case NODE_NUMBER: text_add(p->to, "number %d", n->number); break;
     case NODE_DIM:
         text_add(p->to, "dim ");
         dim_print(p->dims, n->dim, p->to);
@@ -320,6 +321,8 @@ static void print_run(const DimTable *dims, const PlanStep *s, Text *to) {
         dim_print(dims, s->dims[i], to);
     }
     if (s->kernel->dims.n) text_append(to, ")", 1);
+    for (int i = 0; i < s->kernel->numbers; i++) text_add(to, "%s%lld", i ? ", " : " numbers(", (long long)s->numbers[i]);
+    if (s->kernel->numbers) text_append(to, ")", 1);
     if (s->flops != 0) {
         text_add(to, " flops ");
         text_add_double(to, s->flops);

@@ -127,7 +127,20 @@ static bool read_bufs(PlanReader *p, int n, PlanStep *s) {
     return reader_expect(p->r, ')');
 }
 
-/* run k3(b0, b1) [sizes(B)] [flops 10.0] */
+/* numbers(17, -3): as many as the kernel takes. */
+static bool read_call_numbers(PlanReader *p, PlanStep *s) {
+    Reader *r = p->r;
+    int n = s->kernel->numbers;
+    int64_t *numbers = arena_array(r->arena, int64_t, n + 1);
+    s->numbers = numbers;
+    if (!n) return true;
+    if (!reader_take_word(r, "numbers") || !reader_expect(r, '(')) return reader_expected(r, "numbers(...)");
+    for (int i = 0; i < n; i++)
+        if ((i && !reader_expect(r, ',')) || !reader_int(r, &numbers[i])) return false;
+    return reader_expect(r, ')');
+}
+
+/* run k3(b0, b1) [sizes(B)] [numbers(1)] [flops 10.0] */
 static bool read_run(PlanReader *p, PlanStep *s) {
     Reader *r = p->r;
     Span span = reader_span(r);
@@ -143,6 +156,7 @@ static bool read_run(PlanReader *p, PlanStep *s) {
     for (int i = 0; i < n; i++)
         if ((i && !reader_expect(r, ',')) || !reader_dim(r, &dims[i])) return false;
     if (n && !reader_expect(r, ')')) return false;
+    if (!read_call_numbers(p, s)) return false;
     return !reader_take_word(r, "flops") || reader_float(r, &s->flops);
 }
 

@@ -179,6 +179,17 @@ static bool read_map(KernelReader *kr, KNode *n) {
     return n->map != MAP_random_bits || read_site(kr, n);
 }
 
+static bool read_number_param(KernelReader *kr, int *to) {
+    enum { MOST_NUMBERS = 1 << 12 };
+    Span span = reader_span(kr->r);
+    int64_t x;
+    if (!reader_int(kr->r, &x)) return false;
+    if (x < 0 || x >= MOST_NUMBERS) return reader_fail(kr->r, DL0608, span, "number out of range");
+    *to = (int)x;
+    if (*to >= kr->k->numbers) kr->k->numbers = *to + 1;
+    return true;
+}
+
 static bool read_node_kind(KernelReader *kr, KNode *n) {
     Reader *r = kr->r;
     if (reader_take_word(r, "load")) return read_load(kr, n);
@@ -186,6 +197,10 @@ static bool read_node_kind(KernelReader *kr, KNode *n) {
     if (reader_take_word(r, "const")) {
         n->kind = NODE_CONST;
         return reader_float(r, &n->value);
+    }
+    if (reader_take_word(r, "number")) {
+        n->kind = NODE_NUMBER;
+        return read_number_param(kr, &n->number);
     }
     if (reader_take_word(r, "dim")) {
         n->kind = NODE_DIM;

@@ -36,7 +36,8 @@ const uint64_t *kernel_node_axes(const Kernel *k, Arena *arena) {
         case NODE_RUNNING: sets[i] = every; break;
         case NODE_SUM: sets[i] = every & ~kernel_axes(k, AXIS_K); break;
         case NODE_CONST:
-        case NODE_DIM: break;
+        case NODE_DIM:
+        case NODE_NUMBER: break;
         }
     }
     return sets;

@@ -120,6 +120,9 @@ static bool check_node(KernelVerifier *v, const Kernel *k, int i) {
         if (n->dtype == DTYPE_BOOL) return kernel_fault(v, "%%%d cannot be bool", i);
         return !n->dim || check_dim(v, k, n->dim, "an axis' factor");
     case NODE_DIM: return check_dim(v, k, n->dim, "a dim");
+    case NODE_NUMBER:
+        if (n->dtype != DTYPE_I64) return kernel_fault(v, "%%%d must be i64", i);
+        return (n->number >= 0 && n->number < k->numbers) || kernel_fault(v, "%%%d is of no number", i);
     case NODE_MAP: return check_map(v, k, i);
     case NODE_RUNNING:
     case NODE_REDUCED:

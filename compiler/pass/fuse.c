@@ -66,6 +66,7 @@ static int open_group(Fuser *f, const Op *op) {
     }
     g->rank = domain.rank;
     g->shape = domain.shape;
+    g->first = f->at;
     g->needs = arena_array(f->scratch, uint64_t, f->words);
     vec_push(f->scratch, &f->groups, g);
     return f->groups.n - 1;
@@ -93,6 +94,14 @@ static bool better_group(const Fuser *f, int a, int b) {
     return x != y ? x > y : a > b;
 }
 
+/* Reading a value together saves something if it is not small beside what is made of it. */
+static bool is_worth_sharing(Fuser *f, const Op *op, const Value *v) {
+    enum { SHARE = 4 };
+    DimTable *dims = &f->module->dims;
+    Type made = op->info->kind == KIND_REDUCE ? op->operands[0]->type : op->results[0].type;
+    return (double)type_elements(dims, v->type)->upper * SHARE >= (double)type_elements(dims, made)->upper;
+}
+
 /* The group to join, or -1: one that makes what op reads, else one that reads the same. */
 static int choose_group(Fuser *f, const Op *op, const Reads *from) {
     int best = -1;
@@ -102,7 +111,7 @@ static int choose_group(Fuser *f, const Op *op, const Reads *from) {
     }
     if (best >= 0) return best;
     for (int i = 0; i < from->n; i++) {
-        if (!from->at[i].value) continue;
+        if (!from->at[i].value || !op->result_count || !is_worth_sharing(f, op, from->at[i].value)) continue;
         int id = from->at[i].value->id;
         for (int r = 0; r < f->readers[id].n; r++) {
             int g = f->readers[id].at[r];
@@ -154,7 +163,7 @@ static int only_reader(Fuser *f, int number) {
         const Op *op = f->groups.at[number]->ops.at[i];
         for (int j = 0; j < f->readers[op->results[0].id].n; j++) {
             int g = f->readers[op->results[0].id].at[j];
-            if (g == number || g == only) continue;
+            if (g == number || g == only || !f->groups.at[g]->ops.n) continue;     /* emptied ones have sunk */
             if (only >= 0) return -2;
             only = g;
         }
@@ -272,7 +281,7 @@ static bool relabels_row_major(const Fuser *f, const Value *v) {
 
 /* Whether a kernel can read `v` with an affine address: index maps without conditions, down to memory. */
 static bool reads_affinely(Fuser *f, const Value *v) {
-    for (; v->op && op_is_free(v->op); v = v->op->operands[0]) {
+    for (; v->op && op_is_free(f, v->op); v = v->op->operands[0]) {
         Type t = v->type;
         IndexPoint p = index_identity(&f->module->dims, t.rank, t.shape);
         if (v->op->info->kind != KIND_MOVE) return false;
@@ -283,7 +292,7 @@ static bool reads_affinely(Fuser *f, const Value *v) {
 }
 
 static void store(const Fuser *f, const Value *v) {
-    if (v->op && v->op->parent == f->body && op_is_free(v->op)) f->stored[v->id] = true;
+    if (v->op && v->op->parent == f->body && op_is_free(f, v->op)) f->stored[v->id] = true;
 }
 
 static void store_index(const Fuser *f, const Op *op) {
@@ -317,7 +326,7 @@ static void separate_results(Fuser *f) {
         const Op *op = body->yields.at[i]->op;
         bool again = seen[body->yields.at[i]->id];
         seen[body->yields.at[i]->id] = true;
-        if (!again || !op || op->parent != body || !op_is_free(op)) continue;
+        if (!again || !op || op->parent != body || !op_is_free(f, op)) continue;
         Op *own = op_append(f->module, body, op->info, op->operands, op->operand_count, 1, op->attrs, op->attr_count, 0,
                             op->span);
         own->results[0].type = op->results[0].type;
@@ -336,8 +345,21 @@ static bool is_fused(const Region *r) {
     return false;
 }
 
+/* Whether op computes of constants and indices alone what is cheaper to compute again than to load. */
+static bool is_bare(const Fuser *f, const Op *op) {
+    bool cheap = op->info->kind == KIND_MOVE || (op->info->kind == KIND_MAP && !(op->info->flags & OP_COSTLY));
+    for (int i = 0; i < op->operand_count; i++) cheap = cheap && op->operands[i]->op && f->bare[op->operands[i]->id];
+    return cheap;
+}
+
+static void find_bare(Fuser *f, const Region *r) {
+    for (int i = 0; i < r->ops.n; i++)
+        if (is_bare(f, r->ops.at[i])) f->bare[r->ops.at[i]->results[0].id] = true;
+}
+
 static void separate_all(Fuser *f, Region *r) {
     f->body = r;
+    find_bare(f, r);
     separate_results(f);
     for (int i = 0; i < r->ops.n; i++)
         for (int k = 0; k < r->ops.at[i]->region_count; k++) separate_all(f, r->ops.at[i]->regions[k]);
@@ -349,11 +371,13 @@ static void fuse_region(Fuser *f, Region *r) {
     f->body = r;
     f->words = r->ops.n / 64 + 1;
     f->groups.n = f->dims.n = 0;
+    find_bare(f, r);
     find_stored(f);
     for (int i = 0; i < r->ops.n; i++) {
         Op *op = r->ops.at[i];
+        f->at = i;
         for (int k = 0; k < op->result_count; k++) f->position[op->results[k].id] = i;
-        if (!op_is_free(op) || f->stored[op->results[0].id]) group_op(f, op);
+        if (!op_is_free(f, op) || f->stored[op->results[0].id]) group_op(f, op);
     }
     sink_groups(f);
     fuse_write(f);
@@ -362,9 +386,10 @@ static void fuse_region(Fuser *f, Region *r) {
 static void fuse_func(PassContext *c, Func *func) {
     Fuser f = {.module = func->module, .func = func, .scratch = c->scratch};
     if (is_fused(func->body)) return;
-    graph_number(func);
+    f.bare = arena_array(c->scratch, bool, graph_number(func) + 1);
     separate_all(&f, func->body);
     int values = graph_number(func);
+    f.bare = arena_array(c->scratch, bool, values + 1);
     f.group_of = arena_array(c->scratch, int, values + 1);
     f.position = arena_array(c->scratch, int, values + 1);
     f.readers = arena_alloc(c->scratch, sizeof *f.readers * (size_t)(values + 1));

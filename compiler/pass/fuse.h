@@ -16,6 +16,8 @@ typedef struct Group {
     bool backward;             /* SWEEP: from the axis's end */
     VEC(Op *) ops;             /* members, in order; free ops are members only to be stored */
     uint64_t *needs;           /* bit set of the groups that must run before */
+    int first;                 /* the position in the region of the op that opened it */
+    int turn;                  /* when it runs: fuse_write.c */
     VEC(int) again;            /* yields of a loop's or branch's region that are members' results and yielded before */
 } Group;
 
@@ -33,10 +35,12 @@ typedef struct Fuser {
     int *group_of;             /* the group that makes it, or -1 */
     VEC(int) *readers;         /* groups that read it from memory */
     int *position;             /* of its op in the body */
+    bool *bare;                /* computed cheaply of nothing that lies in memory */
     bool *stored;              /* made by a free op, but must lie in memory all the same */
     bool *escapes;             /* read by another group (looking through free ops) or yielded */
     Value **now, **inside;     /* fuse_write.c */
     /* of the region: */
+    int at;                    /* position of the op that is being grouped */
     VEC(Group *) groups;
     int words;                 /* of a bit set of groups */
     VEC(BoundDim) dims;
@@ -60,9 +64,9 @@ static inline int group_of_value(const Fuser *f, const Value *v) {
 }
 static inline int group_of_read(const Fuser *f, const Read *r) { return r->value ? group_of_value(f, r->value) : r->binder; }
 
-/* Costs nothing to repeat in every kernel that uses it: a constant, an iota, an index map. */
-static inline bool op_is_free(const Op *op) {
-    return op->info->kind == KIND_MOVE || (op->info->kind == KIND_MAP && op->operand_count == 0);
+/* Costs nothing to repeat in every kernel that uses it: a constant, an iota, an index map, arithmetic on these. */
+static inline bool op_is_free(const Fuser *f, const Op *op) {
+    return op->info->kind == KIND_MOVE || (op->info->kind == KIND_MAP && f->bare[op->results[0].id]);
 }
 /* Whether a kernel can read the op's operands through its index map, whatever they are. A relabelling that
  * is not can still be read where its operand lies in memory, row-major. */

@@ -53,7 +53,7 @@ static void find_bound_dims(Fuser *f, const Op *op, Reads *to) {
 
 static void find_sources(Fuser *f, Value *v, bool placed, const int *place, Reads *to) {
     Op *op = v->op;
-    if (op && op_is_free(op) && group_of_value(f, v) < 0) {
+    if (op && op_is_free(f, op) && group_of_value(f, v) < 0) {
         find_bound_dims(f, op, to);
         for (int i = 0; i < op->operand_count; i++) {
             int inner[MAX_RANK] = {0};

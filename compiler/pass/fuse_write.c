@@ -34,7 +34,7 @@ static Value *inside_value(Writer *w, Value *old, int number) {
     if (w->inside[old->id]) return w->inside[old->id];
     Op *op = old->op;
     bool own = group_of_value(w->f, old) == number;
-    if (op && op_is_free(op) && (own || group_of_value(w->f, old) < 0)) {
+    if (op && op_is_free(w->f, op) && (own || group_of_value(w->f, old) < 0)) {
         Value **operands = arena_array(w->f->scratch, Value *, op->operand_count + 1);
         for (int i = 0; i < op->operand_count; i++) operands[i] = inside_value(w, op->operands[i], number);
         set_inside(w, old, &copy_op(w, w->region, op, operands)->results[0]);
@@ -118,23 +118,69 @@ static void find_escapes(Fuser *f) {
     }
 }
 
-/* Groups in an order in which needed ones come first; among the ready the one opened first. Null if there is a
+typedef struct Ready {
+    int *heap, n;              /* groups, the one whose turn is first on top */
+} Ready;
+
+static bool comes_first(const Fuser *f, int a, int b) {
+    int x = f->groups.at[a]->turn, y = f->groups.at[b]->turn;
+    return x != y ? x < y : a < b;
+}
+
+static void put_ready(const Fuser *f, Ready *r, int group) {
+    int i = r->n++;
+    for (; i > 0 && comes_first(f, group, r->heap[(i - 1) / 2]); i = (i - 1) / 2) r->heap[i] = r->heap[(i - 1) / 2];
+    r->heap[i] = group;
+}
+
+static int take_ready(const Fuser *f, Ready *r) {
+    int top = r->heap[0], last = r->heap[--r->n], i = 0;
+    for (int child = 1; child < r->n; child = 2 * i + 1) {
+        if (child + 1 < r->n && comes_first(f, r->heap[child + 1], r->heap[child])) child++;
+        if (comes_first(f, last, r->heap[child])) break;
+        r->heap[i] = r->heap[child];
+        i = child;
+    }
+    r->heap[i] = last;
+    return top;
+}
+
+/* A group's turn is when program order reaches the last opened of it and all it needs; that of one that needs no other
+ * when its first reader's comes, so that nothing is made of inputs long before it is read. */
+static void find_turns(Fuser *f) {
+    int n = f->groups.n;
+    for (int g = 0; g < n; g++) {
+        Group *group = f->groups.at[g];
+        group->turn = group->first;
+        for (int h = 0; h < n; h++)
+            if (group_in(group->needs, h) && f->groups.at[h]->first > group->turn) group->turn = f->groups.at[h]->first;
+    }
+    for (int g = 0; g < n; g++) {
+        int reader = -1;
+        bool source = true;
+        for (int w = 0; source && w < f->words; w++) source = !f->groups.at[g]->needs[w];
+        for (int h = 0; source && h < n; h++)
+            if (group_in(f->groups.at[h]->needs, g) && (reader < 0 || f->groups.at[h]->turn < f->groups.at[reader]->turn)) reader = h;
+        if (reader >= 0) f->groups.at[g]->turn = f->groups.at[reader]->turn;
+    }
+}
+
+/* Groups in an order in which needed ones come first; among the ready the one whose turn is first. Null if there is a
  * cycle, which would be a fault of the grouping. */
 static int *order_groups(Fuser *f) {
-    int *order = arena_array(f->scratch, int, f->groups.n + 1), done = 0;
-    uint64_t *ran = arena_array(f->scratch, uint64_t, f->words);
-    while (done < f->groups.n) {
-        int before = done;
-        for (int g = 0; g < f->groups.n; g++) {
-            bool ready = !group_in(ran, g);
-            for (int w = 0; ready && w < f->words; w++) ready = !(f->groups.at[g]->needs[w] & ~ran[w]);
-            if (!ready) continue;
-            group_put(ran, g);
-            order[done++] = g;
-        }
-        if (done == before) return NULL;
+    find_turns(f);
+    int n = f->groups.n, done = 0, *order = arena_array(f->scratch, int, n + 1), *waits = arena_array(f->scratch, int, n + 1);
+    Ready ready = {arena_array(f->scratch, int, n + 1), 0};
+    for (int g = 0; g < n; g++) {
+        for (int w = 0; w < f->words; w++) waits[g] += __builtin_popcountll(f->groups.at[g]->needs[w]);
+        if (!waits[g]) put_ready(f, &ready, g);
     }
-    return order;
+    while (ready.n) {
+        int g = order[done++] = take_ready(f, &ready);
+        for (int h = 0; h < n; h++)
+            if (group_in(f->groups.at[h]->needs, g) && !--waits[h]) put_ready(f, &ready, h);
+    }
+    return done == n ? order : NULL;
 }
 
 /* The new region takes the old one's place. */

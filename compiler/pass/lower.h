@@ -55,6 +55,7 @@ typedef struct LoweredKernel {
     Ints bufs;                 /* PlanBuf for each KBuf */
     VEC(Dim) offsets;          /* where in it the KBuf begins */
     VEC(Dim) dims;             /* over the function's dims */
+    VEC(int64_t) numbers;
     double flops;
     Span span;
 } LoweredKernel;

@@ -81,6 +81,19 @@ static int dim_node(Maker *m, Dim d, DType t) {
     return add_node(m, n);
 }
 
+/* A number that the kernel is called with, so that kernels which differ in it alone are one. */
+static int number_node(Maker *m, int64_t value) {
+    int i = 0;
+    while (i < m->to->numbers.n && m->to->numbers.at[i] != value) i++;
+    if (i == m->to->numbers.n) vec_push(m->l->arena, &m->to->numbers, value);
+    m->k->numbers = m->to->numbers.n;
+    for (int k = 0; k < m->k->nodes.n; k++)
+        if (m->k->nodes.at[k].kind == NODE_NUMBER && m->k->nodes.at[k].number == i) return k;
+    KNode n = blank_node(NODE_NUMBER, DTYPE_I64);
+    n.number = i;
+    return add_node(m, n);
+}
+
 static int axis_node(Maker *m, int axis, DType t) {
     for (int i = 0; i < m->k->nodes.n; i++) {
         const KNode *n = &m->k->nodes.at[i];
@@ -350,11 +363,10 @@ static int map_value_node(Maker *m, const Op *op, const IndexPoint *p, int guard
     if (op->operand_count == 0) return leaf_node(m, op, p, guard);
     int args[3] = {-1, -1, -1};
     for (int i = 0; i < op->operand_count; i++) args[i] = node_at(m, op->operands[i], p, guard);
+    /* The key is seed ^ site. */
+    if (op_attr(op, "site")) args[0] = map_node(m, MAP_xor, DTYPE_I64, args[0], number_node(m, op_int(op, "site")), -1);
     int node = map_node(m, op->info->map, op->results[0].type.dtype, args[0], args[1], args[2]);
-    if (op_attr(op, "site")) {
-        m->k->nodes.at[node].site = (uint64_t)op_int(op, "site");
-        m->k->nodes.at[node].word = (int)op_int(op, "word");
-    }
+    if (op_attr(op, "word")) m->k->nodes.at[node].word = (int)op_int(op, "word");
     return node;
 }
 

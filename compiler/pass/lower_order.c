@@ -250,7 +250,9 @@ static bool same_blocks(VarKind a, VarKind b) { return (a == VAR_CACHE) == (b ==
 static bool init_fits(const Order *o, const Op *op, const Layout *to) {
     const Lowering *l = o->l;
     const Region *body = o->region;
-    for (int i = 0; i < op->result_count; i++) {
+    bool several = false;
+    for (int i = 0; i < l->m->vars.n; i++) several |= !same_blocks(l->m->vars.at[i]->kind, l->m->vars.at[0]->kind);
+    for (int i = 0; several && i < op->result_count; i++) {
         const Value *v = &op->results[i];
         int yield = -1;
         for (int k = 0; k < body->yields.n; k++)
@@ -258,7 +260,7 @@ static bool init_fits(const Order *o, const Op *op, const Layout *to) {
         if (yield < 0 || l->uses[v->id] != 1) return false;
         if (!same_blocks(l->func->results.at[yield].var->kind, l->plan->bufs.at[to->buf].var->kind)) return false;
     }
-    return op_control(op) == CONTROL_FUSION;
+    return !several || op_control(op) == CONTROL_FUSION;
 }
 
 /* Whether the op could make v, its result, at `to`. Branches see to that themselves. */
@@ -425,7 +427,7 @@ static void place_late(Order *o, Yield *yields) {
 void add_kernel_step(Lowering *l, LoweredKernel *k, Steps *to) {
     lower_normalize(l, k->kernel);
     lower_intern(l, k);
-    PlanStep s = {.kind = STEP_KERNEL, .kernel = k->kernel, .bufs = k->bufs.at, .offsets = k->offsets.at, .dims = k->dims.at,
+    PlanStep s = {.kind = STEP_KERNEL, .kernel = k->kernel, .bufs = k->bufs.at, .offsets = k->offsets.at, .dims = k->dims.at, .numbers = k->numbers.at,
                   .flops = k->flops, .span = k->span};
     vec_push(l->scratch, to, s);
 }

@@ -88,6 +88,7 @@ static Number compute(Eval *e, int i) {
         return dtype_is_float(n->dtype) ? (Number){.f = number_round(n->dtype, n->value)}
                                         : (Number){.i = (int64_t)n->value};
     case NODE_AXIS: return whole(n->dtype, e->index[n->axis] * (n->dim ? dim(e, n->dim) : 1));
+    case NODE_NUMBER: break;
     case NODE_DIM: return whole(n->dtype, dim(e, n->dim));
     case NODE_MAP: return map(e, n);
     case NODE_RUNNING:
