@@ -1,0 +1,22 @@
+"""Upsampling."""
+import torch.nn.functional as F
+from torch import nn
+
+from table import B, function, layer, real
+
+inputs = {1: real(B, 2, 7), 2: real(B, 2, 5, 4), 3: real(B, 2, 3, 4, 2)}
+LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+for n, x in inputs.items():
+    layer("Upsample(scale_factor = 2)", lambda: nn.Upsample(scale_factor=2), x=x)
+    function("interpolate(x, size = 9)", lambda x: F.interpolate(x, 9), x=x)
+    for mode in [LINEAR[n]] + (["bicubic"] if n == 2 else []):
+        for corners in (False, True):
+            flag = str(corners).lower()
+            layer(f'Upsample(scale_factor = 2, mode = "{mode}", align_corners = {flag})',
+                  lambda m=mode, c=corners: nn.Upsample(scale_factor=2, mode=m, align_corners=c), x=x)
+            function(f'interpolate(x, size = 3, mode = "{mode}", align_corners = {flag})',
+                     lambda x, m=mode, c=corners: F.interpolate(x, 3, mode=m, align_corners=c), x=x)
+function('interpolate(x, size = [7, 3], mode = "bilinear")', lambda x: F.interpolate(x, (7, 3), mode="bilinear"),
+         x=inputs[2])
+function('interpolate(x, scale_factor = 1.5, mode = "bilinear")',
+         lambda x: F.interpolate(x, scale_factor=1.5, mode="bilinear"), x=inputs[2])
