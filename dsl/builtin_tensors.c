@@ -114,7 +114,8 @@ static Val run_iota(Elab *e, const Builtin *self, const BuiltinCall *c) {
     Dim n = elab_dim(e, arg_at(c, 0), c->args[0]);
     if (n && n->upper > (int64_t)INT32_MAX + 1)
         return elab_fail(e, DL0304, c->at, "iota counts in i32, but there can be %lld", (long long)n->upper);
-    return n && elab_need_function(e, c->at) ? val_tensor(build_iota(elab_builder(e, c->at), DTYPE_I32, 1, &n, 0)) : POISON;
+    return n && elab_need_function(e, c->at) ? val_tensor(build_iota(elab_builder(e, c->at), DTYPE_I32, 1, &n, 0))
+                                             : POISON;
 }
 
 /* ------------------------------------------------------------------- moved */

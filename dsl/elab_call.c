@@ -78,7 +78,8 @@ static bool fit_own_type(Elab *e, const Node *p, const char *what, Span at, Val 
     if (v->kind == VAL_NONE && p->kids[PARAMETER_TYPE]->i) return true;
     if (is_number(*v) || v->kind == VAL_BOOL) *v = val_tensor(elab_tensor(e, at, *v, DTYPE_COUNT));
     if (is_runtime(*v) || v->kind == VAL_MAP || is_poison(*v)) return !is_poison(*v);
-    int d = elab_error(e, DL0302, at, "%s is %s, but a tensor or a map over parameters is needed", what, val_text(e, *v));
+    int d =
+        elab_error(e, DL0302, at, "%s is %s, but a tensor or a map over parameters is needed", what, val_text(e, *v));
     diag_label(e->diags, d, p->span, "declared here");
     return false;
 }

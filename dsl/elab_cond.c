@@ -193,12 +193,14 @@ Val elab_recompute(Elab *e, const Node *n) {
     if (!run_branch(e, body, &c.locals)) return spoil(e, &c);
     Region *outside = e->build->b.region;
     in_region_of(e, body);
-    c.value = body->value.kind == VAL_NONE ? NONE_VAL
-                                           : leaves_of(e, branch_end(body), "what `recompute` gives", body->value, &body->yields);
+    c.value = body->value.kind == VAL_NONE
+                  ? NONE_VAL
+                  : leaves_of(e, branch_end(body), "what `recompute` gives", body->value, &body->yields);
     bool good = c.value.kind != VAL_POISON;
     for (int i = 0; good && i < c.locals.n; i++) {
         bool changed = body->locals.at[i].changed.source;
-        Val form = changed ? leaves_of(e, n->span, "a local that a body changes", body->locals.at[i].val, &body->yields) : POISON;
+        Val form = changed ? leaves_of(e, n->span, "a local that a body changes", body->locals.at[i].val, &body->yields)
+                           : POISON;
         vec_push(e->arena, &c.forms, form);
         good = !changed || !is_poison(form);
     }
@@ -207,7 +209,8 @@ Val elab_recompute(Elab *e, const Node *n) {
     c.vars = body->written;
     for (int i = 0; i < c.vars.n; i++) vec_push(e->arena, &body->yields, body->versions.at[c.vars.at[i]->id]);
     Value **results = arena_array(e->arena, Value *, body->yields.n + 1);
-    CallParts parts = {.body = &body->body.b, .results = body->yields.at, .result_count = body->yields.n, .recompute = true};
+    CallParts parts = {
+        .body = &body->body.b, .results = body->yields.at, .result_count = body->yields.n, .recompute = true};
     return build_call(elab_builder(e, n->span), &parts, results) ? settle(e, &c, results) : spoil(e, &c);
 }
 
@@ -307,11 +310,13 @@ static Val checked_size(Elab *e, const Node *n, Val v, int64_t lower, int64_t up
 
 void elab_dim_statement(Elab *e, const Node *n) {
     Val v = n->kids[DIM_VALUE] ? elab_eval(e, n->kids[DIM_VALUE]) : POISON;
-    Val low = n->kids[DIM_LOWER] ? elab_eval(e, n->kids[DIM_LOWER]) : val_int(1), high = elab_eval(e, n->kids[DIM_UPPER]);
+    Val low = n->kids[DIM_LOWER] ? elab_eval(e, n->kids[DIM_LOWER]) : val_int(1),
+        high = elab_eval(e, n->kids[DIM_UPPER]);
     bool known = !is_poison(v) && !is_poison(low) && !is_poison(high);
     if (!n->kids[DIM_VALUE])
         elab_fail(e, DL0205, n->span, "a dim in a function has a value: dim %s <= 64 = ...", n->text);
-    else if (known && (low.kind != VAL_INT || high.kind != VAL_INT || low.i < 0 || low.i > high.i || high.i >= DIM_HUGE))
+    else if (known &&
+             (low.kind != VAL_INT || high.kind != VAL_INT || low.i < 0 || low.i > high.i || high.i >= DIM_HUGE))
         v = elab_fail(e, DL0304, n->span, "the bounds of a dim are integers from 0, the lower one first");
     else if (known && is_runtime(v)) v = bind_value(e, n, v, low.i, high.i);
     else if (known && is_size(v)) v = checked_size(e, n, v, low.i, high.i);

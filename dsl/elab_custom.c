@@ -2,8 +2,8 @@
  *
  * A call becomes an op with two bodies: the function's, and that of `backward`, which sees the arguments, the results
  * by their names and the results' gradients by those in parentheses, and gives the gradient of each argument that is a
- * float tensor, in order. Other functions are inlined; these cannot be. Where `backward` calls the function itself, that
- * call is inlined too: what is differentiated again there is the body. */
+ * float tensor, in order. Other functions are inlined; these cannot be. Where `backward` calls the function itself,
+ * that call is inlined too: what is differentiated again there is the body. */
 #include "elab_region.h"
 
 typedef struct Custom {
@@ -167,7 +167,8 @@ static bool run_backward(Elab *e, Custom *c) {
         v = f->result;
         at = f->result_span;
     }
-    good = e->diags->errors == errors && !e->out_of_steps && !is_poison(v) && take_gradients(e, c, leaves_read(e, at, v), at);
+    good = e->diags->errors == errors && !e->out_of_steps && !is_poison(v) &&
+           take_gradients(e, c, leaves_read(e, at, v), at);
     f->returned = saved.returned;
     f->result = saved.result;
     f->result_span = saved.result_span;

@@ -234,7 +234,8 @@ static bool add_item(Elab *e, Loop *l, const Node *each) {
     if (!is_runtime(v) && v.kind != VAL_LIST) {
         int d = elab_error(e, DL0302, of->span, "a scan goes through tensors along an axis, or range(n), not %s",
                            val_text(e, v));
-        if (v.kind == VAL_MAP || v.kind == VAL_TUPLE) diag_hint(e->diags, d, "`for` goes through lists at compile time");
+        if (v.kind == VAL_MAP || v.kind == VAL_TUPLE)
+            diag_hint(e->diags, d, "`for` goes through lists at compile time");
         return false;
     }
     Item item = {.node = each, .xs = elab_tensor(e, of->span, v, DTYPE_COUNT)};
@@ -302,7 +303,8 @@ static int64_t *yield_axes(Elab *e, const Loop *l) {
         axes[i] = l->axis < 0 ? l->axis + rank : l->axis;
         if (rank <= MAX_RANK && axes[i] >= 0 && axes[i] < rank) continue;
         if (rank > MAX_RANK)
-            elab_fail(e, DL0301, l->body.yield_at, "%s cannot be stacked: a tensor has at most %d dims", text, MAX_RANK);
+            elab_fail(e, DL0301, l->body.yield_at, "%s cannot be stacked: a tensor has at most %d dims", text,
+                      MAX_RANK);
         else
             elab_fail(e, DL0306, l->body.yield_at, "%s cannot be stacked along axis %lld, that of the scan", text,
                       (long long)l->axis);
@@ -320,7 +322,8 @@ static Val scan_value(Elab *e, Loop *l, Value *const *finals, Value *const *stac
 }
 
 static void add_sequences(Elab *e, const Loop *l, ScanParts *to) {
-    Value **xs = arena_array(e->arena, Value *, l->items.n + 1), **slices = arena_array(e->arena, Value *, l->items.n + 1);
+    Value **xs = arena_array(e->arena, Value *, l->items.n + 1),
+          **slices = arena_array(e->arena, Value *, l->items.n + 1);
     int64_t *axes = arena_array(e->arena, int64_t, l->items.n + 1);
     int n = 0;
     for (int i = 0; i < l->items.n; i++) {
@@ -389,7 +392,9 @@ static bool loop_limit(Elab *e, const Node *n, int64_t *limit) {
     if (is_poison(v)) return false;
     bool good = v.kind == VAL_INT && v.i > 0;
     if (good) *limit = v.i;
-    else elab_fail(e, DL0302, n->kids[0]->span, "a limit is a positive integer known at compile time, not %s", val_text(e, v));
+    else
+        elab_fail(e, DL0302, n->kids[0]->span, "a limit is a positive integer known at compile time, not %s",
+                  val_text(e, v));
     return good;
 }
 
@@ -451,5 +456,6 @@ Val elab_loop(Elab *e, const Node *n) {
     WhileParts parts = {.condition = &test.b, .body = &l.body.b, .carries = l.inits.n, .inits = l.inits.at,
                         .condition_params = test_params.at, .body_params = l.params.at, .nexts = l.results.at,
                         .test = holds, .limit = limit};
-    return build_while(elab_builder(e, n->span), &parts, finals) ? finish(e, &l, finals, NULL, 0) : give_up(e, &l, NULL);
+    return build_while(elab_builder(e, n->span), &parts, finals) ? finish(e, &l, finals, NULL, 0)
+                                                                 : give_up(e, &l, NULL);
 }

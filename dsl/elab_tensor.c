@@ -235,7 +235,9 @@ Val elab_map(Elab *e, Span at, MapFn f, const Val *args, int n, const Node *cons
     }
     if (numbers) {
         Val v = number_map(e, f, own, n);
-        return is_poison(v) ? elab_fail(e, DL0303, at, "`%s` of %s is no number", op_of_map(f)->name, val_text(e, own[0])) : v;
+        return is_poison(v)
+                   ? elab_fail(e, DL0303, at, "`%s` of %s is no number", op_of_map(f)->name, val_text(e, own[0]))
+                   : v;
     }
     Common c;
     if (!elab_need_function(e, at) || !find_common(e, at, f, own, n, nodes, &c) ||

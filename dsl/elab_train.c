@@ -38,6 +38,9 @@ static bool check_depends(Elab *e, Span at, Span of, Value *loss, Value *x, cons
                        d == DEPENDS_FLAT ? " except through operators whose gradient is zero" : "");
     if (d == DEPENDS_FLAT)
         diag_note(e->diags, g, "rounding, comparisons and argmax give no gradient, so it could not learn");
+    else if (var && e->build->versions.at[var->id].written)
+        diag_note(e->diags, g, "`%s` has been written before this; what was computed earlier is of an older version",
+                  var->name);
     if (var) diag_label(e->diags, g, var->span, "%s is declared here", name);
     return false;
 }

@@ -51,7 +51,8 @@ static void compare(const char *name, const char *what, int call, const Tensor *
         bool equal = dtype_is_float(a->dtype) ? fabs(a->at[i].f - b->at[i].f) <= 1e-9 * (1 + fabs(b->at[i].f))
                                               : a->at[i].i == b->at[i].i;
         if (equal) continue;
-        if (dtype_is_float(a->dtype)) fail_msg("%s, %s, call %d: %.12g, but %.12g", name, what, call, a->at[i].f, b->at[i].f);
+        if (dtype_is_float(a->dtype))
+            fail_msg("%s, %s, call %d: %.12g, but %.12g", name, what, call, a->at[i].f, b->at[i].f);
         fail_msg("%s, %s, call %d: %lld, but %lld", name, what, call, (long long)a->at[i].i, (long long)b->at[i].i);
     }
 }
@@ -85,8 +86,8 @@ static void compare_pair(const char *name, int64_t n) {
 }
 
 static void pairs(void **state) {
-    static const char *const all[] = {"recurrence", "states", "backwards", "steps", "learns", "nested", "captured", "roots",
-                                      "branches",   "again",  "own",       "straight"};
+    static const char *const all[] = {"recurrence", "states", "backwards", "steps", "learns", "nested",
+                                      "captured",   "roots",  "branches",  "again", "own",    "straight"};
     (void)state;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) compare_pair(all[i], 1);
 }
@@ -94,6 +95,119 @@ static void pairs(void **state) {
 static void no_elements(void **state) {
     (void)state;
     for (int64_t n = 1; n <= 4; n += 3) compare_pair("empty", n);
+}
+
+/* ------------------------------------------------------------ one by one */
+
+static Interp *opened(void) {
+    Interp *in = interp_open(module, &arena, &scratch, false);
+    assert_true(interp_init(in, 3));
+    return in;
+}
+
+static Tensor *whole_number(int64_t i) {
+    Tensor *t = tensor_new(&arena, DTYPE_I32, 0, NULL);
+    t->at->i = i;
+    return t;
+}
+
+static const Tensor *var(const Interp *in, const char *name) {
+    return in->vars[module_find_var(module, intern(&names, name))->id];
+}
+
+/* Trains where the loss is low: then by one step of Adam, whose first goes 0.1 against the gradient's sign. */
+static void training_branch(void **state) {
+    Interp *in = opened();
+    Func *f = module->funcs.at[find("guarded")];
+    Tensor *args[MOST], *r[MOST];
+    uint64_t random = 1;
+    int64_t steps = 0;
+    bool seen[2] = {false, false};
+    (void)state;
+    for (int call = 0; call < 12; call++) {
+        double before[4];
+        for (int i = 0; i < 4; i++) before[i] = var(in, "w")->at[i].f;
+        int64_t counted = var(in, "counter.n")->at->i;
+        draw_arguments(f, 1, &random, args);
+        assert_true(interp_run(in, f, NULL, args, r));
+        bool low = r[3]->at->i;
+        steps += low;
+        assert_int_equal(r[2]->at->i, steps);
+        assert_int_equal(var(in, "counter.n")->at->i, counted + (low ? 1 : 100));
+        for (int i = 0; i < 4; i++) {
+            double moved = r[1]->at[i].f - before[i];
+            if (!low) assert_true(moved == 0);
+            else if (steps == 1) assert_true(fabs(moved + copysign(0.1, r[4]->at[i].f)) < 1e-5);
+            else assert_true(moved != 0);
+        }
+        seen[low] = true;
+    }
+    assert_true(seen[0] && seen[1]);
+}
+
+static bool any_equal(const Tensor *const *all, int n) {
+    for (int i = 0; i < n; i++)
+        for (int64_t a = 0; a < all[i]->count; a++)
+            for (int j = 0; j <= i; j++)
+                for (int64_t b = 0; b < (j == i ? a : all[j]->count); b++)
+                    if (all[i]->at[a].f == all[j]->at[b].f) return true;
+    return false;
+}
+
+/* No two of a thousand draws of 24 bits are equal but by chance, which is fixed: none here. */
+static void draws(void **state) {
+    Interp *in = opened(), *again = opened();
+    Func *f = module->funcs.at[find("draws")];
+    Tensor *n = whole_number(6), *r[MOST], *second[MOST], *other[MOST];
+    (void)state;
+    assert_true(interp_run(in, f, NULL, &n, r) && interp_run(again, f, NULL, &n, second));
+    assert_false(any_equal((const Tensor *const *)r, 4));
+    for (int i = 0; i < 4; i++) compare("draws", "the same seed", 0, r[i], second[i]);
+    assert_true(interp_run(in, f, NULL, &n, other));
+    assert_true(other[0]->at[0].f != r[0]->at[0].f && other[2]->at[299].f != r[2]->at[299].f);
+}
+
+static void dropped(void **state) {
+    Interp *in = opened();
+    Func *f = module->funcs.at[find("dropped")];
+    Tensor *args[MOST], *r[MOST];
+    uint64_t random = 1;
+    int zeros = 0;
+    (void)state;
+    for (int call = 0; call < 4; call++) {
+        draw_arguments(f, 1, &random, args);
+        assert_true(interp_run(in, f, NULL, args, r));
+        compare("dropped", "value and gradient", call, r[0], r[1]);
+        for (int i = 0; i < 4; i++) zeros += r[0]->at[i].f == 0;
+        assert_true(r[2]->at[0].f != r[2]->at[1].f);
+    }
+    assert_true(zeros > 2 && zeros < 14);
+}
+
+static void refused(Interp *in, const char *func, Tensor *const *args, const char *what) {
+    Tensor *r[MOST];
+    if (interp_run(in, module->funcs.at[find(func)], NULL, args, r)) fail_msg("%s was not refused", func);
+    if (!strstr(in->error, what)) fail_msg("%s was refused with: %s", func, in->error);
+}
+
+static void checks(void **state) {
+    Interp *in = opened();
+    Tensor *r[MOST], *x = tensor_new(&arena, DTYPE_F32, 1, (int64_t[]){3}),
+                     *y = tensor_new(&arena, DTYPE_F32, 1, (int64_t[]){7}),
+                     *long_one = tensor_new(&arena, DTYPE_F32, 1, (int64_t[]){8});
+    (void)state;
+    assert_true(interp_run(in, module->funcs.at[find("sizes")], NULL, (Tensor *[]){x, y}, r));
+    refused(in, "sizes", (Tensor *[]){x, long_one}, "8");
+    Tensor *four = whole_number(4), *seven = whole_number(7), *less = whole_number(-1), *nine = whole_number(9);
+    assert_true(interp_run(in, module->funcs.at[find("required")], NULL, &four, r));
+    refused(in, "required", &seven, "the counter runs over");
+    refused(in, "required", &less, "n >= 0");
+    assert_int_equal(var(in, "counter.n")->at->i, 4);   /* as the call before left it */
+    for (int i = 0; i < 8; i++) long_one->at[i].f = i;
+    assert_true(interp_run(in, module->funcs.at[find("cut")], NULL, (Tensor *[]){long_one, four}, r));
+    assert_true(r[0]->at->f == 0 + 1 + 2 + 3 + 4);
+    refused(in, "cut", (Tensor *[]){long_one, nine}, "K");
+    refused(in, "cut", (Tensor *[]){long_one, less}, "K");
 }
 
 static int compile_all(const char *folder) {
@@ -117,7 +231,9 @@ static int compile_all(const char *folder) {
 }
 
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(pairs), cmocka_unit_test(no_elements)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(pairs),           cmocka_unit_test(no_elements),
+                                       cmocka_unit_test(training_branch), cmocka_unit_test(draws),
+                                       cmocka_unit_test(dropped),         cmocka_unit_test(checks)};
     int bad = compile_all(argc > 1 ? argv[1] : ".");
     return bad ? bad : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -327,8 +327,17 @@ static void list(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_session, close_session)
     const struct CMUnitTest tests[] = {
-        TEST(paths),      TEST(slots),    TEST(documentation), TEST(f64_mode),
-        TEST(randomness), TEST(versions), TEST(gradients_at_edges), TEST(training_flag), TEST(types_of_values), TEST(label_names),   TEST(list),
+        TEST(paths),
+        TEST(slots),
+        TEST(documentation),
+        TEST(f64_mode),
+        TEST(randomness),
+        TEST(versions),
+        TEST(gradients_at_edges),
+        TEST(training_flag),
+        TEST(types_of_values),
+        TEST(label_names),
+        TEST(list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

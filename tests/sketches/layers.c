@@ -45,8 +45,8 @@ static void graph_convolution(void **state) {
     (void)state;
     enum { N = 12, E = 40 };
     Sketch *s = sketch_open("04_gcn.dl");
-    Tensor *x = sketch_normal(s, SHAPE(N, 1433)), *edge = sketch_ints(s, N, SHAPE(2, E)), *y = sketch_ints(s, 2, SHAPE(N)),
-           *mask = sketch_bools(s, SHAPE(N)), *lr = sketch_float(s, 0.01);
+    Tensor *x = sketch_normal(s, SHAPE(N, 1433)), *edge = sketch_ints(s, N, SHAPE(2, E)),
+           *y = sketch_ints(s, 2, SHAPE(N)), *mask = sketch_bools(s, SHAPE(N)), *lr = sketch_float(s, 0.01);
     for (int i = 0; i < N; i++) y->at[i].i = i % 2;
     for (int i = 0; i < E; i++) edge->at[E + i].i = (edge->at[i].i + 2 * (i % 5)) % N;
     mask->at[0].i = mask->at[1].i = 1;
@@ -80,8 +80,8 @@ static void moving_target(void **state) {
 /* Groups: all parameters have state of one of the two optimizers; gnorm is that before clipping. */
 static void parameter_groups(void **state) {
     (void)state;
-    static const char *const names[] = {
-        "net.fc1.weight.opt.exp_avg", "net.fc2.weight.opt.exp_avg", "net.fc1.bias.opt0.exp_avg", "net.fc2.bias.opt0.exp_avg"};
+    static const char *const names[] = {"net.fc1.weight.opt.exp_avg", "net.fc2.weight.opt.exp_avg",
+                                        "net.fc1.bias.opt0.exp_avg", "net.fc2.bias.opt0.exp_avg"};
     Sketch *s = sketch_open("10_optim.dl");
     Tensor *x = sketch_normal(s, SHAPE(16, 10)), *y = sketch_ints(s, 3, SHAPE(16)), *lr = sketch_float(s, 0.01);
     double sum = 0;
@@ -119,7 +119,8 @@ static void weight_norm(void **state) {
     (void)state;
     Sketch *s = sketch_open("13_weightnorm.dl");
     Tensor *x = sketch_normal(s, SHAPE(8, 6)), *y = sketch_normal(s, SHAPE(8, 2)), *lr = sketch_float(s, 0.1);
-    const Tensor *v1 = sketch_var(s, "fc1.weight_v"), *b = sketch_var(s, "fc1.bias"), *v2 = sketch_var(s, "fc2.weight_v");
+    const Tensor *v1 = sketch_var(s, "fc1.weight_v"), *b = sketch_var(s, "fc1.bias"),
+                 *v2 = sketch_var(s, "fc2.weight_v");
     Tensor *r = sketch_call(s, "predict", ARGS(x));
     for (int i = 0; i < 8; i++)
         for (int o = 0; o < 2; o++) {
@@ -157,7 +158,8 @@ static void fine_tuning(void **state) {
     (void)state;
     Sketch *s = sketch_open("17_finetune.dl");
     Tensor *tok = sketch_ints(s, 50, SHAPE(4, 7)), *y = sketch_ints(s, 18, SHAPE(4)), *lr = sketch_float(s, 1e-2);
-    Tensor *fc = sketch_copy(s, sketch_var(s, "bert.fc.weight")), *embed = sketch_copy(s, sketch_var(s, "bert.embed.weight"));
+    Tensor *fc = sketch_copy(s, sketch_var(s, "bert.fc.weight")),
+           *embed = sketch_copy(s, sketch_var(s, "bert.embed.weight"));
     sketch_learns(s, "train_head", ARGS(tok, y, lr), 30, 0.8);
     sketch_equal("bert in train_head", sketch_var(s, "bert.fc.weight"), fc, 0);
     sketch_learns(s, "train_all", ARGS(tok, y, lr), 10, 0.9);

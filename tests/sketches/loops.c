@@ -14,7 +14,8 @@ static void adversarial(void **state) {
     Sketch *s = sketch_open("05_wgan_gp.dl");
     Tensor *real = sketch_normal(s, SHAPE(K, B, 1, 28, 28)), *lr = sketch_float(s, 2e-3);
     for (int64_t i = 0; i < real->count; i++) real->at[i].f = 0.5 + 0.1 * real->at[i].f;
-    Tensor *gen = sketch_copy(s, sketch_var(s, "gen.fc1.weight")), *disc = sketch_copy(s, sketch_var(s, "disc.fc1.weight"));
+    Tensor *gen = sketch_copy(s, sketch_var(s, "gen.fc1.weight")),
+           *disc = sketch_copy(s, sketch_var(s, "disc.fc1.weight"));
     double first = sketch_scalar(sketch_call(s, "train", ARGS(real, lr)));
     assert_int_equal(sketch_var(s, "opt_d.step")->at->i, K);
     assert_int_equal(sketch_var(s, "adam.step")->at->i, 1);
@@ -35,9 +36,11 @@ static void connectionist(void **state) {
     static const double torch[B] = {7.9709922842888545, 5.012454952019282, 5.584360166343579};
     static const int64_t labels[] = {1, 2, 2, 3, 1, 0, 4, 0, 0}, times[] = {7, 6, 4}, lengths[] = {3, 2, 1};
     Sketch *s = sketch_open("09_ctc.dl");
-    Tensor *logits = sketch_normal(s, SHAPE(T, B, C)), *y = sketch_ints(s, 1, SHAPE(B, 3)), *t = sketch_ints(s, 1, SHAPE(B)),
-           *n = sketch_ints(s, 1, SHAPE(B)), *x = sketch_normal(s, SHAPE(T, B, 6)), *lr = sketch_float(s, 0.5);
-    for (int i = 0; i < T * B * C; i++) logits->at[i].f = (double)((i / (B * C) * 7 + i / C % B * 3 + i % C * 5) % 11) / 4;
+    Tensor *logits = sketch_normal(s, SHAPE(T, B, C)), *y = sketch_ints(s, 1, SHAPE(B, 3)),
+           *t = sketch_ints(s, 1, SHAPE(B)), *n = sketch_ints(s, 1, SHAPE(B)), *x = sketch_normal(s, SHAPE(T, B, 6)),
+           *lr = sketch_float(s, 0.5);
+    for (int i = 0; i < T * B * C; i++)
+        logits->at[i].f = (double)((i / (B * C) * 7 + i / C % B * 3 + i % C * 5) % 11) / 4;
     for (int i = 0; i < B * 3; i++) y->at[i].i = labels[i];
     for (int i = 0; i < B; i++) t->at[i].i = times[i], n->at[i].i = lengths[i];
     const Tensor *loss = sketch_call(s, "loss", ARGS(logits, y, t, n));

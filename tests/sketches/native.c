@@ -54,7 +54,8 @@ static bool sizes_itself(const Func *f) {
         for (int d = 0; d < f->body->yields.at[i]->type.rank; d++) {
             Dim extent = f->body->yields.at[i]->type.shape[d];
             bool known = dim_is_const(extent);
-            for (int k = 0; k < f->dims.n; k++) known = known || dim_mentions(&f->module->dims, extent, f->dims.at[k]->id);
+            for (int k = 0; k < f->dims.n; k++)
+                known = known || dim_mentions(&f->module->dims, extent, f->dims.at[k]->id);
             if (!known) return true;
         }
     return false;
@@ -87,6 +88,7 @@ int main(int argc, char **argv) {
     struct CMUnitTest tests[COUNT];
     if (argc > 1) folder = argv[1];
     for (int i = 0; i < COUNT; i++)
-        tests[i] = (struct CMUnitTest){.name = cases[i].file, .test_func = check_file, .initial_state = (void *)&cases[i]};
+        tests[i] =
+            (struct CMUnitTest){.name = cases[i].file, .test_func = check_file, .initial_state = (void *)&cases[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

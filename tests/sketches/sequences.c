@@ -21,7 +21,8 @@ static void memory_of_attention(void **state) {
     (void)state;
     enum { B = 3, T = 7, V = 65, FIRST = 4 };
     Sketch *s = sketch_open("02_attention.dl");
-    Tensor *tok = sketch_ints(s, V, SHAPE(B, T)), *begin = sketch_ints(s, V, SHAPE(B, FIRST)), *one = sketch_ints(s, V, SHAPE(B));
+    Tensor *tok = sketch_ints(s, V, SHAPE(B, T)), *begin = sketch_ints(s, V, SHAPE(B, FIRST)),
+           *one = sketch_ints(s, V, SHAPE(B));
     Tensor *all = sketch_copy(s, sketch_call(s, "scores", ARGS(tok)));
     for (int b = 0; b < B; b++)
         for (int t = 0; t < FIRST; t++) begin->at[b * FIRST + t] = tok->at[b * T + t];
@@ -162,7 +163,8 @@ static void beam_search(void **state) {
 
 enum { NODES = 7, D = 6 };
 
-static void node_state(Sketch *s, const Tensor *word, const Tensor *left, const Tensor *right, int64_t at, double *h, double *c) {
+static void node_state(Sketch *s, const Tensor *word, const Tensor *left, const Tensor *right, int64_t at, double *h,
+                       double *c) {
     double hl[D] = {0}, cl[D] = {0}, hr[D] = {0}, cr[D] = {0}, both[D], x[D], wx[4 * D], u[3 * D], fl[D], fr[D];
     if (left->at[at].i >= 0) node_state(s, word, left, right, left->at[at].i, hl, cl);
     if (right->at[at].i >= 0) node_state(s, word, left, right, right->at[at].i, hr, cr);
@@ -199,8 +201,8 @@ static void tree(void **state) {
     enum { B = 4 };
     Sketch *s = sketch_open("15_tree.dl");
     Tensor *word = sketch_ints(s, 20, SHAPE(B, NODES)), *left = sketch_ints(s, 1, SHAPE(B, NODES)),
-           *right = sketch_ints(s, 1, SHAPE(B, NODES)), *nodes = sketch_ints(s, 1, SHAPE(B)), *y = sketch_ints(s, 5, SHAPE(B)),
-           *lr = sketch_float(s, 0.02);
+           *right = sketch_ints(s, 1, SHAPE(B, NODES)), *nodes = sketch_ints(s, 1, SHAPE(B)),
+           *y = sketch_ints(s, 5, SHAPE(B)), *lr = sketch_float(s, 0.02);
     draw_trees(word, left, right, B);
     for (int b = 0; b < B; b++) nodes->at[b].i = NODES;
     const Tensor *r = sketch_call(s, "states", ARGS(word, left, right));

@@ -139,7 +139,8 @@ void sketch_near(const char *what, double a, double b, double tolerance) {
 }
 
 void sketch_equal(const char *what, const Tensor *a, const Tensor *b, double tolerance) {
-    if (a->count != b->count) fail_msg("%s has %lld elements, not %lld", what, (long long)a->count, (long long)b->count);
+    if (a->count != b->count)
+        fail_msg("%s has %lld elements, not %lld", what, (long long)a->count, (long long)b->count);
     for (int64_t i = 0; i < a->count; i++) sketch_near(what, number(a, i), number(b, i), tolerance);
 }
 
