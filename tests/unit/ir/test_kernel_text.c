@@ -171,6 +171,34 @@ static void wrong_plans(void **state) {
     refused(f, "check b4", "check b3", "holds no integers");
 }
 
+static void wrong_bodies(void **state) {
+    Fixture *f = *state;
+    refused(f, "    while\n      test b4\n    end\n", "    while\n      test b4\n", "do not nest");
+    refused(f, "      else\n", "      end\n      else\n", "do not nest");
+    refused(f, "      else\n", "      else\n      else\n", "do not nest");
+    refused(f, "  loop i in B reverse", "  loop H in B reverse", "no free dim is called H");
+    refused(f, "  loop i in B reverse", "  loop i_8 in B reverse", "other bounds");
+    refused(f, "    loop i_8 in L", "    loop i in L", "its index is no free dim");
+    refused(f, "    loop i_8 in L", "    loop i_8 in L+i_8", "mentions a dim that has no value here");
+    refused(f, "  bind L b1 what \"n\"\n", "", "mentions a dim that has no value here");
+    refused(f, "  bind L b1", "  bind B b1", "binds no dim that is still free");
+    refused(f, "  bind L b1", "  bind L b4", "b4 must be i64");
+    refused(f, "  require b4", "  require b1", "b1 must be bool");
+    refused(f, "      if b4", "      if b0", "b0 must be bool");
+    refused(f, "    while\n      test b4", "    while\n      test b1", "b1 must be bool");
+    refused(f, "    while\n      test b4\n    end", "    if b4\n      test b4\n    end", "it tests for no loop");
+    refused(f, "while most 3", "while most three", "expected an integer");
+    refused(f, "dense(b0[4*i], b2, b3, b5[10*i]) sizes(1)", "dense(b0[4*i+1], b2, b3, b5[10*i]) sizes(1)", "of 2048 of b0");
+    refused(f, "b5[10*i]) sizes(1)", "b5[10*i-1]) sizes(1)", "reaches elements -1");
+    refused(f, "b5[10*i]) sizes(1)", "b5[10*i_8]) sizes(1)", "an offset mentions");
+    refused(f, "swap b7 b8", "swap b7 b5", "cannot change places");
+    refused(f, "swap b7 b8", "swap b7 b99", "b99 is not a buffer");
+    refused(f, "arena at 64 life 3..17", "arena at 64 life 3..8", "does not live as long as the loop at step 5");
+    refused(f, "arena at 128 life 8..10", "arena at 128 life 8..18", "does not live as long as the loop at step 5");
+    refused(f, "numbers(-5, ", "numbers(", "expected ,");
+    refused(f, "%2 = number 1 : i64", "%2 = number 1 : f64", "%2 must be i64");
+}
+
 /* ------------------------------------------------------------------------ survival */
 
 static void survives_damage(void **state) {
@@ -198,7 +226,8 @@ static void survives_damage(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(sample_reads_back), FIXTURE_TEST(other_names_are_taken), FIXTURE_TEST(wrong_text),
-        FIXTURE_TEST(wrong_kernels),     FIXTURE_TEST(wrong_plans),           FIXTURE_TEST(survives_damage),
+        FIXTURE_TEST(wrong_kernels),     FIXTURE_TEST(wrong_plans),           FIXTURE_TEST(wrong_bodies),
+        FIXTURE_TEST(survives_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
