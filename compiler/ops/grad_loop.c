@@ -3,9 +3,10 @@
  * The gradient of a scan is a scan that runs the other way. It carries the gradients of the carries and, added up, of
  * the consts, and yields those of the xs. Its body pulls back through the forward body: the reverse sweep is applied to
  * the forward body's own values, of which the new body then uses some. What is only elementwise or moved about is
- * computed again in it; the rest - carries as a step begins, results of costly operators - are residuals: the forward
- * scan itself is given further results, which stack them. Scans within a body are given theirs in the same way, and
- * stack them as results that the outer one stacks again. All is made of ordinary operators, so second order follows.
+ * computed again in it; the rest - carries as a step begins, results of costly operators, or what is computed from these
+ * alone and no larger - are residuals: the forward scan itself is given further results, which stack them. Scans within
+ * a body are given theirs in the same way, as results that the outer one stacks again. All is made of ordinary
+ * operators, so second order follows.
  *
  * Where a const's gradient is a product of two values of the step, and a thin one, both are stacked and multiplied once
  * after the loop, the steps being one more contracted dimension: a recurrent network's weights get their gradients from
@@ -37,8 +38,10 @@ typedef struct Reverse {
     const Region *forward;
     Builder body;              /* of the reverse one */
     ValueMap again;            /* for values of the forward body: what stands for them in the reverse one */
-    ValueMap stacked;          /* values of the forward body that the scan gives back stacked */
+    ValueMap stacked;          /* values of the forward body that the scan gives back stacked, or is to */
     ValueMap needed;           /* values of the forward body that the reverse one uses, directly or to compute again */
+    ValueMap chosen;           /* values of it that are to be residuals, though they could be computed again */
+    ValueMap user;             /* of such values: the result of the one op computed again that uses it, or itself */
     Values inits, carries, nexts;              /* of the reverse scan */
     Values xs, slices, ys;
     VEC(int64_t) axes, y_axes;
@@ -161,7 +164,8 @@ static bool is_bound_inside(const Reverse *v, Type type) {
 /* Whether the reverse body computes the op again: not what is stacked as it is. What cannot be has to be, whatever it
  * costs. */
 static bool computes_again(const Reverse *v, const Op *op) {
-    if (op->result_count == 1 && is_marked(&v->stacked, &op->results[0])) return false;
+    if (op->result_count == 1 && (is_marked(&v->stacked, &op->results[0]) || is_marked(&v->chosen, &op->results[0])))
+        return false;
     if (op->info->kind == KIND_MAP || op->info->kind == KIND_MOVE) return true;
     if (op->info->flags & OP_BINDS_DIM) return true;
     for (int i = 0; i < op->result_count; i++)
@@ -169,8 +173,13 @@ static bool computes_again(const Reverse *v, const Op *op) {
     return false;
 }
 
-static void need(Reverse *v, Value *x) {
-    if (value_region(x) == v->forward) mark(&v->needed, x);
+/* `by`: the op of the forward body, computed again, that needs x; null: the reverse sweep does. */
+static void need(Reverse *v, Value *x, const Op *by) {
+    if (value_region(x) != v->forward) return;
+    Value *user = by && by->result_count ? &by->results[0] : x;
+    bool other = is_marked(&v->needed, x) && value_map_get(&v->user, x) != user;
+    mark(&v->needed, x);
+    value_map_set(&v->user, x, other ? x : user);
 }
 
 static bool is_needed(const Reverse *v, const Op *op) {
@@ -201,14 +210,44 @@ static void drop_dead(Reverse *v) {
 
 static void find_needed(Reverse *v) {
     const Region *r = v->body.region;
+    v->needed = v->user = value_map_new(v->m->arena);
     for (int i = 0; i < r->ops.n; i++)
-        for (int k = 0; k < r->ops.at[i]->operand_count; k++) need(v, r->ops.at[i]->operands[k]);
-    for (int i = 0; i < v->nexts.n; i++) need(v, v->nexts.at[i]);
-    for (int i = 0; i < v->ys.n; i++) need(v, v->ys.at[i]);
+        for (int k = 0; k < r->ops.at[i]->operand_count; k++) need(v, r->ops.at[i]->operands[k], NULL);
+    for (int i = 0; i < v->nexts.n; i++) need(v, v->nexts.at[i], NULL);
+    for (int i = 0; i < v->ys.n; i++) need(v, v->ys.at[i], NULL);
     for (int i = v->forward->ops.n - 1; i >= 0; i--) {
         const Op *op = v->forward->ops.at[i];
         if (!is_needed(v, op) || !computes_again(v, op)) continue;
-        for (int k = 0; k < op->operand_count; k++) need(v, op->operands[k]);
+        for (int k = 0; k < op->operand_count; k++) need(v, op->operands[k], op);
+    }
+}
+
+static int64_t most_bytes(const Reverse *v, const Value *x) {
+    return type_elements(&v->m->dims, x->type)->upper * dtype_bytes(x->type.dtype);
+}
+
+/* Bytes of a residual that need not be if op's result is one: op alone uses it, and it is not stacked anyway. */
+static int64_t saved_by(const Reverse *v, const Op *op, int operand) {
+    const Value *x = op->operands[operand];
+    const ScanForm *f = &v->form;
+    for (int i = 0; i < operand; i++)
+        if (op->operands[i] == x) return 0;
+    if (value_region(x) != v->forward || value_map_get(&v->user, x) != &op->results[0]) return 0;
+    bool carry = !x->op && x->index >= f->consts && x->index < f->consts + f->carries;
+    bool made = x->op && !computes_again(v, x->op) && !is_marked(&v->stacked, x);
+    return carry || made ? most_bytes(v, x) : 0;
+}
+
+/* Chooses results of what would be computed again as residuals, where that takes no more memory than those they are
+ * computed from: the sum of two products instead of both. In the body's order, so chains are followed. */
+static void choose_residuals(Reverse *v) {
+    for (int i = 0; i < v->forward->ops.n; i++) {
+        Op *op = v->forward->ops.at[i];
+        if (op->result_count != 1 || !is_needed(v, op) || !computes_again(v, op)) continue;
+        if (op->results[0].type.rank == MAX_RANK || is_bound_inside(v, op->results[0].type)) continue;
+        int64_t saved = 0;
+        for (int k = 0; k < op->operand_count; k++) saved += saved_by(v, op, k);
+        if (saved && saved >= most_bytes(v, &op->results[0])) mark(&v->chosen, &op->results[0]);
     }
 }
 
@@ -216,6 +255,8 @@ static void find_needed(Reverse *v) {
 static void settle_uses(Reverse *v) {
     drop_dead(v);
     Region *r = v->body.region, own = *r;
+    find_needed(v);
+    choose_residuals(v);
     find_needed(v);
     r->ops.at = NULL;
     r->ops.n = r->ops.room = 0;
@@ -318,6 +359,7 @@ static Stack stack_factor(Reverse *v, Value *x) {
         s.axis = f->axes[slice];
     } else if (is_stacked_anyway(v, x)) {
         s.whole = stack_of(v, x, &s.axis);
+        mark(&v->stacked, x);
     } else {
         s.y = v->ys.n;
         vec_push(v->m->arena, &v->ys, x);
@@ -409,8 +451,8 @@ static bool close_reverse(Reverse *v, GradContext *g, Value **finals, Value **st
 void grad_scan(GradContext *g, const Op *op, Value *const *dy, Value **dx) {
     Module *m = g->b->module;
     Reverse v = {.m = m, .scan = op->results[0].op, .form = scan_form(op), .forward = op->regions[0],
-                 .body = build_body(g->b), .again = value_map_new(m->arena), .needed = value_map_new(m->arena),
-                 .stacked = value_map_new(m->arena)};
+                 .body = build_body(g->b), .again = value_map_new(m->arena), .stacked = value_map_new(m->arena),
+                 .chosen = value_map_new(m->arena)};
     ScanForm f = v.form;
     for (int i = f.carries; i < v.forward->yields.n; i++) mark(&v.stacked, v.forward->yields.at[i]);
     Dependence *operands = arena_array(m->arena, Dependence, op->operand_count);

@@ -99,6 +99,16 @@ static const struct {
      "  %a = multiply %w, %i : f64[L]\n  %c = cumulative_sum %a {axis = 0} : f64[L]\n  %b = sin %c : f64[L]\n"
      "  %s = reduce_sum %b {axes = [0]} : f64\n  %m = reduce_sum %v {axes = [0]} : f64\n  %e = add %s, %m : f64\n"
      "  yield %e\n}", 2},
+    {"random numbers of each step's own, computed again", "%x: f64[B,4], %h: f64[4], %seed: i64, %count: i64",
+     "%r = scan %seed, %count, %h, %x {consts = 2, carries = 1, axes = [0], result_axes = [], length = [B]}"
+     " : f64[4] (%a: i64, %b: i64, %g: f64[4], %v: f64[4], %t: i64) {\n"
+     "  %four = constant {dtype = i64, shape = [], value = 4.0} : i64\n  %o = multiply %t, %four : i64\n"
+     "  %ow = broadcast_in_dim %o {shape = [4], axes = []} : i64[4]\n  %e = iota {dtype = i64, shape = [4], axis = 0} : i64[4]\n"
+     "  %i = add %e, %ow : i64[4]\n  %aw = broadcast_in_dim %a {shape = [4], axes = []} : i64[4]\n"
+     "  %bw = broadcast_in_dim %b {shape = [4], axes = []} : i64[4]\n"
+     "  %bits = random_bits %aw, %bw, %i {site = 7, word = 0} : i32[4]\n"
+     "  %zero = constant {dtype = i32, shape = [4], value = 0.0} : i32[4]\n  %keep = less %bits, %zero : bool[4]\n"
+     "  %k = multiply %g, %v : f64[4]\n  %s = sin %k : f64[4]\n  %n = select %keep, %s, %g : f64[4]\n  yield %n\n}", 5},
     {"memory written and read by steps", "%x: f64[4,2], %m: f64[4,2]",
      "%z = constant {dtype = i64, shape = [], value = 0.0} : i64\n"
      "%r = scan %z, %m, %x {consts = 1, carries = 1, axes = [0], result_axes = [], length = [4]}"
@@ -209,6 +219,26 @@ static void test_dependence_of_loops_and_calls(void **state) {
 }
 
 /* ------------------------------------------------------------------------- gradients */
+
+/* Of the sum of two products the sum is stacked, if it is all that is needed of them. */
+static void test_residuals_are_few(void **state) {
+    (void)state;
+    World *w = world_open();
+    Func *f = read_or_fail(w, "%x: f64[B,2,3], %w: f64[4,4], %u: f64[4,3], %h: f64[2,4]",
+                           "%r = scan %w, %u, %h, %x {consts = 2, carries = 1, axes = [0], result_axes = [], length = [B]}"
+                           " : f64[2,4] (%c: f64[4,4], %d: f64[4,3], %g: f64[2,4], %v: f64[2,3], %t: i64) {\n"
+                           "  %p = dot_general %g, %c {" NO_BATCH "lhs_contract = [1], rhs_contract = [1]} : f64[2,4]\n"
+                           "  %q = dot_general %v, %d {" NO_BATCH "lhs_contract = [1], rhs_contract = [1]} : f64[2,4]\n"
+                           "  %s = add %p, %q : f64[2,4]\n  %a = sin %s : f64[2,4]\n  %b = multiply %s, %s : f64[2,4]\n"
+                           "  %n = add %a, %b : f64[2,4]\n  yield %n\n}");
+    Builder b = {.module = w->module, .func = f, .region = f->body};
+    const Op *scan = f->body->ops.at[0];
+    Value *y = build_reduce(&b, &OP_reduce_sum, f->body->yields.at[0], (int64_t[]){0, 1}, 2), *grad;
+    assert_true(build_gradients(&b, y, &f->body->params.at[0], 1, &grad));
+    assert_int_equal(scan->result_count, 2);
+    assert_ptr_equal(scan->regions[0]->yields.at[1]->op->info, op_of_map(MAP_add));
+    world_close(w);
+}
 
 /* Two gradients of one scan share what it stacks. */
 static void test_residuals_are_shared(void **state) {
@@ -450,6 +480,7 @@ int main(void) {
         cmocka_unit_test(test_stopped_within_a_step),
         cmocka_unit_test(test_dependence_is_by_result),
         cmocka_unit_test(test_dependence_of_loops_and_calls),
+        cmocka_unit_test(test_residuals_are_few),
         cmocka_unit_test(test_residuals_are_shared),
         cmocka_unit_test(test_products_after_the_loop),
         cmocka_unit_test(test_only_active_carries),
