@@ -17,6 +17,7 @@ export PATH="$prefix/bin:$PATH" PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
 
 # split PAGE FOLDER: a file for each block in FOLDER, and FOLDER/list with a line for each: file, line number, words.
 split() {
+    : >"$2/list"
     awk -v folder="$2" '
         /^```/ && !inside { inside = 1; n++; file = sprintf("%s/%03d", folder, n); printf "" >file
                             sub(/^```/, ""); print file, NR, ($0 == "" ? "plain" : $0) >(folder "/list"); next }
