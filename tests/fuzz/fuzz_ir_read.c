@@ -19,7 +19,7 @@ static Module *read_again(Arena *arena, Interner *names, Diags *diags, const cha
 }
 
 static void check(Arena *arena, Arena *scratch, const char *text, size_t size) {
-    static const char *const passes[] = {"simplify", "cse", "dce"};
+    static const char *const passes[] = {"inline", "simplify", "cse", "dce"};
     Interner names;
     Diags diags;
     intern_init(&names, arena);
