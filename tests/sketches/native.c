@@ -37,6 +37,7 @@ static const Case cases[] = {
     {"15_tree.dl", "B=3 M=6", 1e-3, 5, 1},
     {"16_schedule.dl", "B=5", 1e-3, 3, 1},
     {"17_finetune.dl", "B=4 T=6", 1e-3, 18, 1},
+    {"18_unfold.dl", "N=2", 1e-4, 2, 1},
     {"19_custom_grad.dl", "N=7", 1e-4, 2, 1},
     {"20_dims.dl", "B=9 B_2=9", 1e-3, 10, 1},
 };

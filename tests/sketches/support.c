@@ -19,7 +19,7 @@ static const char *read_file(Sketch *s, const char *path, size_t *length) {
     return text;
 }
 
-Sketch *sketch_open(const char *file) {
+Sketch *sketch_compile(const char *file) {
     Sketch *s = test_calloc(1, sizeof *s);
     size_t length;
     if (setjmp(s->out_of_memory)) fail_msg("out of memory");
@@ -35,6 +35,11 @@ Sketch *sketch_open(const char *file) {
     Text t = text_new(&s->arena);
     diags_render(&s->diags, &t, false);
     if (!s->module) fail_msg("%s", text_get(&t));
+    return s;
+}
+
+Sketch *sketch_open(const char *file) {
+    Sketch *s = sketch_compile(file);
     s->in = interp_open(s->module, &s->arena, &s->scratch, false);
     if (!interp_init(s->in, 1)) fail_msg("%s", s->in->error);
     return s;

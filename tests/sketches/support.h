@@ -29,7 +29,8 @@ typedef struct Sketch {
 /* The folder of the sketches; set by main. */
 extern const char *sketch_folder;
 
-/* Compiles a file and initialises the model. */
+/* Compiles a file; sketch_open initialises the model too, for calls. */
+Sketch *sketch_compile(const char *file);
 Sketch *sketch_open(const char *file);
 void sketch_close(Sketch *s);
 
