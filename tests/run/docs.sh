@@ -140,7 +140,7 @@ operators() {
     dlcc --list=ops | awk '{ name = $1; kind = $2; $1 = $2 = ""; sub(/^ +/, ""); gsub(/\|/, "\\|")
                              print "| `" name "` | " kind " | " $0 " |" }'
 }
-kinds='map|reduce|cumulate|contract|move|index|region|opaque'
+kinds='map|reduce|cumulate|contract|move|index|region|opaque|check'
 listed=$(grep -E "^\| \`[a-z0-9_]+\` \| ($kinds) \|" "$top/docs/ir.md")
 check_equal "ir.md lists the operators" "$listed" "$(operators)"
 
