@@ -326,6 +326,29 @@ static void bound_dims(void **state) {
     check_with(text, names, 2, lengths, 5, 1e-5);
 }
 
+/* Training through loops as the language has them: forward, back and the update in one call. */
+static void training(void **state) {
+    (void)state;
+    static const char text[] =
+        "dim B <= 6\ndim T <= 9\n"
+        "model M() {\n"
+        "    let rnn = LSTM(4, 5)\n    let both = GRU(4, 3, bidirectional = true)\n    let head = Linear(11, 3)\n"
+        "    fn last(h) { h[:, -1] }\n"
+        "    export fn train(x: f32[B, T, 4], y: i32[B], lr: f32) -> (loss: f32) {\n"
+        "        let z = head(concat([last(rnn(x)[0]), last(both(x)[0])], axis = -1))\n"
+        "        let loss = cross_entropy(z, y)\n"
+        "        minimize loss with adam(lr)\n"
+        "        return loss\n    }\n"
+        "}\n";
+    Native *n = native_open_source("rnn.dl", text, NULL, 2);
+    n->int_limit = 3;
+    n->var_low = 0.01, n->var_high = 0.4;
+    n->by_largest = true;
+    static const int64_t dims[][2] = {{1, 1}, {3, 2}, {6, 9}};
+    for (int d = 0; d < 3; d++) native_check(n, "train", dims[d], 2e-4);
+    native_close(n);
+}
+
 /* ---------------------------------------------------------------------- what fails inside */
 
 typedef struct Refused {
@@ -449,7 +472,7 @@ static void initializer(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scans),   cmocka_unit_test(nested),    cmocka_unit_test(recurrent), cmocka_unit_test(branches),
-        cmocka_unit_test(whiles),  cmocka_unit_test(updates),   cmocka_unit_test(variables), cmocka_unit_test(bound_dims), cmocka_unit_test(failing),
+        cmocka_unit_test(whiles),  cmocka_unit_test(updates),   cmocka_unit_test(variables), cmocka_unit_test(bound_dims), cmocka_unit_test(training),  cmocka_unit_test(failing),
         cmocka_unit_test(initializer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
