@@ -26,15 +26,19 @@
 
 static void add_needs(Fuser *f, int number, const Reads *from) {
     Group *g = f->groups.at[number];
-    uint64_t *added = arena_array(f->scratch, uint64_t, f->words);
+    uint64_t *added = f->added;
+    bool any = false;
+    memset(added, 0, sizeof *added * (size_t)f->words);
     for (int i = 0; i < from->n; i++) {
         int s = group_of_read(f, &from->at[i]);
         if (s < 0 || s == number) continue;
         group_put(added, s);
+        any = f->groups.at[s]->needed = true;
         for (int w = 0; w < f->words; w++) added[w] |= f->groups.at[s]->needs[w];
     }
+    if (!any) return;
     for (int w = 0; w < f->words; w++) g->needs[w] |= added[w];
-    for (int h = 0; h < f->groups.n; h++)
+    for (int h = 0; g->needed && h < f->groups.n; h++)
         if (h != number && group_in(f->groups.at[h]->needs, number))
             for (int w = 0; w < f->words; w++) f->groups.at[h]->needs[w] |= g->needs[w];
 }
@@ -370,6 +374,7 @@ static void fuse_region(Fuser *f, Region *r) {
         for (int k = 0; k < r->ops.at[i]->region_count; k++) fuse_region(f, r->ops.at[i]->regions[k]);
     f->body = r;
     f->words = r->ops.n / 64 + 1;
+    f->added = arena_array(f->scratch, uint64_t, f->words);
     f->groups.n = f->dims.n = 0;
     find_bare(f, r);
     find_stored(f);

@@ -16,6 +16,7 @@ typedef struct Group {
     bool backward;             /* SWEEP: from the axis's end */
     VEC(Op *) ops;             /* members, in order; free ops are members only to be stored */
     uint64_t *needs;           /* bit set of the groups that must run before */
+    bool needed;               /* another one needs it */
     int first;                 /* the position in the region of the op that opened it */
     int turn;                  /* when it runs: fuse_write.c */
     VEC(int) again;            /* yields of a loop's or branch's region that are members' results and yielded before */
@@ -43,6 +44,7 @@ typedef struct Fuser {
     int at;                    /* position of the op that is being grouped */
     VEC(Group *) groups;
     int words;                 /* of a bit set of groups */
+    uint64_t *added;           /* a bit set for add_needs */
     VEC(BoundDim) dims;
 } Fuser;
 

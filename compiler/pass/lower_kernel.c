@@ -13,8 +13,9 @@
 
 struct Memo {
     Memo *next;
-    IndexPoint point;
     int guard, node;
+    const Dim *point;          /* for each dim of the value: constant, factor of the run-time part, one for each axis */
+    const int *parts;          /* the run-time parts */
 };
 
 typedef struct ReductionOf {
@@ -511,20 +512,35 @@ static int make_node(Maker *m, Value *v, const IndexPoint *p, int guard) {
     }
 }
 
-static bool same_point(const Maker *m, const IndexPoint *a, const IndexPoint *b) {
-    if (a->rank != b->rank) return false;
-    for (int d = 0; d < a->rank; d++)
-        if (!index_expr_equal(&a->at[d], &b->at[d], m->axes)) return false;
+static bool is_point(const Maker *m, const Memo *o, const IndexPoint *p) {
+    const Dim *at = o->point;
+    for (int d = 0; d < p->rank; d++, at += m->axes + 2) {
+        const IndexExpr *e = &p->at[d];
+        if (o->parts[d] != e->node || at[0] != e->constant || at[1] != e->node_coeff) return false;
+        if (memcmp(at + 2, e->coeff, sizeof *at * (size_t)m->axes)) return false;
+    }
     return true;
+}
+
+static void remember(Maker *m, const Value *v, const IndexPoint *p, int guard, int node) {
+    Dim *point = arena_array(m->scratch, Dim, p->rank * (m->axes + 2) + 1);
+    int *parts = arena_array(m->scratch, int, p->rank + 1);
+    Memo *o = arena_new(m->scratch, Memo);
+    *o = (Memo){m->l->memo[v->id], guard, node, point, parts};
+    m->l->memo[v->id] = o;
+    for (int d = 0; d < p->rank; d++) {
+        parts[d] = p->at[d].node;
+        *point++ = p->at[d].constant;
+        *point++ = p->at[d].node_coeff;
+        for (int a = 0; a < m->axes; a++) *point++ = p->at[d].coeff[a];
+    }
 }
 
 static int node_at(Maker *m, Value *v, const IndexPoint *p, int guard) {
     for (Memo *o = m->l->memo[v->id]; o; o = o->next)
-        if (o->guard == guard && same_point(m, &o->point, p)) return o->node;
+        if (o->guard == guard && is_point(m, o, p)) return o->node;
     int node = make_node(m, v, p, guard);
-    Memo *o = arena_new(m->scratch, Memo);
-    *o = (Memo){m->l->memo[v->id], *p, guard, node};
-    m->l->memo[v->id] = o;
+    remember(m, v, p, guard, node);
     return node;
 }
 
