@@ -325,7 +325,9 @@ static void prepare_swaps(Entry *s) {
         const PlanStep *step = &s->plan->steps.at[i];
         for (int k = 0; step->kind == STEP_SWAP && k < 2; k++) {
             LLVMValueRef *place = &s->moving[step->bufs[k]];
-            if (!*place) emit_set(s->e, *place = emit_variable(s->e, s->e->ptr, "moving"), first_pointer(s, step->bufs[k]));
+            if (*place) continue;
+            *place = emit_variable(s->e, s->e->ptr, "moving");
+            emit_set(s->e, *place, first_pointer(s, step->bufs[k]));
         }
     }
 }
@@ -421,7 +423,8 @@ static int list_length(const Plan *plan) {
     int most = 1;
     for (int i = 0; i < plan->steps.n; i++) {
         const PlanStep *step = &plan->steps.at[i];
-        int n = step_buf_count(step) + (step->kind == STEP_KERNEL ? step->kernel->dims.n + step->kernel->numbers : step->dim_count + 1);
+        const Kernel *k = step->kind == STEP_KERNEL ? step->kernel : NULL;
+        int n = step_buf_count(step) + (k ? k->dims.n + k->numbers : step->dim_count + 1);
         if (n > most) most = n;
     }
     return most;

@@ -321,7 +321,8 @@ static void print_run(const DimTable *dims, const PlanStep *s, Text *to) {
         dim_print(dims, s->dims[i], to);
     }
     if (s->kernel->dims.n) text_append(to, ")", 1);
-    for (int i = 0; i < s->kernel->numbers; i++) text_add(to, "%s%lld", i ? ", " : " numbers(", (long long)s->numbers[i]);
+    for (int i = 0; i < s->kernel->numbers; i++)
+        text_add(to, "%s%lld", i ? ", " : " numbers(", (long long)s->numbers[i]);
     if (s->kernel->numbers) text_append(to, ")", 1);
     if (s->flops != 0) {
         text_add(to, " flops ");

@@ -7,25 +7,27 @@
 
 /* A body around the current step. */
 typedef struct Body {
-    int opener, end;           /* steps */
-    bool *written, *known;     /* when it began */
-    bool *other;               /* IF: what the first way has written, once the second began; WHILE: at the TEST */
-    bool runs[2];              /* of the steps around it */
+    int opener, end;       /* steps */
+    bool *written, *known; /* when it began */
+    bool *other;           /* IF: what the first way has written, once the second began; WHILE: at the TEST */
+    bool runs[2];          /* of the steps around it */
 } Body;
 
 typedef struct Walk {
     KernelVerifier *v;
     const Plan *plan;
     int step;
-    const int *ends;           /* by opening step: its END */
-    bool *written;             /* by buffer: it holds something */
-    bool *known;               /* by symbol: a free dim that has a value */
-    int64_t *values[2];        /* by symbol, at the dims' lower and at their upper bounds */
-    bool runs[2];              /* whether the step runs at all with these */
-    VEC(Body) bodies;          /* innermost last */
+    const int *ends;    /* by opening step: its END */
+    bool *written;      /* by buffer: it holds something */
+    bool *known;        /* by symbol: a free dim that has a value */
+    int64_t *values[2]; /* by symbol, at the dims' lower and at their upper bounds */
+    bool runs[2];       /* whether the step runs at all with these */
+    VEC(Body) bodies;   /* innermost last */
 } Walk;
 
-static const PlanStep *this_step(const Walk *w) { return &w->plan->steps.at[w->step]; }
+static const PlanStep *this_step(const Walk *w) {
+    return &w->plan->steps.at[w->step];
+}
 
 /* ------------------------------------------------------------------------------- dims */
 
@@ -54,7 +56,7 @@ static void learn(Walk *w, const DimSymbol *s, int64_t low, int64_t high) {
 
 typedef struct Reach {
     const Kernel *k;
-    int64_t *sizes;            /* by kernel symbol id */
+    int64_t *sizes; /* by kernel symbol id */
     const DimTable *dims;
 } Reach;
 
@@ -122,7 +124,8 @@ static void check_use(const Walk *w, const PlanStep *s, int i, bool reads, bool 
 
 static bool known_bufs(const Walk *w, const PlanStep *s) {
     for (int i = 0; i < step_buf_count(s); i++)
-        if (s->bufs[i] < 0 || s->bufs[i] >= w->plan->bufs.n) return kernel_fault(w->v, "there is no buffer %d", s->bufs[i]);
+        if (s->bufs[i] < 0 || s->bufs[i] >= w->plan->bufs.n)
+            return kernel_fault(w->v, "there is no buffer %d", s->bufs[i]);
     return true;
 }
 
@@ -172,15 +175,16 @@ static void check_check(const Walk *w, const PlanStep *s) {
 }
 
 static void check_scalar(const Walk *w, const PlanStep *s, DType t) {
-    if (w->plan->bufs.at[s->bufs[0]].dtype != t)
-        kernel_fault(w->v, "b%d must be %s", s->bufs[0], dtype_name(t));
+    if (w->plan->bufs.at[s->bufs[0]].dtype != t) kernel_fault(w->v, "b%d must be %s", s->bufs[0], dtype_name(t));
     check_use(w, s, 0, true, false);
 }
 
 static void check_bind(Walk *w, const PlanStep *s) {
     check_scalar(w, s, DTYPE_I64);
-    if (!s->symbol || s->symbol->of || w->known[s->symbol->id]) kernel_fault(w->v, "it binds no dim that is still free");
-    else learn(w, s->symbol, s->symbol->lower, s->symbol->upper);
+    if (!s->symbol || s->symbol->of || w->known[s->symbol->id])
+        kernel_fault(w->v, "it binds no dim that is still free");
+    else
+        learn(w, s->symbol, s->symbol->lower, s->symbol->upper);
 }
 
 static void check_swap(const Walk *w, const PlanStep *s) {
@@ -206,8 +210,8 @@ static void check_routine_reach(const Walk *w, const PlanStep *s, int i, const R
         *(stride < 0 ? &least : &greatest) += stride * (extent - 1);
     }
     if (least < 0 || greatest >= n)
-        kernel_fault(w->v, "%s reaches elements %lld to %lld of %lld of b%d", routine_name(s->routine), (long long)least,
-                     (long long)greatest, (long long)n, s->bufs[i]);
+        kernel_fault(w->v, "%s reaches elements %lld to %lld of %lld of b%d", routine_name(s->routine),
+                     (long long)least, (long long)greatest, (long long)n, s->bufs[i]);
 }
 
 static bool check_routine_buf(const Walk *w, const PlanStep *s, int i) {
@@ -228,8 +232,10 @@ static bool check_routine(const Walk *w, const PlanStep *s) {
     if (!check_dim(w, s->extent, "a number of rows")) return false;
     for (int i = 0; i < s->dim_count; i++)
         if (!check_dim(w, s->dims[i], "a number")) return false;
-    bool head = s->dim_count >= 3 && dim_is(s->dims[0], s->reads) && dim_is_const(s->dims[1]) && dim_is_const(s->dims[2]);
-    if (!head || __builtin_popcountll((uint64_t)dim_value(s->dims[2])) != s->writes || dim_value(s->dims[1]) < s->writes)
+    bool head =
+        s->dim_count >= 3 && dim_is(s->dims[0], s->reads) && dim_is_const(s->dims[1]) && dim_is_const(s->dims[2]);
+    if (!head || __builtin_popcountll((uint64_t)dim_value(s->dims[2])) != s->writes ||
+        dim_value(s->dims[1]) < s->writes)
         return kernel_fault(w->v, "its numbers do not fit its buffers");
     for (int i = 0; i < s->reads + s->writes; i++)
         if (!check_routine_buf(w, s, i)) return false;
@@ -245,8 +251,11 @@ static bool *copy_of(const Walk *w, const bool *set, int n) {
 }
 
 static void open_body(Walk *w, const PlanStep *s) {
-    Body body = {.opener = w->step, .end = w->ends[w->step], .written = copy_of(w, w->written, w->plan->bufs.n),
-                 .known = copy_of(w, w->known, w->v->module->graph->dims.symbols.n), .runs = {w->runs[0], w->runs[1]}};
+    Body body = {.opener = w->step,
+                 .end = w->ends[w->step],
+                 .written = copy_of(w, w->written, w->plan->bufs.n),
+                 .known = copy_of(w, w->known, w->v->module->graph->dims.symbols.n),
+                 .runs = {w->runs[0], w->runs[1]}};
     if (s->kind == STEP_IF) check_scalar(w, s, DTYPE_BOOL);
     if (s->kind == STEP_WHILE && s->most < -1) kernel_fault(w->v, "it cannot run %lld times", (long long)s->most);
     vec_push(w->v->scratch, &w->bodies, body);
@@ -254,9 +263,12 @@ static void open_body(Walk *w, const PlanStep *s) {
     const DimTable *dims = &w->v->module->graph->dims;
     int64_t last = dim_eval(dims, s->extent, w->values[1]) - 1;
     for (int end = 0; end < 2; end++) w->runs[end] &= dim_eval(dims, s->extent, w->values[end]) > 0;
-    if (!s->symbol || s->symbol->of || w->known[s->symbol->id]) kernel_fault(w->v, "its index is no free dim");
-    else if (s->symbol->lower > 0 || s->symbol->upper < s->extent->upper - 1) kernel_fault(w->v, "its index has other bounds");
-    else learn(w, s->symbol, 0, last);
+    if (!s->symbol || s->symbol->of || w->known[s->symbol->id])
+        kernel_fault(w->v, "its index is no free dim");
+    else if (s->symbol->lower > 0 || s->symbol->upper < s->extent->upper - 1)
+        kernel_fault(w->v, "its index has other bounds");
+    else
+        learn(w, s->symbol, 0, last);
 }
 
 static void take_other_way(Walk *w, Body *body) {
@@ -280,8 +292,10 @@ static void close_body(Walk *w) {
 static void check_test(Walk *w, const PlanStep *s) {
     Body *body = w->bodies.n ? &w->bodies.at[w->bodies.n - 1] : NULL;
     check_scalar(w, s, DTYPE_BOOL);
-    if (!body || body->other || w->plan->steps.at[body->opener].kind != STEP_WHILE) kernel_fault(w->v, "it tests for no loop");
-    else body->other = copy_of(w, w->written, w->plan->bufs.n);
+    if (!body || body->other || w->plan->steps.at[body->opener].kind != STEP_WHILE)
+        kernel_fault(w->v, "it tests for no loop");
+    else
+        body->other = copy_of(w, w->written, w->plan->bufs.n);
 }
 
 static void check_step(Walk *w) {
@@ -311,7 +325,8 @@ static const int *find_ends(KernelVerifier *v, const Plan *p) {
         const PlanStep *s = &p->steps.at[i];
         if (step_opens(s)) vec_push(v->scratch, &open, i);
         if (s->kind != STEP_ELSE && s->kind != STEP_END) continue;
-        bool fits = open.n && (s->kind == STEP_END || (p->steps.at[open.at[open.n - 1]].kind == STEP_IF && !ends[open.at[open.n - 1]]));
+        bool fits = open.n && (s->kind == STEP_END ||
+                               (p->steps.at[open.at[open.n - 1]].kind == STEP_IF && !ends[open.at[open.n - 1]]));
         if (!fits) return NULL;
         ends[open.at[open.n - 1]] = i;
         if (s->kind == STEP_END) open.n--;

@@ -289,8 +289,8 @@ static bool reads_affinely(Fuser *f, const Value *v) {
         Type t = v->type;
         IndexPoint p = index_identity(&f->module->dims, t.rank, t.shape);
         if (v->op->info->kind != KIND_MOVE) return false;
-        if (v->op->info->flags & OP_RELABELS ? !relabels_row_major(f, v) : !v->op->info->index_map(v->op, 0, &p) || p.guard_count)
-            return false;
+        bool relabels = v->op->info->flags & OP_RELABELS;
+        if (relabels ? !relabels_row_major(f, v) : !v->op->info->index_map(v->op, 0, &p) || p.guard_count) return false;
     }
     return true;
 }
@@ -317,7 +317,8 @@ static void find_stored(Fuser *f) {
         if (needs_memory_operand(f->module, op)) store(f, behind_relabels(op->operands[0]));
         if (op->info->kind == KIND_INDEX) store_index(f, op);
         for (int j = 0; j < op->operand_count; j++)
-            if (op_stands_alone(op) || (op->info->kind == KIND_CONTRACT && !reads_affinely(f, op->operands[j]))) store(f, op->operands[j]);
+            if (op_stands_alone(op) || (op->info->kind == KIND_CONTRACT && !reads_affinely(f, op->operands[j])))
+                store(f, op->operands[j]);
     }
 }
 

@@ -64,7 +64,9 @@ static inline void group_put(uint64_t *set, int i) { set[i / 64] |= (uint64_t)1 
 static inline int group_of_value(const Fuser *f, const Value *v) {
     return v->op && v->op->parent == f->body ? f->group_of[v->id] : -1;
 }
-static inline int group_of_read(const Fuser *f, const Read *r) { return r->value ? group_of_value(f, r->value) : r->binder; }
+static inline int group_of_read(const Fuser *f, const Read *r) {
+    return r->value ? group_of_value(f, r->value) : r->binder;
+}
 
 /* Costs nothing to repeat in every kernel that uses it: a constant, an iota, an index map, arithmetic on these. */
 static inline bool op_is_free(const Fuser *f, const Op *op) {

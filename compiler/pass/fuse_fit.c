@@ -48,7 +48,8 @@ static bool op_mentions(const DimTable *t, const Op *op, int symbol) {
 
 static void find_bound_dims(Fuser *f, const Op *op, Reads *to) {
     for (int i = 0; i < f->dims.n; i++)
-        if (op_mentions(&f->module->dims, op, f->dims.at[i].symbol)) vec_push(f->scratch, to, (Read){.binder = f->dims.at[i].group});
+        if (op_mentions(&f->module->dims, op, f->dims.at[i].symbol))
+            vec_push(f->scratch, to, (Read){.binder = f->dims.at[i].group});
 }
 
 static void find_sources(Fuser *f, Value *v, bool placed, const int *place, Reads *to) {

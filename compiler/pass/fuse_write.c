@@ -5,13 +5,13 @@
 
 typedef struct Writer {
     Fuser *f;
-    Region *to;                /* the new one */
-    Value **now;               /* by old value id: its value in the new region */
-    Value **inside;            /* by old value id: its value in the fusion being written, or null */
-    Value **yields;            /* what the new region yields, or null: what has become of the old yield */
-    VEC(Value *) touched;      /* old values whose `inside` is set */
+    Region *to;           /* the new one */
+    Value **now;          /* by old value id: its value in the new region */
+    Value **inside;       /* by old value id: its value in the fusion being written, or null */
+    Value **yields;       /* what the new region yields, or null: what has become of the old yield */
+    VEC(Value *) touched; /* old values whose `inside` is set */
     Region *region;
-    VEC(Value *) operands;     /* new values the fusion reads */
+    VEC(Value *) operands; /* new values the fusion reads */
 } Writer;
 
 static Op *copy_op(Writer *w, Region *to, const Op *op, Value **operands) {
@@ -104,7 +104,8 @@ static void find_escapes(Fuser *f) {
         for (int i = 0; i < g->ops.n; i++) {
             Reads from = fuse_reads(f, g->ops.at[i]);
             for (int j = 0; j < from.n; j++)
-                if (from.at[j].value && group_of_value(f, from.at[j].value) != n) f->escapes[from.at[j].value->id] = true;
+                if (from.at[j].value && group_of_value(f, from.at[j].value) != n)
+                    f->escapes[from.at[j].value->id] = true;
         }
     }
     Region *body = f->body;
@@ -119,7 +120,7 @@ static void find_escapes(Fuser *f) {
 }
 
 typedef struct Ready {
-    int *heap, n;              /* groups, the one whose turn is first on top */
+    int *heap, n; /* groups, the one whose turn is first on top */
 } Ready;
 
 static bool comes_first(const Fuser *f, int a, int b) {
@@ -160,7 +161,9 @@ static void find_turns(Fuser *f) {
         bool source = true;
         for (int w = 0; source && w < f->words; w++) source = !f->groups.at[g]->needs[w];
         for (int h = 0; source && h < n; h++)
-            if (group_in(f->groups.at[h]->needs, g) && (reader < 0 || f->groups.at[h]->turn < f->groups.at[reader]->turn)) reader = h;
+            if (group_in(f->groups.at[h]->needs, g) &&
+                (reader < 0 || f->groups.at[h]->turn < f->groups.at[reader]->turn))
+                reader = h;
         if (reader >= 0) f->groups.at[g]->turn = f->groups.at[reader]->turn;
     }
 }
@@ -169,7 +172,8 @@ static void find_turns(Fuser *f) {
  * cycle, which would be a fault of the grouping. */
 static int *order_groups(Fuser *f) {
     find_turns(f);
-    int n = f->groups.n, done = 0, *order = arena_array(f->scratch, int, n + 1), *waits = arena_array(f->scratch, int, n + 1);
+    int n = f->groups.n, done = 0, *order = arena_array(f->scratch, int, n + 1),
+        *waits = arena_array(f->scratch, int, n + 1);
     Ready ready = {arena_array(f->scratch, int, n + 1), 0};
     for (int g = 0; g < n; g++) {
         for (int w = 0; w < f->words; w++) waits[g] += __builtin_popcountll(f->groups.at[g]->needs[w]);
@@ -211,8 +215,10 @@ void fuse_write(Fuser *f) {
     w.to->params.n = w.to->params.room = old->params.n;
     for (int i = 0; i < f->groups.n; i++) {
         const Group *g = f->groups.at[order[i]];
-        if (g->ops.n && op_stands_alone(g->ops.at[0])) move_op(&w, g->ops.at[0]);
-        else if (g->ops.n) write_group(&w, order[i]);
+        if (g->ops.n && op_stands_alone(g->ops.at[0]))
+            move_op(&w, g->ops.at[0]);
+        else if (g->ops.n)
+            write_group(&w, order[i]);
     }
     for (int i = 0; i < old->yields.n; i++)
         vec_push(f->module->arena, &w.to->yields, w.yields[i] ? w.yields[i] : w.now[old->yields.at[i]->id]);

@@ -9,9 +9,9 @@
 
 /* One check: in the region of the fusion that needs it. */
 typedef struct Need {
-    Value *index, *mask;       /* in memory; mask may be null */
+    Value *index, *mask; /* in memory; mask may be null */
     Dim limit;
-    const char *what;          /* may be null */
+    const char *what; /* may be null */
     Span span;
 } Need;
 
@@ -27,8 +27,11 @@ static bool find_need(Lowering *l, const Op *fusion, const Op *op, int i, Need *
     IndexParts p = index_parts(op);
     const Value *source = memory_source(p.indices[i]);
     if (!source || (p.mask && (p.mask->op || source != p.indices[i]))) return false;
-    *need = (Need){.index = fusion->operands[source->index], .mask = p.mask ? fusion->operands[p.mask->index] : NULL,
-                   .limit = index_limit(&l->m->dims, op, i), .what = p.what, .span = op->span};
+    *need = (Need){.index = fusion->operands[source->index],
+                   .mask = p.mask ? fusion->operands[p.mask->index] : NULL,
+                   .limit = index_limit(&l->m->dims, op, i),
+                   .what = p.what,
+                   .span = op->span};
     return true;
 }
 
@@ -58,7 +61,8 @@ bool may_fail(Lowering *l, const Op *op) {
             const Op *inner = op->regions[r]->ops.at[i];
             if (control != CONTROL_FUSION && may_fail(l, inner)) return true;
             Need need;
-            for (int k = 0; control == CONTROL_FUSION && inner->info->kind == KIND_INDEX && k < index_parts(inner).count; k++)
+            for (int k = 0;
+                 control == CONTROL_FUSION && inner->info->kind == KIND_INDEX && k < index_parts(inner).count; k++)
                 if (!find_need(l, op, inner, k, &need) || !is_met(l, &need)) return true;
         }
     return false;
@@ -72,8 +76,13 @@ static int draft_need(Order *o, const Need *need) {
         const Draft *d = &o->drafts.at[o->checks.at[k]];
         if (d->value == need->index && d->mask == need->mask && d->limit == need->limit) return o->checks.at[k];
     }
-    int number = order_add(o, (Draft){.kind = DRAFT_CHECK, .value = need->index, .mask = need->mask, .limit = need->limit,
-                                      .what = need->what, .span = need->span, .fails = true});
+    int number = order_add(o, (Draft){.kind = DRAFT_CHECK,
+                                      .value = need->index,
+                                      .mask = need->mask,
+                                      .limit = need->limit,
+                                      .what = need->what,
+                                      .span = need->span,
+                                      .fails = true});
     order_read(o, number, need->index);
     if (need->mask) order_read(o, number, need->mask);
     vec_push(l->scratch, &o->checks, number);
@@ -87,9 +96,10 @@ void check_draft(Order *o, const Op *fusion, int reader) {
         Need need;
         for (int k = 0; op->info->kind == KIND_INDEX && k < index_parts(op).count; k++) {
             if (!find_need(o->l, fusion, op, k, &need))
-                diag_report(o->l->diags, DL0602, op->span, "lower: indices of `%s` are not in memory, so nothing checks them",
-                            op->info->name);
-            else if (!is_met(o->l, &need)) order_after(o, draft_need(o, &need), reader);
+                diag_report(o->l->diags, DL0602, op->span,
+                            "lower: indices of `%s` are not in memory, so nothing checks them", op->info->name);
+            else if (!is_met(o->l, &need))
+                order_after(o, draft_need(o, &need), reader);
         }
     }
 }
@@ -159,7 +169,11 @@ void check_lower(Order *o, Draft *d) {
     Layout index = gathered(o, d->value, d->mask, &d->steps), mask = {.buf = -1, .offset = index.offset};
     if (d->mask) mask = gathered(o, d->mask, true, &d->steps);
     const char *name = l->at[d->value->id].scalar ? "index" : l->plan->bufs.at[l->at[d->value->id].buf].name;
-    PlanStep s = {.kind = STEP_CHECK, .limit = d->limit, .span = d->span, .masked = d->mask, .what = d->what ? d->what : name,
+    PlanStep s = {.kind = STEP_CHECK,
+                  .limit = d->limit,
+                  .span = d->span,
+                  .masked = d->mask,
+                  .what = d->what ? d->what : name,
                   .extent = type_elements(&l->m->dims, d->value->type)};
     s.bufs = arena_copy(l->arena, (int[]){index.buf, mask.buf}, 2 * sizeof *s.bufs);
     s.offsets = arena_copy(l->arena, (Dim[]){index.offset, mask.offset}, 2 * sizeof *s.offsets);

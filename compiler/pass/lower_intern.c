@@ -64,8 +64,8 @@ static void rename_all(Renamer *r) {
 static void describe_dim(Text *t, Dim d) { text_add(t, "%p ", (const void *)d); }
 
 static void describe_node(Text *t, const KNode *n) {
-    text_add(t, "%d %d %d %d %d %d %d %d %d %d %d %d %llx ", n->kind, n->dtype, n->map, n->args[0], n->args[1], n->args[2],
-             n->access, n->guard, n->axis, n->reduction, n->word, n->number, (unsigned long long)n->site);
+    text_add(t, "%d %d %d %d %d %d %d %d %d %d %d %d %llx ", n->kind, n->dtype, n->map, n->args[0], n->args[1],
+             n->args[2], n->access, n->guard, n->axis, n->reduction, n->word, n->number, (unsigned long long)n->site);
     uint64_t bits;
     memcpy(&bits, &n->value, sizeof bits);
     text_add(t, "%llx %p;", (unsigned long long)bits, (const void *)n->dim);

@@ -8,8 +8,12 @@ int plan_add_buf(Lowering *l, PlanBuf b) {
 
 PlanBuf buf_for(Lowering *l, BufPlace place, Type t, const char *name) {
     Dim elements = type_elements(&l->m->dims, t);
-    return (PlanBuf){.place = place, .dtype = t.dtype, .elements = elements, .name = name ? name : "",
-                     .bytes = elements->upper * dtype_bytes(t.dtype), .alias = -1};
+    return (PlanBuf){.place = place,
+                     .dtype = t.dtype,
+                     .elements = elements,
+                     .name = name ? name : "",
+                     .bytes = elements->upper * dtype_bytes(t.dtype),
+                     .alias = -1};
 }
 
 void row_major(DimTable *dims, Type t, Dim *strides) {
@@ -56,7 +60,8 @@ bool is_compact(Lowering *l, const Layout *a, Type t) {
 
 Layout slice_of(Lowering *l, const Layout *whole, int rank, int axis, Dim index) {
     DimTable *dims = &l->m->dims;
-    Layout part = {.buf = whole->buf, .offset = dim_add(dims, whole->offset, dim_mul(dims, index, whole->strides[axis]))};
+    Layout part = {.buf = whole->buf,
+                   .offset = dim_add(dims, whole->offset, dim_mul(dims, index, whole->strides[axis]))};
     Dim *strides = arena_array(l->scratch, Dim, rank);
     for (int d = 0, n = 0; d < rank; d++)
         if (d != axis) strides[n++] = whole->strides[d];

@@ -32,7 +32,9 @@ void order_after(Order *o, int first, int then) {
 }
 
 /* Whether an op of the region makes the value. */
-static bool is_own(const Order *o, const Value *v) { return v->op && v->op->parent == o->region; }
+static bool is_own(const Order *o, const Value *v) {
+    return v->op && v->op->parent == o->region;
+}
 
 void order_read(Order *o, int draft, const Value *v) {
     Lowering *l = o->l;
@@ -51,7 +53,8 @@ static void mark_dims(const DimTable *t, const Op *op, bool *used) {
     for (int i = 0; i < op->result_count; i++)
         for (int d = 0; d < op->results[i].type.rank; d++) dims_mark(t, op->results[i].type.shape[d], used);
     for (int i = 0; i < op->attr_count; i++)
-        for (int d = 0; op->attrs[i].kind == ATTR_DIMS && d < op->attrs[i].n; d++) dims_mark(t, op->attrs[i].dims[d], used);
+        for (int d = 0; op->attrs[i].kind == ATTR_DIMS && d < op->attrs[i].n; d++)
+            dims_mark(t, op->attrs[i].dims[d], used);
     for (int r = 0; r < op->region_count; r++)
         for (int i = 0; i < op->regions[r]->ops.n; i++) mark_dims(t, op->regions[r]->ops.at[i], used);
 }
@@ -82,8 +85,10 @@ static void draft_op(Order *o, Op *op) {
     bool fusion = op_control(op) == CONTROL_FUSION;
     int d = order_add(o, (Draft){.kind = DRAFT_OP, .op = op});
     for (int i = 0; i < op->result_count; i++) l->writer[op->results[i].id] = d;
-    if (fusion) check_draft(o, op, d);
-    else check_draft_loop(o, op, d);
+    if (fusion)
+        check_draft(o, op, d);
+    else
+        check_draft_loop(o, op, d);
     o->drafts.at[d].fails = !fusion && may_fail(l, op);
     for (int i = 0; i < op->operand_count; i++) order_read(o, d, op->operands[i]);
     wait_for_dims(o, d);
@@ -158,7 +163,8 @@ static void place_results(Order *o, const Yield *yields) {
     Region *r = o->region;
     for (int i = 0; i < r->yields.n; i++) {
         const Value *v = r->yields.at[i];
-        if (is_own(o, v) && l->at[v->id].buf < 0 && yields[i].to.buf >= 0 && !is_late(o, &yields[i].to)) l->at[v->id] = yields[i].to;
+        if (is_own(o, v) && l->at[v->id].buf < 0 && yields[i].to.buf >= 0 && !is_late(o, &yields[i].to))
+            l->at[v->id] = yields[i].to;
     }
     for (int i = r->ops.n - 1; i >= 0; i--)
         for (int j = 0; j < r->ops.at[i]->result_count; j++) {
@@ -192,7 +198,9 @@ static void search(Order *o, int from) {
     }
 }
 
-static bool search_found(const Order *o, int draft) { return o->drafts.at[draft].seen == o->searches; }
+static bool search_found(const Order *o, int draft) {
+    return o->drafts.at[draft].seen == o->searches;
+}
 
 /* Whether the kernel, writing at `to`, reads that buffer only where it writes, and not after having written it. */
 static bool reads_only_what_it_writes(const Lowering *l, const LoweredKernel *lk, const Layout *to) {
@@ -243,7 +251,9 @@ static bool change_fits(const Lowering *l, const Op *op, int changed, const Layo
 }
 
 /* Whether variables of these kinds are filled by the same runs of the initializer. */
-static bool same_blocks(VarKind a, VarKind b) { return (a == VAR_CACHE) == (b == VAR_CACHE); }
+static bool same_blocks(VarKind a, VarKind b) {
+    return (a == VAR_CACHE) == (b == VAR_CACHE);
+}
 
 /* Steps of the initializer that touch memory which is not there are left out. So what a fusion writes in place must all
  * be there or not, and nothing else may hang on it. */
@@ -338,9 +348,9 @@ static bool make_in_place(Order *o, const Value *v, const Layout *to) {
 /* ----------------------------------------------------------------------- late yields */
 
 typedef struct Late {
-    bool pending;              /* still to be seen to */
-    int draft;                 /* a copy of what may be overwritten, or -1 */
-    Layout aside;              /* where that is */
+    bool pending; /* still to be seen to */
+    int draft;    /* a copy of what may be overwritten, or -1 */
+    Layout aside; /* where that is */
 } Late;
 
 /* Whether something will be written where v lies. */
@@ -351,8 +361,8 @@ static bool is_endangered(const Order *o, const Value *v, const Yield *yields) {
     return false;
 }
 
-/* A parameter as a yield is copied: a loop's to a buffer that is swapped, another from where it is set aside if that may
- * be overwritten first. */
+/* A parameter as a yield is copied: a loop's to a buffer that is swapped, another from where it is set aside if that
+ * may be overwritten first. */
 static void set_aside(Order *o, Value *v, Yield *yield, const Yield *all, Late *late) {
     Lowering *l = o->l;
     bool endangered = is_endangered(o, v, all);
@@ -385,8 +395,9 @@ static void take_other_buffer(Order *o, Value *v, Yield *yield, bool *claimed) {
 }
 
 static void copy_at_end(Order *o, Value *v, const Yield *yield, const Late *late) {
-    int copy = late->draft >= 0 ? order_add(o, (Draft){.kind = DRAFT_COPY, .value = v, .from = late->aside, .to = yield->to})
-                                : draft_copy(o, v, &yield->to);
+    int copy = late->draft >= 0
+                   ? order_add(o, (Draft){.kind = DRAFT_COPY, .value = v, .from = late->aside, .to = yield->to})
+                   : draft_copy(o, v, &yield->to);
     if (late->draft >= 0) order_after(o, late->draft, copy);
     make_wait(o, copy, &yield->to);
 }
@@ -396,14 +407,17 @@ static void place_late(Order *o, Yield *yields) {
     int n = o->region->yields.n;
     Value *const *values = o->region->yields.at;
     Late *late = arena_array(l->scratch, Late, n + 1);
-    bool *claimed = arena_array(l->scratch, bool, n + 1);      /* by the first yield of the value */
+    bool *claimed = arena_array(l->scratch, bool, n + 1); /* by the first yield of the value */
     int *first = arena_array(l->scratch, int, n + 1);
     for (int i = 0; i < n; i++) {
         const Layout *at = &l->at[values[i]->id];
-        late[i] = (Late){.draft = -1, .pending = is_late(o, &yields[i].to) && !same_layout(at, &yields[i].to, values[i]->type)};
+        late[i] = (Late){.draft = -1,
+                         .pending = is_late(o, &yields[i].to) && !same_layout(at, &yields[i].to, values[i]->type)};
         while (values[first[i]] != values[i]) first[i]++;
-        if (late[i].pending && !is_own(o, values[i])) set_aside(o, values[i], &yields[i], yields, &late[i]);
-        else claimed[first[i]] |= !late[i].pending;
+        if (late[i].pending && !is_own(o, values[i]))
+            set_aside(o, values[i], &yields[i], yields, &late[i]);
+        else
+            claimed[first[i]] |= !late[i].pending;
     }
     for (int i = 0; i < n; i++) {
         if (!late[i].pending || !is_own(o, values[i]) || claimed[first[i]]) continue;
@@ -412,8 +426,10 @@ static void place_late(Order *o, Yield *yields) {
     }
     for (int i = 0; i < n; i++) {
         if (!late[i].pending) continue;
-        if (yields[i].param >= 0) take_other_buffer(o, values[i], &yields[i], &claimed[first[i]]);
-        else copy_at_end(o, values[i], &yields[i], &late[i]);
+        if (yields[i].param >= 0)
+            take_other_buffer(o, values[i], &yields[i], &claimed[first[i]]);
+        else
+            copy_at_end(o, values[i], &yields[i], &late[i]);
     }
     for (int i = 0; i < n; i++) {
         const Value *p = yields[i].param < 0 ? NULL : o->region->params.at[yields[i].param];
@@ -427,8 +443,14 @@ static void place_late(Order *o, Yield *yields) {
 void add_kernel_step(Lowering *l, LoweredKernel *k, Steps *to) {
     lower_normalize(l, k->kernel);
     lower_intern(l, k);
-    PlanStep s = {.kind = STEP_KERNEL, .kernel = k->kernel, .bufs = k->bufs.at, .offsets = k->offsets.at, .dims = k->dims.at, .numbers = k->numbers.at,
-                  .flops = k->flops, .span = k->span};
+    PlanStep s = {.kind = STEP_KERNEL,
+                  .kernel = k->kernel,
+                  .bufs = k->bufs.at,
+                  .offsets = k->offsets.at,
+                  .dims = k->dims.at,
+                  .numbers = k->numbers.at,
+                  .flops = k->flops,
+                  .span = k->span};
     vec_push(l->scratch, to, s);
 }
 
@@ -454,8 +476,11 @@ static bool lower_draft(Order *o, Draft *d) {
     Lowering *l = o->l;
     switch (d->kind) {
     case DRAFT_OP:
-        return op_control(d->op) == CONTROL_FUSION ? fusion_steps(l, d->op, &d->steps) : lower_region_op(l, d->op, &d->steps);
-    case DRAFT_COPY: add_copy_step(l, d->value->type, &d->to, d->from.buf < 0 ? &l->at[d->value->id] : &d->from, &d->steps); break;
+        return op_control(d->op) == CONTROL_FUSION ? fusion_steps(l, d->op, &d->steps)
+                                                   : lower_region_op(l, d->op, &d->steps);
+    case DRAFT_COPY:
+        add_copy_step(l, d->value->type, &d->to, d->from.buf < 0 ? &l->at[d->value->id] : &d->from, &d->steps);
+        break;
     case DRAFT_CHECK: check_lower(o, d); break;
     case DRAFT_GATE: break;
     }
@@ -489,8 +514,10 @@ static void release(Order *o, Ints *heap, int draft) {
     for (int i = 0; i < d->then.n; i++) {
         int next = d->then.at[i];
         if (--o->drafts.at[next].waits) continue;
-        if (o->drafts.at[next].kind == DRAFT_GATE) release(o, heap, next);
-        else put_ready(o, heap, next);
+        if (o->drafts.at[next].kind == DRAFT_GATE)
+            release(o, heap, next);
+        else
+            put_ready(o, heap, next);
     }
 }
 
@@ -519,8 +546,10 @@ bool lower_body(Lowering *l, Region *r, Yield *yields, Steps *to) {
     for (int i = 0; i < r->ops.n; i++) draft_op(&o, r->ops.at[i]);
     for (int i = 0; i < r->yields.n; i++) {
         Value *v = r->yields.at[i];
-        if (yields[i].to.buf < 0) yields[i].to = l->at[v->id];
-        else if (!is_late(&o, &yields[i].to) && !same_layout(&l->at[v->id], &yields[i].to, v->type)) draft_copy(&o, v, &yields[i].to);
+        if (yields[i].to.buf < 0)
+            yields[i].to = l->at[v->id];
+        else if (!is_late(&o, &yields[i].to) && !same_layout(&l->at[v->id], &yields[i].to, v->type))
+            draft_copy(&o, v, &yields[i].to);
     }
     place_late(&o, yields);
     bool good = true;

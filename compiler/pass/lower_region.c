@@ -4,8 +4,8 @@
  * slice of a scanned value is that value at an offset that depends on the loop's index, a dim of its own; so is the
  * place of a stacked result. A loop's carry lies where the loop's result is wanted, and begins there if its first value
  * is made for the loop. Its next value is written over it or, where that is not safe, beside it, and the two change
- * names at the end of the iteration. What lies in memory that cannot change its name - a variable, the caller's - is then
- * copied before and after the loop. */
+ * names at the end of the iteration. What lies in memory that cannot change its name - a variable, the caller's - is
+ * then copied before and after the loop. */
 #include "ops/region.h"
 #include "pass/lower_order.h"
 
@@ -52,7 +52,8 @@ static void place_params(Lowering *l, const Op *op, const Region *r, Carries c) 
 static void copy_in(Lowering *l, const Op *op, const Region *body, Carries c, Steps *to) {
     for (int k = c.first; k < c.first + c.count; k++) {
         const Value *p = body->params.at[k], *from = op->operands[k];
-        if (!same_layout(&l->at[p->id], &l->at[from->id], p->type)) add_copy_step(l, p->type, &l->at[p->id], &l->at[from->id], to);
+        if (!same_layout(&l->at[p->id], &l->at[from->id], p->type))
+            add_copy_step(l, p->type, &l->at[p->id], &l->at[from->id], to);
     }
 }
 
@@ -67,7 +68,8 @@ static void copy_out(Lowering *l, const Op *op, const Region *body, Carries c, S
 /* Where the next values of the carries are wanted: over the present ones. */
 static Yield *carry_yields(Lowering *l, const Region *body, Carries c) {
     Yield *yields = arena_array(l->scratch, Yield, body->yields.n + 1);
-    for (int k = 0; k < c.count; k++) yields[k] = (Yield){.to = l->at[body->params.at[c.first + k]->id], .param = c.first + k};
+    for (int k = 0; k < c.count; k++)
+        yields[k] = (Yield){.to = l->at[body->params.at[c.first + k]->id], .param = c.first + k};
     return yields;
 }
 
@@ -101,7 +103,8 @@ static bool lower_scan(Lowering *l, const Op *op, Steps *to) {
     Dim index = dim_of_symbol(&l->m->dims, symbol);
     place_params(l, op, body, c);
     for (int i = 0, at = c.first + c.count; i < f.xs; i++, at++)
-        l->at[body->params.at[at]->id] = slice_of(l, &l->at[op->operands[at]->id], op->operands[at]->type.rank, (int)f.axes[i], index);
+        l->at[body->params.at[at]->id] =
+            slice_of(l, &l->at[op->operands[at]->id], op->operands[at]->type.rank, (int)f.axes[i], index);
     l->at[body->params.at[body->params.n - 1]->id] = (Layout){.buf = -1, .scalar = index};
     Yield *yields = carry_yields(l, body, c);
     for (int i = 0; i < f.ys; i++) {
@@ -112,7 +115,9 @@ static bool lower_scan(Lowering *l, const Op *op, Steps *to) {
     Steps inside = {0};
     if (!lower_body(l, body, yields, &inside)) return false;
     copy_in(l, op, body, c, to);
-    add_step(l, to, (PlanStep){.kind = STEP_LOOP, .symbol = symbol, .extent = f.length, .reverse = f.reverse, .span = op->span});
+    add_step(
+        l, to,
+        (PlanStep){.kind = STEP_LOOP, .symbol = symbol, .extent = f.length, .reverse = f.reverse, .span = op->span});
     add_all(l, to, &inside);
     add_swaps(l, body, c, yields, to);
     add_step(l, to, (PlanStep){.kind = STEP_END});
@@ -187,7 +192,8 @@ bool lower_region_op(Lowering *l, Op *op, Steps *to) {
     case CONTROL_ROUTINE: lower_routine(l, op, to); return true;
     case CONTROL_FUSION: break;
     }
-    diag_report(l->diags, DL0602, op->span, "lower: `%s` is neither a fusion nor something that steers them", op->info->name);
+    diag_report(l->diags, DL0602, op->span, "lower: `%s` is neither a fusion nor something that steers them",
+                op->info->name);
     return false;
 }
 
@@ -200,8 +206,11 @@ int carried_operand(const Op *op, int result) {
 }
 
 Control op_control(const Op *op) {
-    static const Control forms[] = {[FORM_NONE] = CONTROL_FUSION, [FORM_ONCE] = CONTROL_FUSION, [FORM_SCAN] = CONTROL_SCAN,
-                                    [FORM_WHILE] = CONTROL_WHILE, [FORM_CHOICE] = CONTROL_COND};
+    static const Control forms[] = {[FORM_NONE] = CONTROL_FUSION,
+                                    [FORM_ONCE] = CONTROL_FUSION,
+                                    [FORM_SCAN] = CONTROL_SCAN,
+                                    [FORM_WHILE] = CONTROL_WHILE,
+                                    [FORM_CHOICE] = CONTROL_COND};
     if (op->info->kind == KIND_REGION) return forms[op->info->form];
     if (op->info->kind == KIND_CHECK) return op->info->flags & OP_BINDS_DIM ? CONTROL_BIND : CONTROL_REQUIRE;
     return CONTROL_ROUTINE;

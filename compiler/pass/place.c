@@ -18,7 +18,7 @@ enum { ALIGN = 64, LARGE = 4096, STAGGER = 192 };
 
 typedef struct Item {
     PlanBuf *buf;
-    int64_t size;              /* rounded up */
+    int64_t size; /* rounded up */
     double key;
     int number;
 } Item;
@@ -32,8 +32,8 @@ static void touch(Plan *p, int buf, int step) {
 /* ------------------------------------------------------------------------------- lives */
 
 typedef struct Loops {
-    int *around;               /* by step: the LOOP or WHILE it is in, -1: none; its marks are in it */
-    int *outer, *end;          /* by LOOP or WHILE: the one around it, its END */
+    int *around;      /* by step: the LOOP or WHILE it is in, -1: none; its marks are in it */
+    int *outer, *end; /* by LOOP or WHILE: the one around it, its END */
 } Loops;
 
 static Loops find_loops(const Plan *p, Arena *scratch) {
@@ -99,7 +99,9 @@ static int by_key(const void *x, const void *y) {
     return a->number - b->number;
 }
 
-static int64_t round_up(int64_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
+static int64_t round_up(int64_t bytes) {
+    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
 
 /* A place that is taken from step `first` to step `last`. */
 typedef struct Taken {
@@ -109,7 +111,7 @@ typedef struct Taken {
 
 /* First fit of items in their order; the bytes needed. */
 static int64_t fit(Item *items, int n, Arena *scratch) {
-    Taken *taken = arena_array(scratch, Taken, n + 1);      /* by offset */
+    Taken *taken = arena_array(scratch, Taken, n + 1); /* by offset */
     int64_t top = 0;
     for (int i = 0; i < n; i++) {
         PlanBuf *b = items[i].buf;

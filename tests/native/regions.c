@@ -14,8 +14,10 @@ static void fill(Native *n, void *user, Tensor *const *args, int count) {
     for (int i = 0; i < count; i++)
         for (int64_t k = 0; k < args[i]->count; k++) {
             double x = native_random(user);
-            if (dtype_is_float(args[i]->dtype)) args[i]->at[k].f = (double)(float)(4 * x - 2);
-            else args[i]->at[k].i = (int64_t)(x * (args[i]->dtype == DTYPE_BOOL ? 2 : 5));
+            if (dtype_is_float(args[i]->dtype))
+                args[i]->at[k].f = (double)(float)(4 * x - 2);
+            else
+                args[i]->at[k].i = (int64_t)(x * (args[i]->dtype == DTYPE_BOOL ? 2 : 5));
         }
 }
 
@@ -39,12 +41,14 @@ static void scans(void **state) {
     static const char text[] =
         "module @m\ndim T in 0..9\n"
         "func @sums(%x: f32[T,3] = arg \"x\", %s: f32[3] = arg \"s\") dims(T) {\n"
-        "%h, %ys = scan %s, %x {consts = 0, carries = 1, axes = [0], result_axes = [0], length = [T]} : f32[3], f32[T,3]"
+        "%h, %ys = scan %s, %x {consts = 0, carries = 1, axes = [0], result_axes = [0], length = [T]} : f32[3], "
+        "f32[T,3]"
         " (%c: f32[3], %e: f32[3], %i: i64) {\n"
         "%a = add %c, %e : f32[3]\nyield %a, %a\n}\n"
         "return %h as \"h\", %ys as \"ys\"\n}\n"
         "func @back(%x: f32[2,T,3] = arg \"x\", %s: f32[2,3] = arg \"s\", %w: f32[3] = arg \"w\") dims(T) {\n"
-        "%h, %ys, %is = scan %w, %s, %x {consts = 1, carries = 1, axes = [1], result_axes = [2, 0], length = [T], reverse = 1}"
+        "%h, %ys, %is = scan %w, %s, %x {consts = 1, carries = 1, axes = [1], result_axes = [2, 0], length = [T], "
+        "reverse = 1}"
         " : f32[2,3], f32[2,3,T], i64[T] (%v: f32[3], %c: f32[2,3], %e: f32[2,3], %i: i64) {\n"
         "%half = constant {dtype = f32, shape = [2,3], value = 0.5} : f32[2,3]\n"
         "%d = multiply %c, %half : f32[2,3]\n"
@@ -56,8 +60,10 @@ static void scans(void **state) {
         "func @several(%x: f32[T,4] = arg \"x\", %y: i32[4,T] = arg \"y\", %z: bool[T] = arg \"z\") dims(T) {\n"
         "%zero = constant {dtype = i32, shape = [4], value = 0.0} : i32[4]\n"
         "%one = constant {dtype = f32, shape = [], value = 1.0} : f32\n"
-        "%n, %p, %a, %b = scan %zero, %one, %x, %y, %z {consts = 0, carries = 2, axes = [0, 1, 0], result_axes = [1, 0],"
-        " length = [T]} : i32[4], f32, f32[4,T], bool[T,4] (%n.0: i32[4], %p.0: f32, %xe: f32[4], %ye: i32[4], %ze: bool,"
+        "%n, %p, %a, %b = scan %zero, %one, %x, %y, %z {consts = 0, carries = 2, axes = [0, 1, 0], result_axes = [1, "
+        "0],"
+        " length = [T]} : i32[4], f32, f32[4,T], bool[T,4] (%n.0: i32[4], %p.0: f32, %xe: f32[4], %ye: i32[4], %ze: "
+        "bool,"
         " %i: i64) {\n"
         "%n.1 = add %n.0, %ye : i32[4]\n"
         "%s = reduce_sum %xe {axes = [0]} : f32\n"
@@ -68,7 +74,8 @@ static void scans(void **state) {
         "%l = less %n.1, %ye : bool[4]\nyield %n.1, %p.1, %r, %l\n}\n"
         "return %n as \"n\", %p as \"p\", %a as \"a\", %b as \"b\"\n}\n"
         "func @exchange(%x: f32[5] = arg \"x\", %y: f32[5] = arg \"y\") dims(T) {\n"
-        "%a, %b, %c, %ys, %xs = scan %x, %x, %y, %x {consts = 1, carries = 3, axes = [], result_axes = [0, 0], length = [T]}"
+        "%a, %b, %c, %ys, %xs = scan %x, %x, %y, %x {consts = 1, carries = 3, axes = [], result_axes = [0, 0], length "
+        "= [T]}"
         " : f32[5], f32[5], f32[5], f32[T,5], f32[T,5] (%k: f32[5], %p: f32[5], %q: f32[5], %r: f32[5], %i: i64) {\n"
         "%s = add %p, %q : f32[5]\n"
         "%f = convert %i {dtype = f32} : f32\n"
@@ -90,7 +97,8 @@ static void nested(void **state) {
         "module @m\ndim T in 0..9\n"
         "func @table(%x: f32[T,6] = arg \"x\") dims(T) {\n"
         "%zero = constant {dtype = f32, shape = [], value = 0.0} : f32\n"
-        "%s, %ys = scan %zero, %x {consts = 0, carries = 1, axes = [0], result_axes = [0], length = [T]} : f32, f32[T,6]"
+        "%s, %ys = scan %zero, %x {consts = 0, carries = 1, axes = [0], result_axes = [0], length = [T]} : f32, "
+        "f32[T,6]"
         " (%c: f32, %r: f32[6], %i: i64) {\n"
         "%d, %row = scan %i, %c, %r {consts = 1, carries = 1, axes = [0], result_axes = [0], length = [6], reverse = 1}"
         " : f32, f32[6] (%k: i64, %e: f32, %v: f32, %j: i64) {\n"
@@ -102,7 +110,8 @@ static void nested(void **state) {
         "return %s as \"s\", %ys as \"ys\"\n}\n"
         "func @gradient(%x: f32[T,4] = arg \"x\", %w: f32[4,4] = arg \"w\") dims(T) {\n"
         "%zero = constant {dtype = f32, shape = [4,4], value = 0.0} : f32[4,4]\n"
-        "%g = scan %w, %zero, %x {consts = 1, carries = 1, axes = [0], result_axes = [], length = [T], reverse = 1} : f32[4,4]"
+        "%g = scan %w, %zero, %x {consts = 1, carries = 1, axes = [0], result_axes = [], length = [T], reverse = 1} : "
+        "f32[4,4]"
         " (%v: f32[4,4], %c: f32[4,4], %e: f32[4], %i: i64) {\n"
         "%h = scan %v, %c, %e {consts = 1, carries = 1, axes = [0], result_axes = [], length = [4]} : f32[4,4]"
         " (%u: f32[4,4], %d: f32[4,4], %s: f32, %j: i64) {\n"
@@ -121,7 +130,8 @@ static void nested(void **state) {
         "%w = reshape %v {shape = [3,3]} : f32[3,3]\nyield %n, %w\n}\n"
         "return %a as \"a\", %b as \"b\"\n}\n"
         "func @relabelled(%x: f32[4,T,6] = arg \"x\", %w: f32[8,5] = arg \"w\") dims(T) {\n"
-        "%ys, %zs = scan %w, %x {consts = 1, carries = 0, axes = [1], result_axes = [0, 2], length = [T]} : f32[T,3,5], f32[8,3,T]"
+        "%ys, %zs = scan %w, %x {consts = 1, carries = 0, axes = [1], result_axes = [0, 2], length = [T]} : "
+        "f32[T,3,5], f32[8,3,T]"
         " (%v: f32[8,5], %e: f32[4,6], %i: i64) {\n"
         "%r = reshape %e {shape = [3,8]} : f32[3,8]\n"
         "%d = dot_general %r, %v {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]} : f32[3,5]\n"
@@ -141,8 +151,10 @@ static void recurrent(void **state) {
         "func @lstm(%x: f32[T,7,80] = arg \"x\", %u: f32[20,80] = var @u) dims(T) {\n"
         "%zero = constant {dtype = f32, shape = [7,20], value = 0.0} : f32[7,20]\n"
         "%h, %c, %ys = scan %u, %zero, %zero, %x {consts = 1, carries = 2, axes = [0], result_axes = [1], length = [T]}"
-        " : f32[7,20], f32[7,20], f32[7,T,20] (%v: f32[20,80], %h.0: f32[7,20], %c.0: f32[7,20], %e: f32[7,80], %i: i64) {\n"
-        "%d = dot_general %h.0, %v {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]} : f32[7,80]\n"
+        " : f32[7,20], f32[7,20], f32[7,T,20] (%v: f32[20,80], %h.0: f32[7,20], %c.0: f32[7,20], %e: f32[7,80], %i: "
+        "i64) {\n"
+        "%d = dot_general %h.0, %v {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]} : "
+        "f32[7,80]\n"
         "%g = add %d, %e : f32[7,80]\n"
         "%g0 = slice %g {start = [0,0], limit = [7,20], strides = [1,1]} : f32[7,20]\n"
         "%g1 = slice %g {start = [0,20], limit = [7,40], strides = [1,1]} : f32[7,20]\n"
@@ -173,7 +185,8 @@ static void branches(void **state) {
         "return %y as \"y\", %s as \"s\"\n}\n"
         "func @masked(%x: f32[T,5] = arg \"x\", %m: bool[T] = arg \"m\") dims(T) {\n"
         "%zero = constant {dtype = f32, shape = [5], value = 0.0} : f32[5]\n"
-        "%s, %ys = scan %zero, %x, %m {consts = 0, carries = 1, axes = [0, 0], result_axes = [0], length = [T]} : f32[5], f32[T,5]"
+        "%s, %ys = scan %zero, %x, %m {consts = 0, carries = 1, axes = [0, 0], result_axes = [0], length = [T]} : "
+        "f32[5], f32[T,5]"
         " (%c: f32[5], %e: f32[5], %b: bool, %i: i64) {\n"
         "%n, %y = cond %b, %c, %e : f32[5], f32[5] (%p: f32[5], %q: f32[5]) {\n"
         "%a = add %p, %q : f32[5]\nyield %a, %a\n} (%p: f32[5], %q: f32[5]) {\n"
@@ -182,7 +195,8 @@ static void branches(void **state) {
         "func @crossed(%x: f32[T,5] = arg \"x\", %m: bool[T] = arg \"m\") dims(T) {\n"
         "%zero = constant {dtype = f32, shape = [5], value = 0.0} : f32[5]\n"
         "%one = constant {dtype = f32, shape = [5], value = 1.0} : f32[5]\n"
-        "%s, %t = scan %zero, %one, %x, %m {consts = 0, carries = 2, axes = [0, 0], result_axes = [], length = [T]} : f32[5], f32[5]"
+        "%s, %t = scan %zero, %one, %x, %m {consts = 0, carries = 2, axes = [0, 0], result_axes = [], length = [T]} : "
+        "f32[5], f32[5]"
         " (%c: f32[5], %d: f32[5], %e: f32[5], %b: bool, %i: i64) {\n"
         "%n, %o = cond %b, %c, %d, %e : f32[5], f32[5] (%p: f32[5], %q: f32[5], %r: f32[5]) {\n"
         "yield %q, %p\n} (%p: f32[5], %q: f32[5], %r: f32[5]) {\n"
@@ -193,7 +207,8 @@ static void branches(void **state) {
         "%zero = constant {dtype = f32, shape = [5], value = 0.0} : f32[5]\n"
         "%y = cond %b, %zero, %x : f32[5] (%z: f32[5], %p: f32[T,5]) {\n"
         "%s = scan %z, %p {consts = 0, carries = 1, axes = [0], result_axes = [], length = [T]} : f32[5]"
-        " (%c: f32[5], %e: f32[5], %i: i64) {\n%v = reverse %c {axes = [0]} : f32[5]\n%a = add %v, %e : f32[5]\nyield %a\n}\nyield %s\n}"
+        " (%c: f32[5], %e: f32[5], %i: i64) {\n%v = reverse %c {axes = [0]} : f32[5]\n%a = add %v, %e : f32[5]\nyield "
+        "%a\n}\nyield %s\n}"
         " (%z: f32[5], %p: f32[T,5]) {\n"
         "%s = scan %z, %p {consts = 0, carries = 1, axes = [0], result_axes = [], length = [T], reverse = 1} : f32[5]"
         " (%c: f32[5], %e: f32[5], %i: i64) {\n%a = maximum %c, %e : f32[5]\nyield %a\n}\nyield %s\n}\n"
@@ -216,9 +231,11 @@ static void whiles(void **state) {
         "%one = constant {dtype = i64, shape = [], value = 1.0} : i64\n%k.1 = add %k, %one : i64\nyield %h, %k.1\n}\n"
         "return %y as \"y\", %n as \"n\"\n}\n"
         "func @limited(%x: f32[7] = arg \"x\", %b: bool = arg \"b\") {\n"
-        "%y = while %b, %x {consts = 1, limit = 5} : f32[7] (%k: bool, %c: f32[7]) {\nyield %k\n} (%k: bool, %c: f32[7]) {\n"
+        "%y = while %b, %x {consts = 1, limit = 5} : f32[7] (%k: bool, %c: f32[7]) {\nyield %k\n} (%k: bool, %c: "
+        "f32[7]) {\n"
         "%v = reverse %c {axes = [0]} : f32[7]\n%a = add %v, %c : f32[7]\nyield %a\n}\n"
-        "%z = while %b, %x {consts = 1, limit = 0} : f32[7] (%k: bool, %c: f32[7]) {\nyield %k\n} (%k: bool, %c: f32[7]) {\n"
+        "%z = while %b, %x {consts = 1, limit = 0} : f32[7] (%k: bool, %c: f32[7]) {\nyield %k\n} (%k: bool, %c: "
+        "f32[7]) {\n"
         "%n = negate %c : f32[7]\nyield %n\n}\n"
         "return %y as \"y\", %z as \"z\"\n}\n"
         "func @flag(%m: bool[9] = arg \"m\", %x: f32[9,3] = arg \"x\") {\n"
@@ -231,7 +248,8 @@ static void whiles(void **state) {
         "%f.1 = gather %m.1, %k.0 {axis = 0, batch = 0, what = \"k\"} : bool\n"
         "%row = gather %x.1, %k.0 {axis = 0, batch = 0, what = \"k\"} : f32[3]\n"
         "%s.1 = add %s.0, %row : f32[3]\n"
-        "%one = constant {dtype = i64, shape = [], value = 1.0} : i64\n%k.1 = add %k.0, %one : i64\nyield %f.1, %k.1, %s.1\n}\n"
+        "%one = constant {dtype = i64, shape = [], value = 1.0} : i64\n%k.1 = add %k.0, %one : i64\nyield %f.1, %k.1, "
+        "%s.1\n}\n"
         "return %f as \"f\", %k as \"k\", %s as \"s\"\n}\n";
     static const char *const names[] = {"halve", "limited", "flag"};
     check_with(text, names, 3, lengths, 5, 1e-5);
@@ -243,13 +261,15 @@ static void updates(void **state) {
     static const char text[] =
         "module @m\ndim T in 0..9\n"
         "func @scatter(%x: f32[5,3] = arg \"x\", %at: i32[4,T] = arg \"at\", %u: f32[T,4,3] = arg \"u\") dims(T) {\n"
-        "%y, %g = scan %x, %at, %u {consts = 0, carries = 1, axes = [1, 0], result_axes = [0], length = [T]} : f32[5,3], f32[T,4,3]"
+        "%y, %g = scan %x, %at, %u {consts = 0, carries = 1, axes = [1, 0], result_axes = [0], length = [T]} : "
+        "f32[5,3], f32[T,4,3]"
         " (%c: f32[5,3], %p: i32[4], %e: f32[4,3], %i: i64) {\n"
         "%d = scatter_add %c, %p, %e {axis = 0, batch = 0, what = \"at\"} : f32[5,3]\n"
         "%r = gather %d, %p {axis = 0, batch = 0, what = \"at\"} : f32[4,3]\nyield %d, %r\n}\n"
         "return %y as \"y\", %g as \"g\"\n}\n"
         "func @old_and_new(%x: f32[5,3] = arg \"x\", %at: i32[T] = arg \"at\", %u: f32[T,3] = arg \"u\") dims(T) {\n"
-        "%y, %g = scan %x, %at, %u {consts = 0, carries = 1, axes = [0, 0], result_axes = [0], length = [T]} : f32[5,3], f32[T,5,3]"
+        "%y, %g = scan %x, %at, %u {consts = 0, carries = 1, axes = [0, 0], result_axes = [0], length = [T]} : "
+        "f32[5,3], f32[T,5,3]"
         " (%c: f32[5,3], %p: i32, %e: f32[3], %i: i64) {\n"
         "%d = scatter_set %c, %p, %e {axis = 0, batch = 0, what = \"at\"} : f32[5,3]\n"
         "%v = reverse %c {axes = [0]} : f32[5,3]\n"
@@ -353,9 +373,9 @@ static void training(void **state) {
 
 typedef struct Refused {
     int func;
-    int64_t y[4];              /* the second argument */
+    int64_t y[4]; /* the second argument */
     DlrtStatus status;
-    const char *says;          /* part of the message */
+    const char *says; /* part of the message */
 } Refused;
 
 /* A call that fails in the middle of a loop has changed nothing, be the variable carried by that loop or not. */
@@ -399,17 +419,24 @@ static void failing(void **state) {
         "%z = constant {dtype = i64, shape = [], value = 0.0} : i64\n%b = greater %m, %z : bool\n"
         "%t1 = cond %b, %t, %m : f32[3] (%p: f32[3], %k: i64) {\n"
         "%g = gather %p, %k {axis = 0, batch = 0, what = \"largest\"} : f32\n"
-        "%gb = broadcast_in_dim %g {shape = [3], axes = []} : f32[3]\nyield %gb\n} (%p: f32[3], %k: i64) {\nyield %p\n}\n"
+        "%gb = broadcast_in_dim %g {shape = [3], axes = []} : f32[3]\nyield %gb\n} (%p: f32[3], %k: i64) {\nyield "
+        "%p\n}\n"
         "%s1 = add %s, %s : f32[3]\n"
         "return %s1 -> @s, %t1 -> @t\n}\n";
-    static const Refused cases[] = {
-        {0, {0, 1, 2, 0}, DLRT_OK, ""},          {0, {0, 1, 3, 0}, DLRT_ERR_INDEX, "y[2] is 3, allowed are 0..2"},
-        {0, {0, 1, 2, -1}, DLRT_ERR_INDEX, "y[3] is -1"}, {1, {1, 2, 3, 1}, DLRT_OK, ""},
-        {1, {1, 2, 3, 4}, DLRT_ERR_INDEX, "one less"}, {1, {0, 1, 1, 1}, DLRT_ERR_INDEX, "is -1, allowed are 0..2"},
-        {2, {0, 1, 2, -9}, DLRT_OK, ""},         {2, {0, 1, 2, 3}, DLRT_ERR_REQUIRE, "y is small"},
-        {3, {1, 2, 3, 1}, DLRT_OK, ""},          {3, {1, 2, 3, 4}, DLRT_ERR_BOUND, "the length is 4, allowed are 1..3"},
-        {3, {1, 2, 0, 1}, DLRT_ERR_BOUND, "the length is 0"}, {4, {0, -1, 0, 0}, DLRT_OK, ""},
-        {4, {0, 2, 1, 0}, DLRT_OK, ""},          {4, {0, 1, 3, 0}, DLRT_ERR_INDEX, "largest"}};
+    static const Refused cases[] = {{0, {0, 1, 2, 0}, DLRT_OK, ""},
+                                    {0, {0, 1, 3, 0}, DLRT_ERR_INDEX, "y[2] is 3, allowed are 0..2"},
+                                    {0, {0, 1, 2, -1}, DLRT_ERR_INDEX, "y[3] is -1"},
+                                    {1, {1, 2, 3, 1}, DLRT_OK, ""},
+                                    {1, {1, 2, 3, 4}, DLRT_ERR_INDEX, "one less"},
+                                    {1, {0, 1, 1, 1}, DLRT_ERR_INDEX, "is -1, allowed are 0..2"},
+                                    {2, {0, 1, 2, -9}, DLRT_OK, ""},
+                                    {2, {0, 1, 2, 3}, DLRT_ERR_REQUIRE, "y is small"},
+                                    {3, {1, 2, 3, 1}, DLRT_OK, ""},
+                                    {3, {1, 2, 3, 4}, DLRT_ERR_BOUND, "the length is 4, allowed are 1..3"},
+                                    {3, {1, 2, 0, 1}, DLRT_ERR_BOUND, "the length is 0"},
+                                    {4, {0, -1, 0, 0}, DLRT_OK, ""},
+                                    {4, {0, 2, 1, 0}, DLRT_OK, ""},
+                                    {4, {0, 1, 3, 0}, DLRT_ERR_INDEX, "largest"}};
     for (int threads = 1; threads < 3; threads++) {
         Native *n = native_open(text, NULL, threads);
         for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
@@ -446,11 +473,13 @@ static void initializer(void **state) {
         "%i = iota {dtype = f32, shape = [6,6], axis = 0} : f32[6,6]\n"
         "%j = iota {dtype = f32, shape = [6,6], axis = 1} : f32[6,6]\n"
         "%ij = multiply %i, %j : f32[6,6]\n%a = sin %ij : f32[6,6]\n"
-        "%w = scan %a {consts = 0, carries = 1, axes = [], result_axes = [], length = [7]} : f32[6,6] (%q: f32[6,6], %k: i64) {\n"
+        "%w = scan %a {consts = 0, carries = 1, axes = [], result_axes = [], length = [7]} : f32[6,6] (%q: f32[6,6], "
+        "%k: i64) {\n"
         "%p = dot_general %q, %q {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [1]} : f32[6,6]\n"
         "%t = tanh %p : f32[6,6]\nyield %t\n}\n"
         "%c0 = constant {dtype = f32, shape = [6], value = 1.0} : f32[6]\n"
-        "%c = scan %c0 {consts = 0, carries = 1, axes = [], result_axes = [], length = [3]} : f32[6] (%q: f32[6], %k: i64) {\n"
+        "%c = scan %c0 {consts = 0, carries = 1, axes = [], result_axes = [], length = [3]} : f32[6] (%q: f32[6], %k: "
+        "i64) {\n"
         "%r = add %q, %q : f32[6]\nyield %r\n}\n"
         "%u = add %w, %a : f32[6,6]\n"
         "return %w -> @w, %u -> @v, %c -> @c\n}\n";
@@ -471,9 +500,10 @@ static void initializer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scans),   cmocka_unit_test(nested),    cmocka_unit_test(recurrent), cmocka_unit_test(branches),
-        cmocka_unit_test(whiles),  cmocka_unit_test(updates),   cmocka_unit_test(variables), cmocka_unit_test(bound_dims), cmocka_unit_test(training),  cmocka_unit_test(failing),
-        cmocka_unit_test(initializer),
+        cmocka_unit_test(scans),     cmocka_unit_test(nested),      cmocka_unit_test(recurrent),
+        cmocka_unit_test(branches),  cmocka_unit_test(whiles),      cmocka_unit_test(updates),
+        cmocka_unit_test(variables), cmocka_unit_test(bound_dims),  cmocka_unit_test(training),
+        cmocka_unit_test(failing),   cmocka_unit_test(initializer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* The memory plan: lives through loops, branches and swaps. Random plans are placed and then carried out, with a mark in
- * memory for each buffer that was written: what is read must still be there. */
+/* The memory plan: lives through loops, branches and swaps. Random plans are placed and then carried out, with a mark
+ * in memory for each buffer that was written: what is read must still be there. */
 #include "../fixture.h"
 #include "ir/kernel_read.h"
 #include "ir/kernel_util.h"
@@ -29,31 +29,34 @@ static Plan *placed(Fixture *f, const char *text) {
     return m->plans.at[0];
 }
 
-static const PlanBuf *buf(const Plan *p, int arena_buf) { return &p->bufs.at[3 + arena_buf]; }
+static const PlanBuf *buf(const Plan *p, int arena_buf) {
+    return &p->bufs.at[3 + arena_buf];
+}
 
 static void expect_life(const Plan *p, int number, int first, int last) {
     if (buf(p, number)->first == first && buf(p, number)->last == last) return;
-    fail_msg("buffer %d lives from %d to %d, not from %d to %d", number, buf(p, number)->first, buf(p, number)->last, first, last);
+    fail_msg("buffer %d lives from %d to %d, not from %d to %d", number, buf(p, number)->first, buf(p, number)->last,
+             first, last);
 }
 
-/* What comes into a loop stays to its end, what is made in one iteration only until it was read, what leaves the loop is
- * there from its first step; a pair lives as one. */
+/* What comes into a loop stays to its end, what is made in one iteration only until it was read, what leaves the loop
+ * is there from its first step; a pair lives as one. */
 static void lives_in_loops(void **state) {
     Plan *p = placed(*state, HEAD "  buf b0 : f32[16] arena\n  buf b1 : f32[16] arena\n  buf b2 : f32[16] arena\n"
                                   "  buf b3 : f32[16] arena\n  buf b4 : f32[16] arena\n  buf b5 : f32[16] arena\n"
-                                  "  run copy(a, b0)\n"          /* 0 */
+                                  "  run copy(a, b0)\n" /* 0 */
                                   "  run copy(a, b3)\n"
-                                  "  loop i in T\n"              /* 2 */
+                                  "  loop i in T\n" /* 2 */
                                   "    run copy(b0, b1)\n"
-                                  "    run copy(b1, b2)\n"       /* 4 */
+                                  "    run copy(b1, b2)\n" /* 4 */
                                   "    loop j in T\n"
-                                  "      run copy(b3, b4)\n"     /* 6 */
+                                  "      run copy(b3, b4)\n" /* 6 */
                                   "      swap b3 b4\n"
-                                  "    end\n"                    /* 8 */
+                                  "    end\n" /* 8 */
                                   "    run copy(a, b5)\n"
-                                  "    run copy(b5, r)\n"        /* 10 */
+                                  "    run copy(b5, r)\n" /* 10 */
                                   "  end\n"
-                                  "  run copy(b2, r)\n"          /* 12 */
+                                  "  run copy(b2, r)\n" /* 12 */
                                   "  run copy(b3, r)\n}\n");
     expect_life(p, 0, 0, 11);
     expect_life(p, 1, 3, 4);
@@ -84,7 +87,9 @@ typedef struct Writer {
     int depth, steps;
 } Writer;
 
-static int below(Writer *w, int n) { return (int)(fixture_random(&w->random) % (uint64_t)n); }
+static int below(Writer *w, int n) {
+    return (int)(fixture_random(&w->random) % (uint64_t)n);
+}
 
 static void indent(Writer *w) {
     for (int d = 0; d <= w->depth; d++) text_add(&w->text, "  ");
@@ -104,8 +109,10 @@ static void write_body(Writer *w, Fixture *f) {
     bool branch = below(w, 3) == 0;
     memcpy(before, w->written, sizeof before);
     indent(w);
-    if (branch) text_add(&w->text, "if c\n");
-    else text_add(&w->text, "loop %s in T\n", names[w->depth]);
+    if (branch)
+        text_add(&w->text, "if c\n");
+    else
+        text_add(&w->text, "loop %s in T\n", names[w->depth]);
     w->depth++;
     write_steps(w, f, 1 + below(w, 4));
     if (branch) {
@@ -185,8 +192,10 @@ static void run_steps(Run *r, int begin, int end) {
         int last = end_of(r->plan, at, false), otherwise = end_of(r->plan, at, true);
         if (s->kind == STEP_LOOP)
             for (int i = 0; i < TIMES; i++) run_steps(r, at + 1, last);
-        else if (fixture_random(&r->random) % 2) run_steps(r, at + 1, otherwise);
-        else run_steps(r, otherwise + 1, last);
+        else if (fixture_random(&r->random) % 2)
+            run_steps(r, at + 1, otherwise);
+        else
+            run_steps(r, otherwise + 1, last);
         at = last;
     }
 }
@@ -215,7 +224,9 @@ static void random_plans(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FIXTURE_TEST(lives_in_loops), FIXTURE_TEST(branches_share), FIXTURE_TEST(random_plans),
+        FIXTURE_TEST(lives_in_loops),
+        FIXTURE_TEST(branches_share),
+        FIXTURE_TEST(random_plans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
