@@ -88,17 +88,6 @@ Node *parse_string(Parser *ps, Span span, const char *raw, size_t length) {
     return parse_node(ps, NODE_FORMAT, span, NULL, p.parts.at, p.parts.n);
 }
 
-/* Length of the UTF-8 sequence at s, 0 if it is malformed. */
-static size_t utf8_length(const unsigned char *s, size_t left) {
-    size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
-    if (n > left) return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80) return 0;
-    if (n == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0))) return 0;
-    if (n == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90))) return 0;
-    return n;
-}
-
 /* Whether the source is text at all; reports the first reason why not. */
 static bool is_text(Diags *d, uint32_t source) {
     const Source *s = &d->sources.at[source];
@@ -108,7 +97,7 @@ static bool is_text(Diags *d, uint32_t source) {
         return false;
     }
     for (size_t i = 0; i < s->length;) {
-        size_t n = utf8_length((const unsigned char *)s->text + i, s->length - i);
+        size_t n = utf8_length(s->text + i, s->length - i);
         Span span = {source, (uint32_t)i, (uint32_t)i + 1};
         if (!n) {
             diag_report(d, DL0105, span, "byte %zu of this file (0x%02x) is not UTF-8", i, (unsigned char)s->text[i]);

@@ -90,11 +90,14 @@ typedef struct Paint { const char *bold, *red, *yellow, *blue, *off; } Paint;
 static const Paint plain = {"", "", "", "", ""};
 static const Paint colored = {"\033[1m", "\033[1;31m", "\033[1;33m", "\033[1;34m", "\033[0m"};
 
-/* Source text as it may go to a terminal: control characters but tabs become '?'. */
+/* Source text as it may go to a terminal: control characters but tabs become '?', and so do bytes that are no text. */
 static void append_printable(Text *to, const char *text, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        bool control = ((unsigned char)text[i] < ' ' && text[i] != '\t') || text[i] == 0x7f;
-        text_append(to, control ? "?" : text + i, 1);
+    for (size_t i = 0; i < n;) {
+        size_t length = utf8_length(text + i, n - i);
+        unsigned char first = (unsigned char)text[i], second = length > 1 ? (unsigned char)text[i + 1] : 0;
+        bool control = (first < ' ' && first != '\t') || first == 0x7f || (first == 0xc2 && second < 0xa0);
+        text_append(to, control || !length ? "?" : text + i, control || !length ? 1 : length);
+        i += length ? length : 1;
     }
 }
 

@@ -51,9 +51,10 @@ void text_add_quoted(Text *t, const char *s) {
     text_append(t, "\"", 1);
 }
 
-/* Length of the UTF-8 sequence at s, 0 if it is malformed. */
-static size_t utf8_length(const unsigned char *s) {
+size_t utf8_length(const char *text, size_t left) {
+    const unsigned char *s = (const unsigned char *)text;
     size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+    if (n > left) return 0;
     for (size_t i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80) return 0;
     bool surrogate = n == 3 && s[0] == 0xed && s[1] >= 0xa0, beyond = n == 4 && s[0] == 0xf4 && s[1] >= 0x90;
@@ -63,13 +64,14 @@ static size_t utf8_length(const unsigned char *s) {
 
 void text_add_json(Text *t, const char *s) {
     text_append(t, "\"", 1);
-    while (*s) {
-        size_t n = utf8_length((const unsigned char *)s);
+    for (size_t left = strlen(s); left;) {
+        size_t n = utf8_length(s, left);
         if (!n) text_add(t, "\\ufffd");
         else if (*s == '"' || *s == '\\') text_add(t, "\\%c", *s);
         else if (n == 1 && (unsigned char)*s < 32) text_add(t, "\\u%04x", (unsigned)*s);
         else text_append(t, s, n);
         s += n ? n : 1;
+        left -= n ? n : 1;
     }
     text_append(t, "\"", 1);
 }

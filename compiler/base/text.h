@@ -17,6 +17,8 @@ void text_append(Text *t, const char *bytes, size_t n);
 const char *text_get(const Text *t);
 /* Appends in double quotes, escaping quotes, backslashes and control characters. */
 void text_add_quoted(Text *t, const char *s);
+/* Bytes of the character at s, of which `left` > 0 bytes follow: 0 if they are no UTF-8. */
+size_t utf8_length(const char *s, size_t left);
 /* Appends as a JSON string; what is not UTF-8 becomes U+FFFD. */
 void text_add_json(Text *t, const char *s);
 /* Appends a name as it is if it looks like an identifier (with dots), else quoted. */
