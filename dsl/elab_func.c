@@ -137,12 +137,30 @@ static void list_dims(Elab *e, Func *f, const Sig *sig) {
     }
 }
 
+/* Room for a result is what it takes at its dims' upper bounds: a dim found by the call must not make it smaller. */
+static bool grows(Elab *e, Span at, const Value *x) {
+    for (int d = 0; d < x->type.rank; d++) {
+        const DimPoly *p = x->type.shape[d];
+        for (int i = 0; i < p->term_count; i++)
+            for (int b = 0; p->terms[i].coeff < 0 && b < e->build->bound.n; b++)
+                for (int j = 0; j < p->terms[i].n; j++) {
+                    if (p->terms[i].symbols[j] != e->build->bound.at[b].symbol) continue;
+                    int g = elab_error(e, DL0304, at, "dim %d of this result is %s, which becomes less as `%s` grows",
+                                       d, elab_dim_text(e, p), e->build->bound.at[b].name);
+                    diag_label(e->diags, g, e->build->bound.at[b].span, "known only when the call has run");
+                    diag_hint(e->diags, g, "give the whole tensor and the size");
+                    return false;
+                }
+    }
+    return true;
+}
+
 static void add_result(Elab *e, const Node *decl, Span at, Val v) {
     bool known;
     DType want = decl && decl->kids[0]->kind == NODE_TYPE ? elab_dtype(e, decl->kids[0]->text, &known) : DTYPE_COUNT;
     Value *x = elab_tensor(e, at, v, want);
     Result r = {.name = decl ? decl->text : NULL, .doc = decl ? decl->doc : NULL};
-    if (x) func_add_result(e->build->b.func, r, x);
+    if (x && grows(e, at, x)) func_add_result(e->build->b.func, r, x);
 }
 
 static void add_results(Elab *e, const Node *fn, Val v, Span at) {

@@ -44,7 +44,7 @@
 extern "C" {
 #endif
 
-#define DLRT_ABI_VERSION 1
+#define DLRT_ABI_VERSION 2
 #define DLRT_MAX_RANK 8
 
 /* ------------------------------------------------------------------ status */
@@ -80,7 +80,8 @@ typedef enum DlrtDtype {
 } DlrtDtype;
 
 /* A tensor as tools pass it: compact, row-major, `data` of shape[0]*...*shape[rank-1] elements.
- * For a result, `rank` and `shape` are filled in by the call, and `bytes` says how much room `data` has. For
+ * For a result, `rank` and `shape` are filled in by the call, and `bytes` says how much room `data` has: enough for
+ * the most that its dims allow, where a dim is found by the call. For
  * an argument `bytes` may be 0, else it is checked. A tensor of no elements may have null data. */
 typedef struct DlrtTensor {
     void *data;
@@ -101,12 +102,13 @@ typedef struct DlrtExtent {
     const int64_t *terms;
 } DlrtExtent;
 
-/* One run-time dim of a function. Free dims (derived == null) come first and are found from the
- * arguments' shapes or passed in; a derived dim is computed from earlier ones. */
+/* One run-time dim of a function. Free dims come first, which arguments' shapes fix or which are passed in; then
+ * those that the call itself finds (only results have them); a derived dim is computed from earlier ones. */
 typedef struct DlrtDim {
     const char *name;
     int64_t lower, upper;
-    const DlrtExtent *derived;
+    const DlrtExtent *derived; /* null: free or found */
+    int64_t found;             /* 1: the call finds it */
 } DlrtDim;
 
 /* What an argument or result is for; tools find data, labels and rate by it. */
@@ -386,7 +388,7 @@ typedef struct DlrtFault {
 typedef struct DlrtFrame {
     void *const *args;
     void *const *results;
-    const int64_t *dims;       /* free dims, then derived ones */
+    int64_t *dims;             /* free dims, found ones, which the entry sets, then derived ones */
     unsigned char *weights, *slots, *cache, *arena, *scratch;
     int64_t scratch_stride;    /* bytes from one worker's scratch to the next */
     int64_t seed, count;       /* random numbers: the model's seed and this function's call count */
@@ -398,9 +400,9 @@ typedef struct DlrtFrame {
 
 /* The one runtime function that typed entry points of a generated object call: checks that the context is of
  * the object's model (`info`), pointers, bounds and overlap, takes the context, builds the frame, runs entry.
- * dims holds the free dims. */
+ * dims holds the free dims, and behind them room for the found ones, which a successful call fills in. */
 DlrtStatus dlrt_invoke(const DlrtModelInfo *info, DlrtContext *c, int32_t function, void *const *args,
-                       void *const *results, const int64_t *dims);
+                       void *const *results, int64_t *dims);
 /* Opens a model for a module of this runtime (DlrtModule.open of objects linked with it). */
 DlrtStatus dlrt_model_open(const DlrtModelInfo *info, const DlrtOptions *options, DlrtModel **model);
 

@@ -8,7 +8,7 @@ static const struct {
     const char *name, *members;
 } structs[ABI_COUNT] = {
     [ABI_EXTENT] = {"DlrtExtent", "llp"},
-    [ABI_DIM] = {"DlrtDim", "pllp"},
+    [ABI_DIM] = {"DlrtDim", "pllpl"},
     [ABI_TENSOR_INFO] = {"DlrtTensorInfo", "ppiiiip"},
     [ABI_FUNCTION_INFO] = {"DlrtFunctionInfo", "ppiiiippplllp"},
     [ABI_VAR_INFO] = {"DlrtVarInfo", "piiiippll"},

@@ -49,11 +49,13 @@ static LLVMValueRef i32_list(const Emit *e, const int *values, int n, const char
 
 /* ------------------------------------------------------------------ dims, extents */
 
-/* The dims of a function in the order of the tables: free ones, then derived ones that shapes mention. */
+/* The dims of a function in the order of the tables: free ones, those that the call finds, then derived ones that
+ * shapes mention. */
 typedef struct FuncDims {
     Emit *e;
     const DimTable *table;
     VEC(const DimSymbol *) symbols;
+    int free, found;           /* how many of each */
 } FuncDims;
 
 static int dim_number(const FuncDims *d, int id) {
@@ -76,7 +78,11 @@ static void add_derived(FuncDims *d, Dim extent) {
 
 static FuncDims dims_of(Emit *e, const Func *f, const CParams *args, const CParams *results) {
     FuncDims d = {.e = e, .table = &f->module->dims};
+    DimSymbols found = func_found_dims(e->arena, f);
     for (int i = 0; i < f->dims.n; i++) vec_push(e->arena, &d.symbols, f->dims.at[i]);
+    for (int i = 0; i < found.n; i++) vec_push(e->arena, &d.symbols, found.at[i]);
+    d.free = f->dims.n;
+    d.found = found.n;
     for (int i = 0; i < args->n; i++)
         for (int k = 0; k < args->at[i].type.rank; k++) add_derived(&d, args->at[i].type.shape[k]);
     for (int i = 0; i < results->n; i++)
@@ -113,7 +119,8 @@ static LLVMValueRef dim_list(const FuncDims *d) {
         const DimSymbol *s = d->symbols.at[i];
         LLVMValueRef derived = null_pointer(e);
         if (s->of) derived = internal_constant(e, extent_struct(d, s->of, s->divisor), "derived");
-        LLVMValueRef members[] = {abi_text(e, s->name), emit_i64(e, s->lower), emit_i64(e, s->upper), derived};
+        LLVMValueRef members[] = {abi_text(e, s->name), emit_i64(e, s->lower), emit_i64(e, s->upper), derived,
+                                  emit_i64(e, i >= d->free && i < d->free + d->found)};
         items[i] = make_struct(e, ABI_DIM, members);
     }
     return list_constant(e, abi_type(e, ABI_DIM), items, d->symbols.n, "dims");

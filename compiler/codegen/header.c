@@ -89,10 +89,10 @@ static const char *shape_text(HeaderWriter *h, const CParam *p) {
 
 /* A line of the table of parameters: name, type or range, meaning. */
 static void add_row(HeaderWriter *h, int width, const CParam *p) {
-    const char *what = p->kind == PARAM_DIM
+    const char *what = p->dim
                            ? arena_printf(h->arena, "%lld to %lld", (long long)p->dim->lower, (long long)p->dim->upper)
                            : shape_text(h, p);
-    text_add(&h->text, " *   %-*s  %s%s", width, p->name, p->kind == PARAM_RESULT ? "out: " : "", what);
+    text_add(&h->text, " *   %-*s  %s%s", width, p->name, p->kind >= PARAM_RESULT ? "out: " : "", what);
     if (p->doc) {
         text_add(&h->text, "  ");
         for (const char *c = p->doc; *c && *c != '\n'; c++)

@@ -10,6 +10,7 @@
 #include "codegen/plan.h"
 
 #include "codegen/abi.h"
+#include "codegen/signature.h"
 #include "dlrt.h"
 #include "ir/kernel_util.h"
 
@@ -248,6 +249,17 @@ static void emit_require_step(Entry *s, const PlanStep *step) {
     end_failure(s, DLRT_ERR_REQUIRE, good);
 }
 
+/* A dim that results' shapes name is told to the caller. */
+static void report_found(Entry *s, const DimSymbol *symbol, LLVMValueRef value) {
+    Emit *e = s->e;
+    DimSymbols found = func_found_dims(e->arena, s->plan->func);
+    for (int i = 0; i < found.n; i++) {
+        if (found.at[i] != symbol) continue;
+        LLVMValueRef at = emit_i64(e, s->plan->func->dims.n + i);
+        LLVMBuildStore(e->at, value, LLVMBuildInBoundsGEP2(e->at, e->i64, s->base[FRAME_DIMS], &at, 1, ""));
+    }
+}
+
 static void emit_bind_step(Entry *s, const PlanStep *step) {
     Emit *e = s->e;
     LLVMValueRef value = step_scalar(s, step), low = emit_i64(e, step->symbol->lower);
@@ -257,6 +269,7 @@ static void emit_bind_step(Entry *s, const PlanStep *step) {
     store_fault(s, step->what, low, value, emit_i64(e, step->symbol->upper + 1));
     end_failure(s, DLRT_ERR_BOUND, good);
     s->symbols[step->symbol->id] = value;
+    report_found(s, step->symbol, value);
 }
 
 /* ------------------------------------------------------------- loops and branches */

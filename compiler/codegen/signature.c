@@ -76,6 +76,26 @@ CParams func_results(Arena *arena, const Func *f) {
     return results;
 }
 
+static void add_found(Arena *arena, const Func *f, Dim extent, DimSymbols *to) {
+    for (int i = 0; i < extent->term_count; i++)
+        for (int j = 0; j < extent->terms[i].n; j++) {
+            const DimSymbol *s = f->module->dims.symbols.at[extent->terms[i].symbols[j]];
+            bool known = false;
+            for (int k = 0; k < f->dims.n; k++) known = known || f->dims.at[k] == s;
+            for (int k = 0; k < to->n; k++) known = known || to->at[k] == s;
+            if (s->of) add_found(arena, f, s->of, to);
+            else if (!known) vec_push(arena, to, s);
+        }
+}
+
+DimSymbols func_found_dims(Arena *arena, const Func *f) {
+    DimSymbols found = {0};
+    CParams results = func_results(arena, f);
+    for (int i = 0; i < results.n; i++)
+        for (int d = 0; d < results.at[i].type.rank; d++) add_found(arena, f, results.at[i].type.shape[d], &found);
+    return found;
+}
+
 /* Appends with a C name that differs from all before it. */
 static void add_param(Arena *arena, CSignature *s, CParam p) {
     p.name = c_identifier(arena, p.own_name);
@@ -94,7 +114,11 @@ CSignature signature_of(Arena *arena, const char *prefix, const Func *f) {
     for (int i = 0; i < f->dims.n; i++)
         add_param(arena, &s, (CParam){.kind = PARAM_DIM, .own_name = f->dims.at[i]->name, .dim = f->dims.at[i],
                                       .type = type_scalar(DTYPE_I64), .by_value = true});
+    DimSymbols found = func_found_dims(arena, f);
     for (int i = 0; i < args.n; i++) add_param(arena, &s, args.at[i]);
+    for (int i = 0; i < found.n; i++)
+        add_param(arena, &s, (CParam){.kind = PARAM_FOUND, .own_name = found.at[i]->name, .dim = found.at[i],
+                                      .type = type_scalar(DTYPE_I64)});
     for (int i = 0; i < results.n; i++) add_param(arena, &s, results.at[i]);
     return s;
 }

@@ -107,6 +107,7 @@ static DlrtStatus call_taken(Context *c, int32_t function, const DlrtTensor *arg
     for (int32_t a = 0; a < arg_count; a++) c->pointers[a] = args[a].data;
     for (int32_t r = 0; r < result_count; r++) c->pointers[arg_count + r] = results[r].data;
     status = dlrt_run(c, function, c->pointers, c->pointers + arg_count, &m);
+    if (!status) dlrt_dims_derive(f, c->dims);
     for (int32_t r = 0; r < result_count && !status; r++) {
         results[r].rank = f->results[r].rank;
         dlrt_shape_of(&f->results[r], c->dims, results[r].shape);

@@ -128,10 +128,14 @@ DlrtStatus dlrt_dims_solve(const DlrtFunctionInfo *f, const DlrtTensorInfo *info
                            int32_t origin, int64_t *dims, int32_t *origins, Message *m);
 /* Checks free dims' bounds, computes derived ones and checks theirs. */
 DlrtStatus dlrt_dims_complete(const DlrtFunctionInfo *f, int64_t *dims, Message *m);
+/* Computes derived dims anew, after a call has found others. */
+void dlrt_dims_derive(const DlrtFunctionInfo *f, int64_t *dims);
 void dlrt_shape_of(const DlrtTensorInfo *t, const int64_t *dims, int64_t *shape);
 int64_t dlrt_tensor_bytes(const DlrtTensorInfo *t, const int64_t *dims);
 DlrtStatus dlrt_dim_check(const DlrtFunctionInfo *f, int32_t d, int64_t value, Message *m);
 int32_t dlrt_free_dims(const DlrtFunctionInfo *f);
+/* Whether there is a dim d and a call finds it; these stand behind the free ones. */
+bool dlrt_finds(const DlrtFunctionInfo *f, int32_t d);
 
 /* ---- call.c, invoke.c */
 DlrtStatus dlrt_call_tensors(DlrtContext *c, int32_t function, const DlrtTensor *args, int32_t arg_count,

@@ -164,8 +164,7 @@ DlrtStatus dlrt_run(Context *c, int32_t function, void *const *args, void *const
     return status;
 }
 
-static DlrtStatus invoke_taken(Context *c, int32_t function, void *const *args, void *const *results,
-                               const int64_t *dims) {
+static DlrtStatus invoke_taken(Context *c, int32_t function, void *const *args, void *const *results, int64_t *dims) {
     const DlrtModelInfo *info = c->head.model->info;
     Message m = {c->message, sizeof c->message, 0};
     if (function < 0 || function >= info->function_count) {
@@ -174,15 +173,18 @@ static DlrtStatus invoke_taken(Context *c, int32_t function, void *const *args, 
     }
     const DlrtFunctionInfo *f = &info->functions[function];
     int32_t free_dims = dlrt_free_dims(f);
-    if ((!args && f->arg_count) || (!results && f->result_count) || (!dims && free_dims)) {
+    bool takes_dims = free_dims || dlrt_finds(f, free_dims);
+    if ((!args && f->arg_count) || (!results && f->result_count) || (!dims && takes_dims)) {
         dlrt_say(&m, "%s: the list of %s is null", f->name,
-                 !dims && free_dims      ? "dims"
+                 !dims && takes_dims     ? "dims"
                  : !args && f->arg_count ? "arguments"
                                          : "results");
         return DLRT_ERR_NULL;
     }
     for (int32_t d = 0; d < free_dims; d++) c->dims[d] = dims[d];
-    return dlrt_run(c, function, args, results, &m);
+    DlrtStatus status = dlrt_run(c, function, args, results, &m);
+    for (int32_t d = free_dims; dlrt_finds(f, d) && !status; d++) dims[d] = c->dims[d];
+    return status;
 }
 
 /* A context of another model: its functions have other numbers and arguments. */
@@ -193,7 +195,7 @@ static DlrtStatus refuse_foreign(const DlrtModelInfo *info, Context *c) {
 }
 
 DlrtStatus dlrt_invoke(const DlrtModelInfo *info, DlrtContext *context, int32_t function, void *const *args,
-                       void *const *results, const int64_t *dims) {
+                       void *const *results, int64_t *dims) {
     Context *c = (Context *)context;
     if (!c || !info) return DLRT_ERR_NULL;
     if (!dlrt_context_take(c)) return DLRT_ERR_BUSY;

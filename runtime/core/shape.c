@@ -3,14 +3,27 @@
  * In: a function's tables and the shapes or dims of one call. Out: the values of all its dims, checked
  * against their bounds. Dims are found left to right: each extent that has one unknown dim left fixes
  * it, every other extent must then agree. A value is checked against its dim's bounds before a
- * polynomial sees it, so polynomials cannot overflow (the compiler checked them at the bounds).
+ * polynomial sees it, so polynomials cannot overflow (the compiler checked them at the bounds). A dim that the
+ * call finds has its upper bound until it is found: so much room results need.
  */
 #include "core.h"
 
 int32_t dlrt_free_dims(const DlrtFunctionInfo *f) {
     int32_t n = 0;
-    while (n < f->dim_count && !f->dims[n].derived) n++;
+    while (n < f->dim_count && !f->dims[n].derived && !f->dims[n].found) n++;
     return n;
+}
+
+bool dlrt_finds(const DlrtFunctionInfo *f, int32_t d) { return d < f->dim_count && f->dims[d].found; }
+
+static bool mentions_found(const DlrtFunctionInfo *f, const DlrtExtent *e) {
+    const int64_t *t = e->terms;
+    for (int64_t left = t ? *t++ : 0; left > 0; left--) {
+        t++;
+        for (int64_t n = *t++; n > 0; n--)
+            if (dlrt_finds(f, (int32_t)*t++)) return true;
+    }
+    return false;
 }
 
 static int64_t floor_divide(int64_t value, int64_t divisor) {
@@ -77,7 +90,7 @@ DlrtStatus dlrt_dim_check(const DlrtFunctionInfo *f, int32_t d, int64_t value, M
 }
 
 void dlrt_dims_clear(const DlrtFunctionInfo *f, int64_t *dims, int32_t *origins) {
-    for (int32_t d = 0; d < f->dim_count; d++) dims[d] = -1;
+    for (int32_t d = 0; d < f->dim_count; d++) dims[d] = f->dims[d].found ? f->dims[d].upper : -1;
     for (int32_t d = 0; d < f->dim_count; d++) origins[d] = -1;
 }
 
@@ -126,7 +139,7 @@ DlrtStatus dlrt_dims_solve(const DlrtFunctionInfo *f, const DlrtTensorInfo *info
     for (int32_t axis = 0; axis < info->rank; axis++) {
         const DlrtExtent *e = &info->shape[axis];
         Affine a = affine_of(e, dims);
-        if (a.unknown == -2) continue; /* checked once all dims are known */
+        if (a.unknown == -2 || mentions_found(f, e)) continue; /* checked once all dims are known, or never */
         if (given->shape[axis] < 0) return wrong_extent(f, info, given, axis, dims, origins, m);
         if (a.unknown == -1) {
             if (dlrt_extent(e, dims) != given->shape[axis]) return wrong_extent(f, info, given, axis, dims, origins, m);
@@ -145,10 +158,16 @@ DlrtStatus dlrt_dims_solve(const DlrtFunctionInfo *f, const DlrtTensorInfo *info
 DlrtStatus dlrt_dims_complete(const DlrtFunctionInfo *f, int64_t *dims, Message *m) {
     for (int32_t d = 0; d < f->dim_count; d++) {
         if (f->dims[d].derived) dims[d] = dlrt_extent(f->dims[d].derived, dims);
+        if (f->dims[d].found) dims[d] = f->dims[d].upper;
         if (dims[d] >= f->dims[d].lower && dims[d] <= f->dims[d].upper) continue;
         return dlrt_dim_check(f, d, dims[d], m);
     }
     return DLRT_OK;
+}
+
+void dlrt_dims_derive(const DlrtFunctionInfo *f, int64_t *dims) {
+    for (int32_t d = 0; d < f->dim_count; d++)
+        if (f->dims[d].derived) dims[d] = dlrt_extent(f->dims[d].derived, dims);
 }
 
 void dlrt_shape_of(const DlrtTensorInfo *t, const int64_t *dims, int64_t *shape) {

@@ -86,7 +86,8 @@ int shapes_from_dims(const DlrtFunctionInfo *f, const Options *o, int64_t fallba
     for (int32_t d = 0; d < f->dim_count; d++) {
         const char *value = pair_value(&o->dim, f->dims[d].name, NULL);
         char *end = NULL;
-        dims[d] = value ? strtoll(value, &end, 10) : fallback ? fallback : f->dims[d].upper;
+        int64_t otherwise = fallback && !f->dims[d].found ? fallback : f->dims[d].upper;
+        dims[d] = value ? strtoll(value, &end, 10) : otherwise;
         if (dims[d] > f->dims[d].upper && !value) dims[d] = f->dims[d].upper;
         if (end && (end == value || *end)) return fail(EXIT_USER, "--dim %s=%s is no number", f->dims[d].name, value);
         if (f->dims[d].derived) dims[d] = dlrt_extent(f->dims[d].derived, dims);

@@ -56,7 +56,10 @@ static void print_function(const DlrtFunctionInfo *f) {
     printf("%s%s\n", f->doc ? "  " : "", f->doc ? f->doc : "");
     for (int32_t d = 0; d < f->dim_count; d++)
         printf("    %-7s %-12s %lld..%lld%s\n", "dim", f->dims[d].name, (long long)f->dims[d].lower,
-               (long long)f->dims[d].upper, f->dims[d].derived ? "  (computed)" : "");
+               (long long)f->dims[d].upper,
+               f->dims[d].derived ? "  (computed)"
+               : f->dims[d].found ? "  (found by the call)"
+                                  : "");
     print_tensors(f, f->args, f->arg_count, "takes");
     print_tensors(f, f->results, f->result_count, "gives");
     printf("    memory  %lld bytes, and %lld a thread; %.3g MFLOP at the bounds\n", (long long)f->arena_bytes,
@@ -105,9 +108,9 @@ static json_t *tensors_json(const DlrtFunctionInfo *f, const DlrtTensorInfo *t, 
 static json_t *function_json(const DlrtFunctionInfo *f) {
     json_t *dims = json_array();
     for (int32_t d = 0; d < f->dim_count; d++)
-        json_array_append_new(dims, json_pack("{s:s, s:I, s:I, s:b}", "name", f->dims[d].name, "lower",
+        json_array_append_new(dims, json_pack("{s:s, s:I, s:I, s:b, s:b}", "name", f->dims[d].name, "lower",
                                               (json_int_t)f->dims[d].lower, "upper", (json_int_t)f->dims[d].upper,
-                                              "derived", f->dims[d].derived != NULL));
+                                              "derived", f->dims[d].derived != NULL, "found", f->dims[d].found != 0));
     return json_pack("{s:s, s:s*, s:b, s:b, s:b, s:o, s:o, s:o, s:I, s:I, s:I}", "name", f->name, "doc", f->doc,
                      "trains", (f->flags & DLRT_FN_TRAINS) != 0, "writes", (f->flags & DLRT_FN_WRITES) != 0, "random",
                      (f->flags & DLRT_FN_RANDOM) != 0, "dims", dims, "args", tensors_json(f, f->args, f->arg_count),

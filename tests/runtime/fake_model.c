@@ -22,7 +22,7 @@ static const int64_t term_0[] = {1, 1, 1, 0}, term_1[] = {1, 1, 1, 1}, term_2[] 
 #define DIM_2                                                                                                          \
     { 0, 1, term_2 }
 
-static const DlrtDim batch[] = {{"B", 1, 64, NULL}};
+static const DlrtDim batch[] = {{"B", 1, 64, NULL, 0}};
 static const DlrtExtent x_shape[] = {DIM_0, CONSTANT(IN)}, b_shape[] = {DIM_0}, prob_shape[] = {DIM_0, CONSTANT(OUT)},
                         in_shape[] = {CONSTANT(IN)}, two_shape[] = {CONSTANT(2)};
 
@@ -245,7 +245,7 @@ static const DlrtTensorInfo remember_args[] = {{"x", NULL, DLRT_F32, 1, DLRT_ROL
 static const DlrtTensorInfo remember_results[] = {{"previous", NULL, DLRT_F32, 1, DLRT_ROLE_NONE, 0, in_shape}};
 static const DlrtExtent a_shape[] = {{1, 1, twice_0}}, matrix_shape[] = {DIM_0, DIM_1}, c_shape[] = {DIM_1},
                         s_shape[] = {DIM_2}, derived_s = {0, 1, product};
-static const DlrtDim pair_dims[] = {{"N", 1, 8, NULL}, {"M", 0, 8, NULL}, {"S", 0, 40, &derived_s}};
+static const DlrtDim pair_dims[] = {{"N", 1, 8, NULL, 0}, {"M", 0, 8, NULL, 0}, {"S", 0, 40, &derived_s, 0}};
 static const DlrtTensorInfo pair_args[] = {{"a", NULL, DLRT_F32, 1, DLRT_ROLE_NONE, 0, a_shape},
                                            {"b", NULL, DLRT_F32, 2, DLRT_ROLE_NONE, 0, matrix_shape},
                                            {"c", NULL, DLRT_F32, 1, DLRT_ROLE_NONE, 0, c_shape}};
@@ -253,7 +253,7 @@ static const DlrtTensorInfo pair_results[] = {{"s", NULL, DLRT_F32, 1, DLRT_ROLE
 static const DlrtTensorInfo hook_args[] = {{"h", NULL, DLRT_I64, 1, DLRT_ROLE_NONE, 0, two_shape}};
 static const DlrtTensorInfo hook_results[] = {{"threads", NULL, DLRT_I32, 0, DLRT_ROLE_NONE, 0, NULL}};
 static const DlrtTensorInfo need_args[] = {{"x", NULL, DLRT_F32, 0, DLRT_ROLE_NONE, 0, NULL}};
-static const DlrtDim total_dims[] = {{"N", 1, 1 << 20, NULL}};
+static const DlrtDim total_dims[] = {{"N", 1, 1 << 20, NULL, 0}};
 static const DlrtTensorInfo total_args[] = {{"x", NULL, DLRT_F32, 1, DLRT_ROLE_NONE, 0, b_shape}};
 static const DlrtTensorInfo total_results[] = {{"sum", NULL, DLRT_F32, 0, DLRT_ROLE_NONE, 0, NULL}};
 

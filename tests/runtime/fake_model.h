@@ -29,7 +29,7 @@ extern const DlrtModule fake_other_module;   /* the same with another fingerprin
 
 /* What a typed entry point of fake_module does. */
 static inline DlrtStatus fake_invoke(DlrtContext *c, int32_t function, void *const *args, void *const *results,
-                                     const int64_t *dims) {
+                                     int64_t *dims) {
     return dlrt_invoke(fake_module.info, c, function, args, results, dims);
 }
 #endif

@@ -49,7 +49,7 @@ static int64_t value_of(const char *dims, const char *name) {
     return 0;
 }
 
-/* Whether a result's extents become known in the call alone: how a caller learns of them is not settled. */
+/* Whether a result's extents become known in the call alone. */
 static bool sizes_itself(const Func *f) {
     for (int i = 0; i < f->results.n; i++)
         for (int d = 0; d < f->body->yields.at[i]->type.rank; d++) {
@@ -60,6 +60,65 @@ static bool sizes_itself(const Func *f) {
             if (!known) return true;
         }
     return false;
+}
+
+enum { MOST = 8, ROOM = 4096 };
+
+/* Both sides' arguments: integers at random. Returns how many. */
+static int draw_arguments(Native *n, const Case *c, const Func *func, uint64_t *random, Tensor **args, DlrtTensor *in) {
+    int64_t dims[64] = {0};
+    int count = 0;
+    for (int d = 0; d < func->dims.n; d++) dims[func->dims.at[d]->id] = value_of(c->dims, func->dims.at[d]->name);
+    for (int i = 0; i < func->inputs.n; i++) {
+        if (func->inputs.at[i].kind != PORT_ARG) continue;
+        Type type = func->body->params.at[i]->type;
+        DlrtTensor *t = &in[count];
+        assert_int_equal(type.dtype, DTYPE_I32);
+        *t = (DlrtTensor){.dtype = (int32_t)type.dtype, .rank = type.rank};
+        for (int d = 0; d < type.rank; d++) t->shape[d] = dim_eval(&n->module->dims, type.shape[d], dims);
+        Tensor *x = args[count++] = tensor_new(&n->arena, type.dtype, type.rank, t->shape);
+        int32_t *data = arena_array(&n->arena, int32_t, x->count + 1);
+        for (int64_t k = 0; k < x->count; k++) {
+            x->at[k].i = (int64_t)(native_random(random) * (double)c->int_limit);
+            data[k] = (int32_t)x->at[k].i;
+        }
+        t->data = data;
+    }
+    return count;
+}
+
+static void same_integers(const DlrtTensor *got, const Tensor *want) {
+    assert_int_equal(got->rank, want->rank);
+    for (int d = 0; d < got->rank; d++) assert_int_equal(got->shape[d], want->shape[d]);
+    for (int64_t k = 0; k < want->count; k++) assert_int_equal(((const int32_t *)got->data)[k], want->at[k].i);
+}
+
+/* A function whose results size themselves, for several initial values: shapes and values. */
+static void check_sizing(Native *n, const Case *c, const Func *func) {
+    enum { DRAWS = 12 };
+    uint64_t random = 1;
+    int number = 0, result_count;
+    bool seen[ROOM] = {false}, varies = false;
+    while (n->module->funcs.at[number] != func) number++;
+    const DlrtFunctionInfo *info = &n->model->info->functions[number];
+    for (int draw = 0; draw < DRAWS; draw++) {
+        Tensor *args[MOST], *want[MOST];
+        DlrtTensor in[MOST], out[MOST] = {0};
+        assert_true(!dlrt_reset(n->model, (uint64_t)draw) && interp_init(n->interp, draw));
+        int count = draw_arguments(n, c, func, &random, args, in);
+        assert_true(interp_run(n->interp, n->module->funcs.at[number], NULL, args, want));
+        result_count = info->result_count;
+        for (int r = 0; r < result_count; r++)
+            out[r] = (DlrtTensor){.data = arena_alloc(&n->arena, ROOM), .bytes = ROOM, .dtype = info->results[r].dtype};
+        DlrtStatus s = dlrt_call(n->context, number, in, count, out, result_count);
+        if (s) fail_msg("%s: %s", func->name, dlrt_message(n->context));
+        for (int r = 0; r < result_count; r++) same_integers(&out[r], want[r]);
+        seen[out[0].shape[0]] = true;
+        out[0].bytes = 4;                      /* room for less than the most is refused, whatever it will be */
+        assert_int_equal(dlrt_call(n->context, number, in, count, out, result_count), DLRT_ERR_SIZE);
+    }
+    for (int i = 0, lengths = 0; i < ROOM; i++) varies = varies || (lengths += seen[i]) > 1;
+    assert_true(varies);
 }
 
 static void check_file(void **state) {
@@ -77,7 +136,10 @@ static void check_file(void **state) {
     for (int i = 0; i < n->module->funcs.n; i++) {
         const Func *func = n->module->funcs.at[i];
         int64_t dims[8];
-        if (sizes_itself(func)) continue;
+        if (sizes_itself(func)) {
+            check_sizing(n, c, func);
+            continue;
+        }
         for (int d = 0; d < func->dims.n; d++) dims[d] = value_of(c->dims, func->dims.at[d]->name);
         native_check(n, func->name, dims, c->tolerance);
     }
