@@ -1,11 +1,11 @@
 /* The contraction generator: C[b,m,n] = sum over k of A[b,m,k] * B[b,k,n], with an epilogue.
  *
- * In: a kernel whose axes have roles and whose operands are affine loads, and its schedule. Out: the body
- * of the kernel's function. Every sum runs over k in index order, one fused multiply-add a term, whatever
+ * In: a kernel whose axes have roles, and its schedule. Out: the body of the kernel's function. Every sum runs over k in index order, one fused multiply-add a term, whatever
  * M and N are: so a row computed alone equals the same row in a batch, and neither blocks nor threads
  * change a bit.
  *
- * The last M axis and the last N axis are tiled; other batch, M and N axes are loops around. An item of
+ * The last M axis and the last N axis are tiled, or several of the last ones as if they were one; other batch, M and N
+ * axes are loops around. An item of
  * work is a block of mc rows and nc columns. In it, strips of mr rows sweep the columns in tiles of nv
  * vectors (related: BLIS; Heinecke et al., LIBXSMM): the tile's mr x nv sums live in registers while k
  * runs; a vector of B is loaded once for mr rows, an element of A is broadcast for nv vectors. What is
@@ -14,9 +14,11 @@
  * `skinny`: a few rows, many columns, so that B is read in long runs.
  *
  * B is read where it lies if its N stride is 1; else, or where its rows would fall into one set of the L1
- * cache, the item first packs its kc x nc panel into the worker's scratch memory. A sum over more than kc
- * terms pauses between K blocks in scratch memory, exactly. */
+ * cache, the item first packs its kc x nc panel into the worker's scratch memory. A factor that is no plain load - it is
+ * guarded, as at the borders of a padded image, or computed - is evaluated while it is packed, A into a panel of mc rows.
+ * A sum over more than kc terms pauses between K blocks in scratch memory, exactly. */
 #include "codegen/contract.h"
+#include "ir/kernel_contract.h"
 #include "ir/kernel_util.h"
 
 #include <string.h>
@@ -38,6 +40,12 @@ static LLVMValueRef extent_of(Emit *e, const Kernel *k, int axis, const LLVMValu
     return emit_dim(e, &e->kernels->dims, k->axes.at[axis].extent, symbols);
 }
 
+/* The extent of the rows or columns that are tiled as one. */
+static Dim tiled_extent(Emit *e, const Kernel *k, AxisRole role) {
+    int n = role == AXIS_M ? k->schedule.m_axes : k->schedule.n_axes;
+    return kernel_joined_extent(k, &e->kernels->dims, role, n);
+}
+
 /* ------------------------------------------------------------------------------- items */
 
 /* How the work is cut: blocks of rows and columns, for the ordinary and for the skinny way. */
@@ -49,21 +57,26 @@ typedef struct Blocks {
 } Blocks;
 
 static bool is_outer(const Kernel *k, int axis) {
-    AxisRole role = k->axes.at[axis].role;
-    return role != AXIS_K && axis != last_axis(k, AXIS_M) && axis != last_axis(k, AXIS_N);
+    switch (k->axes.at[axis].role) {
+    case AXIS_M: return axis <= last_axis(k, AXIS_M) - k->schedule.m_axes;
+    case AXIS_N: return axis <= last_axis(k, AXIS_N) - k->schedule.n_axes;
+    case AXIS_K: return false;
+    default: return true;
+    }
 }
 
 static int64_t skinny_columns(const Kernel *k) { return (int64_t)k->schedule.skinny_nv * k->schedule.lanes; }
 
 static Blocks count_blocks(Emit *e, const Kernel *k, const LLVMValueRef *symbols) {
     const KSchedule *s = &k->schedule;
-    int m = last_axis(k, AXIS_M), n = last_axis(k, AXIS_N);
-    LLVMValueRef rows = extent_of(e, k, m, symbols), columns = extent_of(e, k, n, symbols);
+    Dim all_rows = tiled_extent(e, k, AXIS_M), all_columns = tiled_extent(e, k, AXIS_N);
+    LLVMValueRef rows = emit_dim(e, &e->kernels->dims, all_rows, symbols);
+    LLVMValueRef columns = emit_dim(e, &e->kernels->dims, all_columns, symbols);
     Blocks b = {.outer = emit_i64(e, 1), .rows = ceil_div(e, rows, s->mc), .columns = ceil_div(e, columns, s->nc)};
     for (int a = 0; a < k->axes.n; a++)
         if (is_outer(k, a)) b.outer = emit_mul(e, b.outer, extent_of(e, k, a, symbols));
-    if (s->skinny_nv && k->axes.at[m].extent->lower < s->mr) {
-        b.always_skinny = k->axes.at[m].extent->upper < s->mr;
+    if (s->skinny_nv && all_rows->lower < s->mr) {
+        b.always_skinny = all_rows->upper < s->mr;
         b.skinny = LLVMBuildICmp(e->at, LLVMIntULT, rows, emit_i64(e, s->mr), "skinny");
         LLVMValueRef wide = ceil_div(e, columns, skinny_columns(k));
         b.columns = b.always_skinny ? wide : LLVMBuildSelect(e->at, b.skinny, wide, b.columns, "");
@@ -105,18 +118,16 @@ static LLVMValueRef multiply_add(Emit *e, const Contract *c, LLVMValueRef a, LLV
 
 /* One term of every sum of the tile: a column of A against a row of B. */
 static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at) {
-    const KAccess *a = c->a;
-    DType a_type = c->k->bufs.at[a->buf].dtype, b_type = c->k->bufs.at[c->b->buf].dtype;
     LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
     LLVMValueRef b[MAX_TILE];
     for (int v = 0; v < t->vectors; v++) {
-        LLVMValueRef p = emit_element_pointer(e, b_type, b_at, emit_i64(e, (int64_t)v * c->lanes));
-        b[v] = widen(e, c, emit_load(e, b_type, c->lanes, p, v == t->vectors - 1 ? t->mask : NULL), b_type, c->lanes);
+        LLVMValueRef p = emit_element_pointer(e, c->b_type, b_at, emit_i64(e, (int64_t)v * c->lanes));
+        b[v] = widen(e, c, emit_load(e, c->b_type, c->lanes, p, v == t->vectors - 1 ? t->mask : NULL), c->b_type, c->lanes);
     }
-    LLVMValueRef row_stride = stride_value(e, c, a, c->m);
+    LLVMValueRef row_stride = c->a_panel ? emit_i64(e, c->pitch) : stride_value(e, c, c->a, c->m);
     for (int r = 0; r < t->rows; r++) {
-        LLVMValueRef p = emit_element_pointer(e, a_type, a_at, emit_mul(e, row_stride, emit_i64(e, r)));
-        LLVMValueRef x = emit_splat(e, widen(e, c, emit_load(e, a_type, 1, p, NULL), a_type, 1), c->lanes);
+        LLVMValueRef p = emit_element_pointer(e, c->a_type, a_at, emit_mul(e, row_stride, emit_i64(e, r)));
+        LLVMValueRef x = emit_splat(e, widen(e, c, emit_load(e, c->a_type, 1, p, NULL), c->a_type, 1), c->lanes);
         for (int v = 0; v < t->vectors; v++) {
             LLVMValueRef sum = t->sums[r * t->vectors + v];
             emit_set(e, sum, multiply_add(e, c, x, b[v], emit_get(e, vector, sum)));
@@ -124,28 +135,52 @@ static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_
     }
 }
 
-/* Nested loops over the K axes, from axis number `from` on. a_at and b_at point to the current term. `flat` is
- * the number of terms before it in the panel, when B is packed. */
+/* The term's place, if the factor lies in a panel: its number there times the step from term to term. Else a step of
+ * `index` along the axis from where the factor is read in place. */
+static LLVMValueRef a_term(Emit *e, const Contract *c, LLVMValueRef at, int axis, LLVMValueRef index) {
+    LLVMValueRef step = c->a_panel ? index : emit_mul(e, index, stride_value(e, c, c->a, axis));
+    return emit_element_pointer(e, c->a_type, at, step);
+}
+
+static LLVMValueRef b_term(Emit *e, const Contract *c, LLVMValueRef at, int axis, LLVMValueRef index) {
+    LLVMValueRef stride = c->panel ? emit_i64(e, c->k->schedule.nc) : stride_value(e, c, c->b, axis);
+    return emit_element_pointer(e, c->b_type, at, emit_mul(e, index, stride));
+}
+
+static LLVMValueRef depth_of(Emit *e, const Contract *c) {
+    LLVMValueRef product = emit_i64(e, 1);
+    for (int a = 0; a < c->k->axes.n; a++)
+        if (c->k->axes.at[a].role == AXIS_K) product = emit_mul(e, product, extent_of(e, c->k, a, c->scope->symbols));
+    return product;
+}
+
+/* One loop over the terms, of this K block or all. */
+static void emit_joined_terms(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at) {
+    int axis = last_axis(c->k, AXIS_K);
+    LLVMValueRef first = c->k_blocks ? c->k_from : emit_i64(e, 0), until = c->k_blocks ? c->k_until : depth_of(e, c);
+    EmitLoop loop = emit_loop_begin(e, first, until, emit_i64(e, 1), "k");
+    LLVMValueRef own = LLVMIsNull(first) ? loop.index : LLVMBuildSub(e->at, loop.index, first, "");
+    emit_term(e, c, t, a_term(e, c, a_at, axis, c->a_panel ? own : loop.index),
+              b_term(e, c, b_at, axis, c->panel ? own : loop.index));
+    emit_loop_end(e, &loop);
+}
+
+/* Nested loops over the K axes, from axis number `from` on. a_at and b_at point to the current term, but into a panel
+ * to its beginning; `flat` is the number of terms before the current one. */
 static void emit_terms(Emit *e, const Contract *c, const Tile *t, int from, LLVMValueRef a_at, LLVMValueRef b_at,
                        LLVMValueRef flat) {
     const Kernel *k = c->k;
     while (from < k->axes.n && k->axes.at[from].role != AXIS_K) from++;
     if (from == k->axes.n) {
-        LLVMValueRef at = c->panel ? emit_element_pointer(e, c->k->bufs.at[c->b->buf].dtype, b_at,
-                                                          emit_mul(e, flat, emit_i64(e, k->schedule.nc))) : b_at;
-        emit_term(e, c, t, a_at, at);
+        emit_term(e, c, t, c->a_panel ? a_term(e, c, a_at, -1, flat) : a_at,
+                  c->panel ? b_term(e, c, b_at, -1, flat) : b_at);
         return;
     }
-    DType a_type = k->bufs.at[c->a->buf].dtype, b_type = k->bufs.at[c->b->buf].dtype;
-    LLVMValueRef first = c->k_blocks ? c->k_from : emit_i64(e, 0);
-    LLVMValueRef until = c->k_blocks ? c->k_until : extent_of(e, k, from, c->scope->symbols);
-    EmitLoop loop = emit_loop_begin(e, first, until, emit_i64(e, 1), "k");
-    LLVMValueRef a_next = emit_element_pointer(e, a_type, a_at, emit_mul(e, loop.index, stride_value(e, c, c->a, from)));
-    LLVMValueRef b_next = b_at;
-    if (!c->panel) b_next = emit_element_pointer(e, b_type, b_at, emit_mul(e, loop.index, stride_value(e, c, c->b, from)));
-    LLVMValueRef index = c->k_blocks ? LLVMBuildSub(e->at, loop.index, first, "") : loop.index;
-    LLVMValueRef inside = emit_mul(e, flat, extent_of(e, k, from, c->scope->symbols));
-    emit_terms(e, c, t, from + 1, a_next, b_next, emit_add(e, inside, index));
+    LLVMValueRef extent = extent_of(e, k, from, c->scope->symbols);
+    EmitLoop loop = emit_loop_begin(e, emit_i64(e, 0), extent, emit_i64(e, 1), "k");
+    LLVMValueRef a_next = c->a_panel ? a_at : a_term(e, c, a_at, from, loop.index);
+    LLVMValueRef b_next = c->panel ? b_at : b_term(e, c, b_at, from, loop.index);
+    emit_terms(e, c, t, from + 1, a_next, b_next, emit_add(e, emit_mul(e, flat, extent), loop.index));
     emit_loop_end(e, &loop);
 }
 
@@ -282,6 +317,12 @@ static void prefetch_updates(Emit *e, const Contract *c, const Tile *t) {
     }
 }
 
+/* Where the tile's corner of a factor lies: so far into its panel, or where it is read in place. */
+static LLVMValueRef tile_factor(Emit *e, const Contract *c, const KAccess *a, DType t, LLVMValueRef panel, LLVMValueRef in) {
+    if (panel) return emit_element_pointer(e, t, panel, in);
+    return emit_element_pointer(e, t, c->scope->bufs[a->buf], offset_without(e, c, a, AXIS_K));
+}
+
 static void emit_tile(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef row, LLVMValueRef column,
                       LLVMValueRef mask) {
     Tile t = {.rows = rows, .vectors = vectors, .row = row, .column = column, .mask = mask};
@@ -290,14 +331,12 @@ static void emit_tile(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef 
     start_sums(e, c, &t);
     c->index[c->m] = row;
     c->index[c->n] = column;
-    LLVMValueRef a_at = emit_element_pointer(e, c->k->bufs.at[c->a->buf].dtype, c->scope->bufs[c->a->buf],
-                                             offset_without(e, c, c->a, AXIS_K));
     if (rows == c->k->schedule.mr) prefetch_updates(e, c, &t);
-    DType b_type = c->k->bufs.at[c->b->buf].dtype;
-    LLVMValueRef b_at = c->panel ? emit_element_pointer(e, b_type, c->panel, LLVMBuildSub(e->at, column, c->n_from, ""))
-                                 : emit_element_pointer(e, b_type, c->scope->bufs[c->b->buf],
-                                                        offset_without(e, c, c->b, AXIS_K));
-    emit_terms(e, c, &t, 0, a_at, b_at, emit_i64(e, 0));
+    LLVMValueRef a_at = tile_factor(e, c, c->a, c->a_type, c->a_panel,
+                                    emit_mul(e, LLVMBuildSub(e->at, row, c->m_from, ""), emit_i64(e, c->pitch)));
+    LLVMValueRef b_at = tile_factor(e, c, c->b, c->b_type, c->panel, LLVMBuildSub(e->at, column, c->n_from, ""));
+    if (c->one_k) emit_joined_terms(e, c, &t, a_at, b_at);
+    else emit_terms(e, c, &t, 0, a_at, b_at, emit_i64(e, 0));
     finish_sums(e, c, &t);
 }
 
@@ -306,7 +345,7 @@ static void emit_tile(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef 
 /* Tiles of `vectors` from column `from` on, as long as they fit; gives the first column that they left. */
 static LLVMValueRef emit_full_tiles(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef row, LLVMValueRef from) {
     int64_t width = (int64_t)vectors * c->lanes;
-    Dim extent = c->k->axes.at[c->n].extent;
+    Dim extent = c->columns;
     if (dim_is_const(extent) && dim_value(extent) < width) return from;
     LLVMValueRef last = LLVMBuildSub(e->at, c->n_until, emit_i64(e, width - 1), "");
     EmitLoop loop = emit_loop_begin(e, from, last, emit_i64(e, width), "n");
@@ -319,7 +358,7 @@ static LLVMValueRef emit_full_tiles(Emit *e, Contract *c, int rows, int vectors,
  * is known if the items before it have none left; else ever fewer vectors at a time take it. */
 static void emit_columns(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef row) {
     int64_t width = (int64_t)vectors * c->lanes;
-    Dim extent = c->k->axes.at[c->n].extent;
+    Dim extent = c->columns;
     bool fixed = dim_is_const(extent);
     LLVMValueRef left = emit_full_tiles(e, c, rows, vectors, row, c->n_from);
     if (fixed && (c->n_block % width == 0 || dim_value(extent) <= c->n_block)) {
@@ -349,7 +388,7 @@ static int highest_power_below(int x) {
 /* Fewer than `below` (mr) rows from *row on: the binary digits of their number, as mr is at most twice the
  * highest power of two below it. */
 static void emit_few_rows(Emit *e, Contract *c, int below, bool skinny, LLVMValueRef row_variable) {
-    Dim extent = c->k->axes.at[c->m].extent;
+    Dim extent = c->rows;
     for (int p = highest_power_below(below); p >= 1; p /= 2) {
         if (extent->upper < p || (dim_is_const(extent) && !(dim_value(extent) % c->k->schedule.mr & p))) continue;
         LLVMValueRef row = emit_get(e, e->i64, row_variable);
@@ -365,7 +404,7 @@ static void emit_few_rows(Emit *e, Contract *c, int below, bool skinny, LLVMValu
 
 static void emit_rows(Emit *e, Contract *c) {
     const KSchedule *s = &c->k->schedule;
-    Dim extent = c->k->axes.at[c->m].extent;
+    Dim extent = c->rows;
     LLVMValueRef row = emit_variable(e, e->i64, "row");
     emit_set(e, row, c->m_from);
     if (extent->upper >= s->mr) {
@@ -388,13 +427,21 @@ static void emit_block(Emit *e, Contract *c, bool skinny) {
     emit_few_rows(e, c, c->k->schedule.mr, true, row);
 }
 
+/* Fills the panels with terms k_from .. k_until-1. */
+static void emit_packing(Emit *e, Contract *c, LLVMValueRef k_from, LLVMValueRef k_until) {
+    bool copied = c->b && (!c->k_blocks || last_axis(c->k, AXIS_K) == c->k_axis);
+    if (c->panel && copied) contract_pack(e, c, k_from, k_until);
+    else if (c->panel) contract_pack_values(e, c, false, k_from, k_until);
+    if (c->a_panel) contract_pack_values(e, c, true, k_from, k_until);
+}
+
 /* The item's rows over all K: at once, or block by block. */
 static void emit_depth(Emit *e, Contract *c, bool skinny) {
     const KSchedule *s = &c->k->schedule;
-    LLVMValueRef depth = extent_of(e, c->k, last_axis(c->k, AXIS_K), c->scope->symbols);
-    c->k_blocks = s->kc > 0 && (!skinny || c->panel);
+    LLVMValueRef depth = depth_of(e, c);
+    c->k_blocks = s->kc > 0 && (!skinny || c->panel || c->a_panel);
     if (!c->k_blocks) {
-        if (c->panel) contract_pack(e, c, emit_i64(e, 0), depth);
+        emit_packing(e, c, emit_i64(e, 0), depth);
         emit_block(e, c, skinny);
         return;
     }
@@ -402,7 +449,7 @@ static void emit_depth(Emit *e, Contract *c, bool skinny) {
     c->k_from = blocks.index;
     c->k_until = emit_min(e, depth, emit_add(e, blocks.index, emit_i64(e, s->kc)));
     c->k_last = LLVMBuildICmp(e->at, LLVMIntEQ, c->k_until, depth, "last");
-    if (c->panel) contract_pack(e, c, c->k_from, c->k_until);
+    emit_packing(e, c, c->k_from, c->k_until);
     emit_block(e, c, skinny);
     emit_loop_end(e, &blocks);
 }
@@ -422,35 +469,66 @@ static void decode_item(Emit *e, Contract *c, const Blocks *b, LLVMValueRef item
         rest = LLVMBuildUDiv(e->at, rest, extent, "");
     }
     c->m_from = emit_mul(e, row_block, emit_i64(e, s->mc));
-    c->m_until = emit_min(e, extent_of(e, c->k, c->m, c->scope->symbols), emit_add(e, c->m_from, emit_i64(e, s->mc)));
+    LLVMValueRef rows = emit_dim(e, &e->kernels->dims, c->rows, c->scope->symbols);
+    LLVMValueRef columns = emit_dim(e, &e->kernels->dims, c->columns, c->scope->symbols);
+    c->m_until = emit_min(e, rows, emit_add(e, c->m_from, emit_i64(e, s->mc)));
     c->n_from = emit_mul(e, column_block, emit_i64(e, width));
-    c->n_until = emit_min(e, extent_of(e, c->k, c->n, c->scope->symbols), emit_add(e, c->n_from, emit_i64(e, width)));
+    c->n_until = emit_min(e, columns, emit_add(e, c->n_from, emit_i64(e, width)));
+}
+
+/* Whether all terms of a factor lie one step apart, over all K axes. */
+static bool joins_terms(Emit *e, const Contract *c, const KAccess *x) {
+    for (int a = c->k_axis; a + 1 < c->k->axes.n && c->k->axes.at[a + 1].role == AXIS_K; a++)
+        if (x->strides[a] != dim_mul(&e->kernels->dims, x->strides[a + 1], c->k->axes.at[a + 1].extent)) return false;
+    return true;
 }
 
 static void emit_items(Emit *e, Contract *c, const Blocks *b, bool skinny) {
     EmitLoop items = emit_loop_begin(e, c->scope->begin, c->scope->end, emit_i64(e, 1), "item");
     decode_item(e, c, b, items.index, skinny);
-    c->panel = c->k->schedule.pack_b && (!skinny || !contract_reads_rows(c)) ? c->panel_memory : NULL;
+    bool in_place = skinny && contract_reads_rows(c) && !c->k->schedule.pack_a;
+    c->panel = c->k->schedule.pack_b && !in_place ? c->b_memory : NULL;
+    c->a_panel = c->k->schedule.pack_a ? c->a_memory : NULL;
+    c->one_k = (c->a_panel || joins_terms(e, c, c->a)) && (c->panel || joins_terms(e, c, c->b));
     emit_depth(e, c, skinny);
     emit_loop_end(e, &items);
 }
 
-void emit_contract_kernel(Emit *e, const Kernel *k, KernelScope *s) {
+static LLVMValueRef scratch_at(Emit *e, const KernelScope *s, int64_t bytes) {
+    LLVMValueRef offset = emit_i64(e, bytes);
+    return bytes ? LLVMBuildInBoundsGEP2(e->at, e->i8, s->scratch, &offset, 1, "") : s->scratch;
+}
+
+static Contract contract_of(Emit *e, const Kernel *k, KernelScope *s) {
     Contract c = {.k = k, .scope = s, .m = last_axis(k, AXIS_M), .n = last_axis(k, AXIS_N), .lanes = k->schedule.lanes};
-    c.a = &k->accesses.at[k->nodes.at[k->a].access];
-    c.b = &k->accesses.at[k->nodes.at[k->b].access];
+    c.a = kernel_factor(k, k->a);
+    c.b = kernel_factor(k, k->b);
+    c.a_type = k->nodes.at[k->a].dtype;
+    c.b_type = k->nodes.at[k->b].dtype;
     c.acc = k->acc == DTYPE_F16 || k->acc == DTYPE_BF16 ? DTYPE_F32 : k->acc;
+    c.m_first = c.m - k->schedule.m_axes + 1;
+    c.n_first = c.n - k->schedule.n_axes + 1;
+    c.rows = tiled_extent(e, k, AXIS_M);
+    c.columns = tiled_extent(e, k, AXIS_N);
+    for (int a = k->axes.n - 1; a >= 0; a--)
+        if (k->axes.at[a].role == AXIS_K) c.k_axis = a;
     c.index = arena_array(e->arena, LLVMValueRef, k->axes.n);
     for (int a = 0; a < k->axes.n; a++) c.index[a] = emit_i64(e, 0);
-    if (kernel_work(k) > SHORT_EPILOGUE) {
+    KernelPanels panels = kernel_panels(k);
+    c.pitch = panels.pitch;
+    c.a_memory = scratch_at(e, s, panels.a);
+    c.b_memory = scratch_at(e, s, panels.b);
+    c.paused = scratch_at(e, s, panels.paused);
+    return c;
+}
+
+void emit_contract_kernel(Emit *e, const Kernel *k, KernelScope *s) {
+    Contract c = contract_of(e, k, s);
+    bool *epilogue = arena_array(e->arena, bool, k->nodes.n + 1);
+    kernel_stage_nodes(k, 0, NULL, epilogue);
+    if (kernel_work(k, epilogue) > SHORT_EPILOGUE) {
         LLVMTypeRef sums = LLVMArrayType2(emit_vector(e, contract_sum_type(e, &c), c.lanes), MAX_TILE);
         c.laid = emit_variable(e, sums, "laid");
-    }
-    c.panel_memory = s->scratch;
-    c.paused = s->scratch;
-    if (k->schedule.pack_b && k->schedule.kc) {
-        LLVMValueRef offset = emit_i64(e, kernel_panel_bytes(k));
-        c.paused = LLVMBuildInBoundsGEP2(e->at, e->i8, s->scratch, &offset, 1, "");
     }
     Blocks b = count_blocks(e, k, s->symbols);
     if (b.always_skinny) {

@@ -1,4 +1,5 @@
-/* What the files of the contraction generator share: contract.c (loops and tiles), pack.c (panels of B). */
+/* What the files of the contraction generator share: contract.c (loops and tiles), pack.c (copied panels of B),
+ * pack_values.c (panels of computed factors). */
 #ifndef DLCC_CODEGEN_CONTRACT_H
 #define DLCC_CODEGEN_CONTRACT_H
 
@@ -10,17 +11,24 @@ enum { MAX_TILE = 32 };        /* sums of a tile: no more than there are registe
 typedef struct Contract {
     const Kernel *k;
     KernelScope *scope;
-    const KAccess *a, *b;
+    const KAccess *a, *b;      /* factors that are plain loads; else null */
+    DType a_type, b_type;      /* of the factors */
     DType acc;                 /* type of the sums in registers */
-    int m, n;                  /* the tiled axes */
+    int m, n;                  /* the tiled axes: the last ones of those that are tiled as one */
+    int m_first, n_first;      /* the first ones; the index along all but the last is 0 but for packing */
+    Dim rows, columns;         /* extents of those tiled as one */
+    int k_axis;                /* the first K axis */
+    bool one_k;                /* the sum counts as one axis */
     int lanes;
     LLVMValueRef *index;       /* by axis: of the loops around and of the tile's corner */
     LLVMValueRef m_from, m_until, n_from, n_until;     /* the item's block */
     int64_t n_block;           /* columns of every block but the last */
     bool k_blocks;             /* between k_from and k_until only; k_last: the last such block */
     LLVMValueRef k_from, k_until, k_last;
-    LLVMValueRef panel_memory, paused;                 /* scratch */
+    LLVMValueRef a_memory, b_memory, paused;           /* scratch */
+    int64_t pitch;             /* terms of a row of A's panel */
     LLVMValueRef laid;         /* where a long epilogue reads the tile's sums; null: the epilogue is short */
+    LLVMValueRef a_panel;      /* where A's rows from m_from on are packed, `pitch` elements each; null: read in place */
     LLVMValueRef panel;        /* where B is packed, nc elements a row; null: B is read in place */
 } Contract;
 
@@ -34,10 +42,17 @@ typedef struct Tile {
 LLVMTypeRef contract_sum_type(const Emit *e, const Contract *c);
 
 /* Whether B's elements along N are neighbours in memory. */
-static inline bool contract_reads_rows(const Contract *c) { return dim_is(c->b->strides[c->n], 1); }
+static inline bool contract_reads_rows(const Contract *c) { return c->b && dim_is(c->b->strides[c->n], 1); }
 
 /* Packs terms k_from .. k_until-1 of columns n_from .. n_until-1 of B into the panel; columns up to a whole
  * vector are zero. (pack.c) */
 void contract_pack(Emit *e, Contract *c, LLVMValueRef k_from, LLVMValueRef k_until);
+
+/* Computes terms k_from .. k_until-1 of columns n_from .. n_until-1 of B, or of rows m_from .. m_until-1 of A, into the
+ * panel. Terms and columns are numbered over all axes of their sort. (pack_values.c) */
+void contract_pack_values(Emit *e, Contract *c, bool of_a, LLVMValueRef k_from, LLVMValueRef k_until);
+
+/* The square of lanes vectors, transposed. (pack.c) */
+void contract_transpose(Emit *e, LLVMValueRef *rows, int lanes);
 
 #endif

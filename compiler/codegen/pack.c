@@ -1,5 +1,5 @@
-/* Packing: the columns of B that an item needs, copied so that a row of nc elements holds one term of
- * every column. Where B's terms are neighbours in memory (a transposed matrix), squares of vectors are
+/* Packing a factor that is a plain load: the columns of B that an item needs, copied so that a row of nc elements holds
+ * one term of every column. (Those that have to be computed: pack_values.c.) Where B's terms are neighbours in memory (a transposed matrix), squares of vectors are
  * transposed in registers; otherwise rows are copied, gathering if their stride is not 1. */
 #include "codegen/contract.h"
 
@@ -21,7 +21,7 @@ static LLVMValueRef b_start(Emit *e, const Contract *c) {
         if (role == AXIS_K || dim_is(c->b->strides[a], 0)) continue;
         sum = emit_add(e, sum, emit_mul(e, stride_of(e, c, a), a == c->n ? c->n_from : c->index[a]));
     }
-    return emit_element_pointer(e, c->k->bufs.at[c->b->buf].dtype, c->scope->bufs[c->b->buf], sum);
+    return emit_element_pointer(e, c->b_type, c->scope->bufs[c->b->buf], sum);
 }
 
 /* Two vectors interleaved: lanes 0, 0', 1, 1', ... of the lower or upper halves. */
@@ -35,7 +35,7 @@ static LLVMValueRef interleave(Emit *e, LLVMValueRef a, LLVMValueRef b, int lane
 }
 
 /* lanes x lanes elements, transposed: interleaving row i with row i + lanes/2, log2(lanes) times. */
-static void transpose(Emit *e, LLVMValueRef *rows, int lanes) {
+void contract_transpose(Emit *e, LLVMValueRef *rows, int lanes) {
     LLVMValueRef next[64];
     for (int step = 1; step < lanes; step *= 2) {
         for (int i = 0; i < lanes / 2; i++) {
@@ -49,7 +49,7 @@ static void transpose(Emit *e, LLVMValueRef *rows, int lanes) {
 /* The square of terms k.. and columns n.. (both relative to the panel). Masked: what lies outside is zero. */
 static void pack_square(Emit *e, Contract *c, LLVMValueRef from, LLVMValueRef k, LLVMValueRef n, LLVMValueRef terms,
                         LLVMValueRef columns, bool whole) {
-    DType t = c->k->bufs.at[c->b->buf].dtype;
+    DType t = c->b_type;
     LLVMValueRef rows[64], mask = whole ? NULL : emit_mask(e, LLVMBuildSub(e->at, terms, k, ""), c->lanes);
     LLVMValueRef stride = stride_of(e, c, c->n);
     for (int i = 0; i < c->lanes; i++) {
@@ -61,7 +61,7 @@ static void pack_square(Emit *e, Contract *c, LLVMValueRef from, LLVMValueRef k,
         }
         rows[i] = emit_load(e, t, c->lanes, emit_element_pointer(e, t, from, at), own);
     }
-    transpose(e, rows, c->lanes);
+    contract_transpose(e, rows, c->lanes);
     for (int i = 0; i < c->lanes; i++) {
         LLVMValueRef at = emit_add(e, emit_mul(e, emit_add(e, k, emit_i64(e, i)), emit_i64(e, c->k->schedule.nc)), n);
         emit_store(e, t, c->lanes, emit_element_pointer(e, t, c->panel, at), rows[i], NULL);
@@ -85,7 +85,7 @@ static void pack_transposed(Emit *e, Contract *c, LLVMValueRef from, LLVMValueRe
 /* Row by row over all K axes; `row` counts the panel's rows. */
 static void pack_rows(Emit *e, Contract *c, int number, LLVMValueRef from, LLVMValueRef first, LLVMValueRef until,
                       LLVMValueRef columns, LLVMValueRef row) {
-    DType t = c->k->bufs.at[c->b->buf].dtype;
+    DType t = c->b_type;
     int axis = k_axis(c->k, number);
     if (axis >= 0) {
         bool only = k_axis(c->k, 1) < 0;
@@ -113,7 +113,7 @@ static void pack_rows(Emit *e, Contract *c, int number, LLVMValueRef from, LLVMV
 }
 
 void contract_pack(Emit *e, Contract *c, LLVMValueRef k_from, LLVMValueRef k_until) {
-    DType t = c->k->bufs.at[c->b->buf].dtype;
+    DType t = c->b_type;
     LLVMValueRef from = b_start(e, c), columns = LLVMBuildSub(e->at, c->n_until, c->n_from, "");
     int axis = k_axis(c->k, 0);
     if (k_axis(c->k, 1) < 0 && dim_is(c->b->strides[axis], 1)) {

@@ -119,7 +119,8 @@ typedef struct KSchedule {
     /* CONTRACT; the innermost M and N axis are tiled */
     int mr, nv;                /* rows, vectors of columns */
     int64_t mc, nc, kc;        /* blocks: rows and columns of an item, depth (0: all) */
-    bool pack_a, pack_b;
+    bool pack_a, pack_b;       /* into panels; must be where a factor is no plain load */
+    int m_axes, n_axes;        /* how many of the last M and N axes are tiled as one */
     int skinny_nv;             /* vectors of columns when there are fewer than mr rows (M is 1, 2, ...) */
     int64_t scratch;           /* bytes per worker */
     int64_t serial_below;      /* points of a call (product of all extents) below which it stays on one thread */
@@ -136,7 +137,7 @@ typedef struct Kernel {
     VEC(KNode) nodes;          /* arguments before users */
     VEC(KReduction) reductions;/* LOOPS */
     VEC(KStage) stages;        /* LOOPS; of CONTRACT the one stage with the epilogue's stores */
-    int a, b;                  /* CONTRACT: the nodes that are multiplied: loads with affine addresses */
+    int a, b;                  /* CONTRACT: the nodes that are multiplied */
     DType acc;                 /* CONTRACT: type of the sum */
     KSchedule schedule;
     uint64_t hash;             /* of the structure */

@@ -236,6 +236,8 @@ static void print_schedule(const Printer *p) {
     print_number(p->to, "kc", s->kc);
     print_number(p->to, "pack_a", s->pack_a);
     print_number(p->to, "pack_b", s->pack_b);
+    print_number(p->to, "m_axes", s->m_axes);
+    print_number(p->to, "n_axes", s->n_axes);
     print_number(p->to, "skinny_nv", s->skinny_nv);
     print_number(p->to, "scratch", s->scratch);
     print_number(p->to, "serial_below", s->serial_below);

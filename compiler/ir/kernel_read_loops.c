@@ -326,7 +326,8 @@ typedef struct ScheduleKey {
 #define KEY(name, wide) {#name, offsetof(KSchedule, name), wide}
 static const ScheduleKey schedule_keys[] = {
     KEY(lanes, false), KEY(unroll, false), KEY(chunk, true), KEY(mr, false), KEY(nv, false), KEY(mc, true),
-    KEY(nc, true), KEY(kc, true), KEY(skinny_nv, false), KEY(scratch, true), KEY(serial_below, true),
+    KEY(nc, true), KEY(kc, true), KEY(m_axes, false), KEY(n_axes, false), KEY(skinny_nv, false), KEY(scratch, true),
+    KEY(serial_below, true),
 };
 #undef KEY
 

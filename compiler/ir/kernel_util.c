@@ -139,14 +139,6 @@ KernelRows kernel_rows(const Kernel *k, Arena *arena) {
     return rows;
 }
 
-int64_t kernel_panel_bytes(const Kernel *k) {
-    int64_t terms = kernel_most_points(k, AXIS_K), lanes = k->schedule.lanes;
-    if (k->schedule.kc && k->schedule.kc < terms) terms = k->schedule.kc;
-    int64_t rows = (terms + lanes - 1) / lanes * lanes;
-    int bytes = dtype_bytes(k->bufs.at[k->accesses.at[k->nodes.at[k->b].access].buf].dtype);
-    return (rows * k->schedule.nc * bytes + 63) / 64 * 64;
-}
-
 bool kernel_in_order(const Kernel *k) {
     for (int s = 0; s < k->stages.n; s++)
         for (int i = 0; i < k->stages.at[s].stores.n; i++)
@@ -222,11 +214,11 @@ double plan_flops(const Plan *p, Arena *arena) {
     return sum;
 }
 
-int kernel_work(const Kernel *k) {
+int kernel_work(const Kernel *k, const bool *marked) {
     int work = 0;
     for (int i = 0; i < k->nodes.n; i++) {
         const KNode *n = &k->nodes.at[i];
-        if (n->kind == NODE_MAP) work += op_of_map(n->map)->flags & OP_COSTLY ? 8 : 1;
+        if (n->kind == NODE_MAP && (!marked || marked[i])) work += op_of_map(n->map)->flags & OP_COSTLY ? 8 : 1;
     }
     return work;
 }

@@ -32,8 +32,9 @@ void kernel_stage_nodes(const Kernel *k, int stage, const KernelRows *rows, bool
 /* Marks the nodes that a CONTRACT kernel evaluates for its two factors. */
 void kernel_product_nodes(const Kernel *k, bool *marked);
 
-/* Operations that a point takes, by the weight of their cost: 1, or 8 for a costly one. */
-int kernel_work(const Kernel *k);
+/* Operations that a point takes, of the marked nodes (null: of all), by the weight of their cost: 1, or 8 for a costly
+ * one. */
+int kernel_work(const Kernel *k, const bool *marked);
 
 /* Points of the axes of a role at the dims' upper bounds; DIM_HUGE if there is no bound. */
 int64_t kernel_most_points(const Kernel *k, AxisRole role);
@@ -61,8 +62,5 @@ bool step_opens(const PlanStep *s);
  * limit once, both ways of a branch. */
 const double *plan_runs(const Plan *p, Arena *arena);
 double plan_flops(const Plan *p, Arena *arena);
-
-/* CONTRACT with a schedule: bytes of a packed panel of B, nc columns of up to kc terms. */
-int64_t kernel_panel_bytes(const Kernel *k);
 
 #endif

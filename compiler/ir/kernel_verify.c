@@ -1,6 +1,7 @@
 /* Verifies kernels: see kernel_verify.h. */
 #include "ir/kernel_verify.h"
 
+#include "ir/kernel_contract.h"
 #include "ir/kernel_util.h"
 
 enum { MOST_AXES = 32, MOST_LANES = 128, MOST_UNROLL = 16 };
@@ -277,14 +278,41 @@ static void check_product(KernelVerifier *v, const Kernel *k, const uint64_t *ax
     for (int i = 0; i < 2; i++) {
         if (factors[i] < 0 || factors[i] >= k->nodes.n) {
             kernel_fault(v, "a factor is missing");
-            continue;
+            return;
         }
-        const KNode *n = &k->nodes.at[factors[i]];
-        if (n->kind != NODE_LOAD || n->guard >= 0 || k->accesses.at[n->access].index >= 0)
-            kernel_fault(v, "%%%d is no plain load, as a factor must be", factors[i]);
         if (axes[factors[i]] & own[i]) kernel_fault(v, "%%%d depends on the axes of the other factor", factors[i]);
         if (k->nodes.at[factors[i]].dtype != k->acc) kernel_fault(v, "%%%d has another type than the sum", factors[i]);
     }
+    bool *used = arena_array(v->scratch, bool, k->nodes.n + 1);
+    kernel_product_nodes(k, used);
+    for (int i = 0; i < k->nodes.n; i++)
+        if (used[i] && k->nodes.at[i].kind == NODE_SUM) kernel_fault(v, "a factor is computed from the sum");
+}
+
+static int count_axes(const Kernel *k, AxisRole role) {
+    int count = 0;
+    for (int a = 0; a < k->axes.n; a++) count += k->axes.at[a].role == role;
+    return count;
+}
+
+/* What a schedule says of packing and of axes tiled as one must be so. */
+static void check_contract_schedule(KernelVerifier *v, const Kernel *k) {
+    const KSchedule *s = &k->schedule;
+    DimTable *dims = &v->module->dims;
+    if (!count_axes(k, AXIS_M) || !count_axes(k, AXIS_N) || !count_axes(k, AXIS_K)) {
+        kernel_fault(v, "a contraction that is scheduled has an axis of each of m, n and k");
+        return;
+    }
+    if ((!s->pack_a && !kernel_factor(k, k->a)) || (!s->pack_b && !kernel_factor(k, k->b)))
+        kernel_fault(v, "a factor that is no plain load is not packed");
+    if (s->mr < 1 || s->nv < 1 || s->mc < s->mr || s->nc < s->nv * (int64_t)s->lanes) kernel_fault(v, "blocks smaller than a tile");
+    if ((s->pack_a || s->pack_b) && s->skinny_nv * (int64_t)s->lanes > s->nc) kernel_fault(v, "few rows reach beyond a panel");
+    if (s->m_axes < 1 || s->m_axes > kernel_joined_axes(k, dims, AXIS_M, v->scratch))
+        kernel_fault(v, "%d axes of rows are tiled as one", s->m_axes);
+    if (s->n_axes < 1 || s->n_axes > kernel_joined_axes(k, dims, AXIS_N, v->scratch))
+        kernel_fault(v, "%d axes of columns are tiled as one", s->n_axes);
+    if (s->kc && kernel_joined_axes(k, dims, AXIS_K, v->scratch) < count_axes(k, AXIS_K))
+        kernel_fault(v, "a sum over several axes is cut");
 }
 
 static void check_schedule(KernelVerifier *v, const Kernel *k) {
@@ -298,6 +326,7 @@ static void check_schedule(KernelVerifier *v, const Kernel *k) {
     if (s->lanes < 0 || s->lanes > MOST_LANES || s->lanes & (s->lanes - 1)) kernel_fault(v, "%d lanes", s->lanes);
     if (s->unroll < 0 || s->unroll > MOST_UNROLL) kernel_fault(v, "%d vectors in flight", s->unroll);
     if (s->chunk < 0 || s->scratch < 0 || s->serial_below < 0) kernel_fault(v, "the schedule has a negative number");
+    if (k->form == KERNEL_CONTRACT) check_contract_schedule(v, k);
     if (s->vector_axis < 0 || k->form != KERNEL_LOOPS) return;
     if (kernel_in_order(k) && k->axes.at[s->vector_axis].role == AXIS_INNER)
         kernel_fault(v, "lanes run along an axis whose order matters");
@@ -315,7 +344,9 @@ void verify_kernel(KernelVerifier *v, const Kernel *k) {
     const uint64_t *axes = kernel_node_axes(k, v->scratch);
     for (int s = 0; s < k->stages.n; s++) good &= check_stage(v, k, s, axes);
     if (!good) return;
+    int faults = v->faults->n;
     if (k->form == KERNEL_CONTRACT) check_product(v, k, axes);
+    if (v->faults->n > faults) return;
     for (int s = 0; s < k->stages.n; s++)
         for (int i = 0; i < k->stages.at[s].stores.n; i++) check_in_place(v, k, s, &k->stages.at[s].stores.at[i]);
     check_schedule(v, k);

@@ -735,7 +735,7 @@ static bool is_plain_load(const Kernel *k, int node) {
 static bool is_thin(const Kernel *k, const Contraction *c) {
     double rows = part_extent(c, PART_LHS), columns = part_extent(c, PART_RHS);
     if (rows <= 1 && columns <= 1) return true;
-    return !is_plain_load(k, k->a) || !is_plain_load(k, k->b) || (columns <= 1 && !is_plain_load(k, k->a)) || (rows <= 1 && !is_plain_load(k, k->b));
+    return (columns <= 1 && !is_plain_load(k, k->a)) || (rows <= 1 && !is_plain_load(k, k->b));
 }
 
 /* The sum as a reduction over the inner axes of a loop nest. */

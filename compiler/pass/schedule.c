@@ -58,7 +58,7 @@ static int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? lo
  * parallel work, so narrow strips leave more of it. Where a point takes many operations these overlap by
  * themselves, and copies of them would only make the code larger. */
 static int in_flight(const Kernel *k, const Target *t, int vector_axis) {
-    int work = kernel_work(k);
+    int work = kernel_work(k, NULL);
     if (kernel_in_order(k)) {
         int64_t vectors = vector_axis < 0 ? 1 : k->axes.at[vector_axis].extent->upper / k->schedule.lanes;
         return (int)clamp(vectors / ORDERED_ITEMS, 1, 4);
@@ -80,12 +80,12 @@ static void schedule_loops(Kernel *k, const Target *t, Arena *scratch) {
     s->scratch = kernel_rows(k, scratch).bytes;
 }
 
-void schedule_kernel(Kernel *k, const Target *target, Arena *scratch) {
+void schedule_kernel(Kernel *k, DimTable *dims, const Target *target, Arena *scratch) {
     k->schedule = (KSchedule){.vector_axis = -1, .lanes = 1, .unroll = 1};
-    if (k->form == KERNEL_CONTRACT) schedule_contract(k, target);
+    if (k->form == KERNEL_CONTRACT) schedule_contract(k, dims, target, scratch);
     else schedule_loops(k, target, scratch);
 }
 
 void schedule_module(KModule *m, const Target *target, Arena *scratch) {
-    for (int i = 0; i < m->kernels.n; i++) schedule_kernel(m->kernels.at[i], target, scratch);
+    for (int i = 0; i < m->kernels.n; i++) schedule_kernel(m->kernels.at[i], &m->dims, target, scratch);
 }

@@ -7,8 +7,8 @@
 
 /* Sets the schedule of every kernel of the module. */
 void schedule_module(KModule *m, const Target *target, Arena *scratch);
-void schedule_kernel(Kernel *k, const Target *target, Arena *scratch);
+void schedule_kernel(Kernel *k, DimTable *dims, const Target *target, Arena *scratch);
 /* schedule_contract.c */
-void schedule_contract(Kernel *k, const Target *target);
+void schedule_contract(Kernel *k, DimTable *dims, const Target *target, Arena *scratch);
 
 #endif

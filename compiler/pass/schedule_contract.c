@@ -5,13 +5,19 @@
  * takes mr*nv multiply-adds and mr + nv loads; a load of B costs three of A, since B streams from the
  * second-level cache. On AVX-512 this picks 8 x 48 for large matrices, on AVX2 6 x 16, on NEON 8 x 12.
  * The blocks: nc columns such that a panel of B stays in half the second-level cache; rows such that items
- * are a few million operations. */
+ * are a few million operations.
+ *
+ * A factor that is no plain load is computed while it is packed, once for each block: then the axes that only the
+ * epilogue walks may be tiled as one, as rows and columns of an image. A sum too long for a panel is cut if it counts as
+ * one axis; if the other factor does not walk it so, that one is packed too. */
+#include "ir/kernel_contract.h"
 #include "ir/kernel_util.h"
 #include "pass/schedule.h"
 
 enum {
     MOST_ROWS = 14, MOST_SKINNY = 16,
     DEEPEST = 1024,            /* terms of a packed panel */
+    DEEPEST_BOTH = 512,        /* where both factors are packed */
     DEEPEST_UNPACKED = 2048,
     SERIAL_POINTS = 1 << 18    /* multiply-adds below which a contraction stays on one thread */
 };
@@ -81,28 +87,51 @@ static bool wants_panel(const Kernel *k, const KAccess *b, int n, int k_axis, co
     return dim_is_const(stride) && bytes % t->page_alias == 0 && s->m >= 4 * k->schedule.mr;
 }
 
-void schedule_contract(Kernel *k, const Target *t) {
+/* Packs what has to be, and what keeps a long sum from being cut. Returns whether the sum counts as one axis. */
+static bool choose_packing(Kernel *k, DimTable *dims, Arena *scratch) {
     KSchedule *s = &k->schedule;
-    int count, m = last_of(k, AXIS_M, &count), n = last_of(k, AXIS_N, &count), depth_axis = last_of(k, AXIS_K, &count);
+    int count;
+    last_of(k, AXIS_K, &count);
+    s->pack_a = !kernel_factor(k, k->a);
+    s->pack_b = !kernel_factor(k, k->b);
+    bool one = kernel_joined_axes(k, dims, AXIS_K, scratch) == count;
+    if (one || (!s->pack_a && !s->pack_b) || kernel_most_points(k, AXIS_K) <= DEEPEST) return one;
+    s->pack_a = s->pack_b = true;
+    return true;
+}
+
+/* Terms of a K block; 0: all. */
+static int64_t choose_depth(const KSchedule *s, int64_t depth) {
+    int64_t deepest = s->pack_a && s->pack_b ? DEEPEST_BOTH : s->pack_a || s->pack_b ? DEEPEST : DEEPEST_UNPACKED;
+    return depth > deepest ? round_up(depth / ((depth + deepest - 1) / deepest), s->lanes) : 0;
+}
+
+void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratch) {
+    KSchedule *s = &k->schedule;
+    int count, n = last_of(k, AXIS_N, &count), depth_axis = last_of(k, AXIS_K, &count);
     int bytes = dtype_bytes(k->acc) < 4 ? 4 : dtype_bytes(k->acc);
-    const KAccess *b = &k->accesses.at[k->nodes.at[k->b].access];
+    const KAccess *b = kernel_factor(k, k->b);
     s->vector_axis = n;
     s->lanes = target_lanes(t, bytes);
-    Shape shape = {most(k->axes.at[m].extent->upper, 1), most(k->axes.at[n].extent->upper, 1), s->lanes};
+    bool one = choose_packing(k, dims, scratch);
+    s->m_axes = kernel_joined_axes(k, dims, AXIS_M, scratch);
+    s->n_axes = kernel_joined_axes(k, dims, AXIS_N, scratch);
+    Dim rows = kernel_joined_extent(k, dims, AXIS_M, s->m_axes), columns = kernel_joined_extent(k, dims, AXIS_N, s->n_axes);
+    Shape shape = {most(rows->upper, 1), most(columns->upper, 1), s->lanes};
     choose_tile(s, &shape, t);
-    s->pack_b = wants_panel(k, b, n, depth_axis, &shape, t);
-    int64_t depth = kernel_most_points(k, AXIS_K), deepest = s->pack_b ? DEEPEST : DEEPEST_UNPACKED;
-    if (count == 1 && depth > deepest) depth = s->kc = round_up(depth / ((depth + deepest - 1) / deepest), s->lanes);
-    int64_t width = (int64_t)s->nv * s->lanes, columns = t->l2_bytes / 2 / most(depth, 1) / bytes;
-    s->nc = most(least(columns / width, (shape.n + width - 1) / width), 1) * width;
-    s->mc = round_up(s->pack_b ? 512 : 64, s->mr);
+    s->pack_b = s->pack_b || wants_panel(k, b, n, depth_axis, &shape, t);
+    int64_t depth = kernel_most_points(k, AXIS_K);
+    if (one && (s->kc = choose_depth(s, depth))) depth = s->kc;
+    bool both = s->pack_a && s->pack_b;
+    int64_t width = (int64_t)s->nv * s->lanes, room = t->l2_bytes / (both ? 4 : 2) / most(depth, 1) / bytes;
+    s->nc = most(least(room / width, (shape.n + width - 1) / width), 1) * width;
+    s->mc = round_up(both ? 128 : s->pack_b ? 512 : 64, s->mr);
     int64_t vectors = (shape.n + s->lanes - 1) / s->lanes, wide = least(MOST_SKINNY, t->vector_registers - 2);
-    if (k->axes.at[m].extent->lower < s->mr) {
+    if (rows->lower < s->mr) {
         int64_t tiles = (vectors + wide - 1) / wide;
         s->skinny_nv = (int)((vectors + tiles - 1) / tiles);
-        if (s->pack_b) s->skinny_nv = (int)least(s->skinny_nv, s->nc / s->lanes);
+        if (s->pack_a || s->pack_b) s->skinny_nv = (int)least(s->skinny_nv, s->nc / s->lanes);
     }
     s->serial_below = SERIAL_POINTS;
-    if (s->pack_b) s->scratch += kernel_panel_bytes(k);
-    if (s->kc) s->scratch += s->mc * s->nc * bytes;
+    s->scratch = kernel_panels(k).bytes;
 }

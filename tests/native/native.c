@@ -41,6 +41,7 @@ static void divide(KModule *k) {
         if (s->chunk > s->lanes) s->chunk = s->lanes;
         if (s->mc > s->mr) s->mc = s->mr;
         if (s->nc > (int64_t)s->nv * s->lanes) s->nc = (int64_t)s->nv * s->lanes;
+        if ((s->pack_a || s->pack_b) && s->skinny_nv > s->nv) s->skinny_nv = s->nv;
     }
     for (int i = 0; i < k->plans.n; i++)
         for (int j = 0; j < k->plans.at[i]->steps.n; j++) k->plans.at[i]->steps.at[j].serial_below = 0;

@@ -143,6 +143,12 @@ static void wrong_kernels(void **state) {
     refused(f, "vector=none", "vector=i", "not the last");
     refused(f, "product %0, %1", "product %1, %0", "axes of the other factor");
     refused(f, "product %0, %1 : f32", "product %0, %1 : f64", "another type than the sum");
+    refused(f, "product %0, %1", "%5 = const 2.0 : f32\n  %6 = multiply %0, %5 : f32\n  product %6, %1", "is not packed");
+    refused(f, "product %0, %1", "%5 = sum : f32\n  product %5, %1", "axes of the other factor");
+    refused(f, "m_axes=1", "m_axes=2", "2 axes of rows are tiled as one");
+    refused(f, "n_axes=1 ", "", "0 axes of columns are tiled as one");
+    refused(f, "skinny_nv=3", "skinny_nv=4", "few rows reach beyond a panel");
+    refused(f, "mr=8 nv=3 mc=64", "mr=8 nv=3 mc=4", "blocks smaller than a tile");
     refused(f, "y3[10*i + j] = %4", "y3[10*i + j + k] = %4", "moves along an axis it does not see");
 }
 

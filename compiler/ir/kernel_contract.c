@@ -1,0 +1,109 @@
+/* Questions about CONTRACT kernels: see kernel_contract.h. */
+#include "ir/kernel_contract.h"
+
+#include "ir/kernel_util.h"
+
+const KAccess *kernel_factor(const Kernel *k, int node) {
+    const KNode *n = &k->nodes.at[node];
+    if (n->kind != NODE_LOAD || n->guard >= 0) return NULL;
+    const KAccess *a = &k->accesses.at[n->access];
+    return a->index < 0 ? a : NULL;
+}
+
+static int last_axis(const Kernel *k, AxisRole role) {
+    int found = -1;
+    for (int a = 0; a < k->axes.n; a++)
+        if (k->axes.at[a].role == role) found = a;
+    return found;
+}
+
+/* Whether the access walks axis a and the next as one. */
+static bool joins(const Kernel *k, DimTable *dims, const KAccess *x, int a) {
+    return x->strides[a] == dim_mul(dims, x->strides[a + 1], k->axes.at[a + 1].extent);
+}
+
+static bool factors_join(const Kernel *k, DimTable *dims, int a) {
+    const KAccess *x = k->schedule.pack_a ? NULL : kernel_factor(k, k->a);
+    const KAccess *y = k->schedule.pack_b ? NULL : kernel_factor(k, k->b);
+    return (!x || joins(k, dims, x, a)) && (!y || joins(k, dims, y, a));
+}
+
+static bool epilogue_joins(const Kernel *k, DimTable *dims, int a, const bool *used) {
+    const KStage *s = &k->stages.at[0];
+    for (int i = 0; i < s->stores.n; i++)
+        if (!joins(k, dims, &k->accesses.at[s->stores.at[i].access], a)) return false;
+    for (int i = 0; i < k->nodes.n; i++) {
+        const KNode *n = &k->nodes.at[i];
+        if (!used[i]) continue;
+        if (n->kind == NODE_AXIS && (n->axis == a || n->axis == a + 1)) return false;
+        if (n->kind == NODE_LOAD && !joins(k, dims, &k->accesses.at[n->access], a)) return false;
+    }
+    return true;
+}
+
+int kernel_joined_axes(const Kernel *k, DimTable *dims, AxisRole role, Arena *scratch) {
+    bool *used = arena_array(scratch, bool, k->nodes.n + 1);
+    kernel_stage_nodes(k, 0, NULL, used);
+    int count = 1;
+    for (int a = last_axis(k, role) - 1; a >= 0 && k->axes.at[a].role == role; a--, count++)
+        if (!factors_join(k, dims, a) || !epilogue_joins(k, dims, a, used)) break;
+    return count;
+}
+
+Dim kernel_joined_extent(const Kernel *k, DimTable *dims, AxisRole role, int n) {
+    Dim product = dim_const(dims, 1);
+    for (int a = last_axis(k, role); n > 0; a--, n--) product = dim_mul(dims, product, k->axes.at[a].extent);
+    return product;
+}
+
+/* ---------------------------------------------------------------------------- packing */
+
+/* What an element costs with lanes along the axis: lanes that the axis does not fill, loads that are not contiguous. */
+static double pack_cost(const Kernel *k, int axis, const bool *used) {
+    double lanes = k->schedule.lanes, extent = (double)k->axes.at[axis].extent->upper, cost = 0.5;
+    for (int i = 0; i < k->nodes.n; i++) {
+        const KNode *n = &k->nodes.at[i];
+        if (!used[i] || n->kind != NODE_LOAD) continue;
+        const KAccess *a = &k->accesses.at[n->access];
+        Dim s = a->strides[axis];
+        bool near = a->index < 0 && (dim_is(s, 0) || dim_is(s, 1) || dim_is(s, -1));
+        cost += near ? 1 : lanes;
+    }
+    double vectors = (double)(int64_t)((extent + lanes - 1) / lanes);
+    return extent < 1 ? cost : cost * vectors * lanes / extent;
+}
+
+/* Marks what the node is computed from, and itself. */
+static bool *nodes_below(const Kernel *k, int node, Arena *scratch) {
+    bool *used = arena_array(scratch, bool, k->nodes.n + 1);
+    Kernel only = *k;
+    only.a = only.b = node;
+    kernel_product_nodes(&only, used);
+    return used;
+}
+
+int kernel_pack_axis(const Kernel *k, int node, AxisRole along, AxisRole across, Arena *scratch) {
+    enum { TURNING = 2 };      /* what turning a square of vectors costs each of them */
+    const bool *used = nodes_below(k, node, scratch);
+    int straight = last_axis(k, along), turned = last_axis(k, across);
+    return pack_cost(k, turned, used) + TURNING < pack_cost(k, straight, used) ? turned : straight;
+}
+
+static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+KernelPanels kernel_panels(const Kernel *k) {
+    const KSchedule *s = &k->schedule;
+    int64_t terms = kernel_most_points(k, AXIS_K);
+    if (s->kc && s->kc < terms) terms = s->kc;
+    int64_t vectors = (terms + s->lanes - 1) / s->lanes, rows = least(s->mc, kernel_most_points(k, AXIS_M));
+    KernelPanels p = {0};
+    if (s->pack_b) p.bytes = round_up(vectors * s->lanes * s->nc * dtype_bytes(k->nodes.at[k->b].dtype), 64);
+    p.a = p.bytes;
+    /* An odd number of vectors: rows then lie in sets of the cache of their own. */
+    p.pitch = (vectors | 1) * s->lanes;
+    if (s->pack_a) p.bytes += round_up(rows * p.pitch * dtype_bytes(k->nodes.at[k->a].dtype), 64);
+    p.paused = p.bytes;
+    if (s->kc) p.bytes += s->mc * s->nc * (dtype_bytes(k->acc) < 4 ? 4 : dtype_bytes(k->acc));
+    return p;
+}

@@ -1,0 +1,237 @@
+/* Convolutions native against the interpreter: those of common networks, forward and as the gradients look, and drawn
+ * ones with every dimension order, stride, padding, dilation and group; with epilogues, at run-time batches, for the
+ * host's processor and narrower ones, on several threads bit for bit. */
+#include "native.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <cmocka.h>
+
+enum { MOST_DIMS = 5 };
+
+/* Sizes by role: batch, features, spatial dims; `input`, `kernel` and `output` say where each lies. */
+typedef struct Conv {
+    const char *dtype;
+    int spatial, batch, features, out;     /* batch 0: the run-time dim B; features and out: in one group */
+    int feature_groups, batch_groups;
+    int input[MOST_DIMS], kernel[MOST_DIMS], output[MOST_DIMS];
+    int extent[3], window[3], stride[3], low[3], high[3], input_dilation[3], kernel_dilation[3];
+    int epilogue;              /* 0: none, 1: bias and relu, 2: times another value */
+} Conv;
+
+static int result_extent(const Conv *c, int i) {
+    int padded = (c->extent[i] - 1) * c->input_dilation[i] + 1 + c->low[i] + c->high[i];
+    int room = padded - (c->window[i] - 1) * c->kernel_dilation[i] - 1;
+    return room < 0 ? 0 : room / c->stride[i] + 1;
+}
+
+/* sizes[role] at dimension place[role]; a size of 0 is B. */
+static void add_shape(Text *t, const Conv *c, const int *place, const int *sizes, const char *batch) {
+    for (int d = 0; d < c->spatial + 2; d++) {
+        int role = 0;
+        while (place[role] != d) role++;
+        text_add(t, "%s", d ? "," : "");
+        if (sizes[role]) text_add(t, "%d", sizes[role]);
+        else text_add(t, "%s", batch);
+    }
+}
+
+static void add_list(Text *t, const char *name, const int *list, int n) {
+    text_add(t, "%s = [", name);
+    for (int i = 0; i < n; i++) text_add(t, "%s%d", i ? ", " : "", list[i]);
+    text_add(t, "], ");
+}
+
+static void add_conv(Text *t, const Conv *c, const char *name) {
+    int n = c->spatial, groups = c->feature_groups * c->batch_groups;
+    int x[MOST_DIMS] = {c->batch * c->batch_groups, c->features * c->feature_groups};
+    int w[MOST_DIMS] = {c->features, c->out * groups}, y[MOST_DIMS] = {c->batch, c->out * groups};
+    for (int i = 0; i < n; i++) {
+        x[i + 2] = c->extent[i];
+        w[i + 2] = c->window[i];
+        y[i + 2] = result_extent(c, i);
+    }
+    Text shape = text_new(t->arena);
+    text_add(&shape, "%s[", c->dtype);
+    add_shape(&shape, c, c->output, y, "B");
+    text_add(&shape, "]");
+    const char *r = text_get(&shape), *whole = c->batch_groups > 1 ? "2*B" : "B";
+    text_add(t, "func @%s(%%x: %s[", name, c->dtype);
+    add_shape(t, c, c->input, x, whole);
+    text_add(t, "] = arg \"x\", %%w: %s[", c->dtype);
+    add_shape(t, c, c->kernel, w, "B");
+    text_add(t, "] = arg \"w\", %%b: %s[%d] = arg \"b\", %%z: %s = arg \"z\")%s {\n", c->dtype, c->out * groups, r,
+             c->batch ? "" : " dims(B)");
+    text_add(t, "%%y = convolution %%x, %%w {");
+    add_list(t, "input", c->input, n + 2);
+    add_list(t, "kernel", c->kernel, n + 2);
+    add_list(t, "output", c->output, n + 2);
+    add_list(t, "strides", c->stride, n);
+    add_list(t, "low", c->low, n);
+    add_list(t, "high", c->high, n);
+    add_list(t, "input_dilation", c->input_dilation, n);
+    add_list(t, "kernel_dilation", c->kernel_dilation, n);
+    text_add(t, "feature_groups = %d, batch_groups = %d} : %s\n", c->feature_groups, c->batch_groups, r);
+    if (c->epilogue == 1) {
+        text_add(t, "%%v = broadcast_in_dim %%b {shape = [");
+        add_shape(t, c, c->output, y, "B");
+        text_add(t, "], axes = [%d]} : %s\n%%s = add %%y, %%v : %s\n", c->output[1], r, r);
+        text_add(t, "%%o = constant {dtype = %s, shape = [", c->dtype);
+        add_shape(t, c, c->output, y, "B");
+        text_add(t, "], value = 0.0} : %s\n%%r = maximum %%s, %%o : %s\nreturn %%r as \"r\"\n}\n", r, r);
+    } else if (c->epilogue == 2) {
+        text_add(t, "%%r = multiply %%y, %%z : %s\nreturn %%r as \"r\", %%y as \"y\"\n}\n", r);
+    } else {
+        text_add(t, "return %%y as \"y\"\n}\n");
+    }
+}
+
+typedef struct Scratch {
+    Arena arena;
+    jmp_buf out;
+} Scratch;
+
+/* Bit for bit on 3, 2 and 1 threads too. */
+static void check(const Conv *convs, int count, const char *cpu) {
+    Scratch s;
+    if (setjmp(s.out)) fail();
+    arena_init(&s.arena, &s.out);
+    Text t = text_new(&s.arena);
+    text_add(&t, "module @m\ndim B in 1..9\n");
+    for (int i = 0; i < count; i++) add_conv(&t, &convs[i], arena_printf(&s.arena, "f%d", i));
+    Native *n = native_open_with(text_get(&t), &(NativeOptions){.cpu = cpu, .threads = 3, .divide = true});
+    n->by_largest = true;
+    for (int i = 0; i < count; i++) {
+        static const int64_t batches[] = {1, 2, 9};
+        const char *name = arena_printf(&s.arena, "f%d", i);
+        for (int b = 0; b < (convs[i].batch ? 1 : 3); b++)
+            native_check(n, name, convs[i].batch ? NULL : &batches[b], strcmp(convs[i].dtype, "f64") ? 1e-5 : 1e-13);
+    }
+    native_close(n);
+    arena_reset(&s.arena);
+}
+
+/* -------------------------------------------------------------------------- common ones */
+
+#define FIRST {0, 1, 2, 3}, {1, 0, 2, 3}, {0, 1, 2, 3}     /* [N, C, H, W], [O, C, H, W] */
+#define LAST {0, 3, 1, 2}, {2, 3, 0, 1}, {0, 3, 1, 2}      /* [N, H, W, C], [H, W, C, O] */
+#define SQUARE(n, k, stride, pad) {n, n}, {k, k}, {stride, stride}, {pad, pad}, {pad, pad}, {1, 1}, {1, 1}
+
+static void networks(void **state) {
+    (void)state;
+    static const Conv convs[] = {
+        {"f32", 2, 2, 8, 24, 1, 1, FIRST, SQUARE(19, 3, 1, 1), 1},
+        {"f32", 2, 2, 8, 24, 1, 1, LAST, SQUARE(19, 3, 1, 1), 1},
+        {"f32", 2, 1, 3, 16, 1, 1, FIRST, SQUARE(33, 7, 2, 3), 1},
+        {"f32", 2, 0, 3, 16, 1, 1, LAST, SQUARE(21, 7, 2, 3), 0},
+        {"f32", 2, 0, 16, 40, 1, 1, FIRST, SQUARE(7, 1, 1, 0), 2},      /* a plain product */
+        {"f32", 2, 2, 16, 40, 1, 1, FIRST, SQUARE(14, 1, 2, 0), 0},
+        {"f32", 2, 1, 160, 20, 1, 1, FIRST, SQUARE(7, 3, 1, 1), 0},     /* deep: sums pause */
+        {"f32", 2, 1, 160, 20, 1, 1, LAST, SQUARE(7, 3, 1, 1), 0},
+        {"f32", 2, 2, 1, 1, 40, 1, FIRST, SQUARE(20, 3, 1, 1), 1},      /* depthwise */
+        {"f32", 2, 2, 1, 1, 40, 1, LAST, SQUARE(20, 3, 1, 1), 1},
+        {"f32", 2, 0, 1, 2, 5, 1, FIRST, SQUARE(20, 5, 2, 2), 0},
+        {"f32", 2, 2, 4, 12, 3, 1, FIRST, SQUARE(9, 3, 1, 1), 0},       /* groups */
+        {"f32", 2, 2, 4, 12, 3, 1, LAST, SQUARE(9, 3, 1, 1), 2},
+        {"f64", 2, 0, 5, 9, 1, 1, FIRST, SQUARE(12, 3, 1, 1), 1},
+        {"f32", 2, 1, 1, 1, 1, 1, FIRST, SQUARE(1, 1, 1, 0), 1},
+        {"f32", 2, 2, 6, 7, 1, 1, FIRST, {1, 37}, {1, 5}, {1, 1}, {0, 2}, {0, 2}, {1, 1}, {1, 1}, 1},
+    };
+    enum { COUNT = sizeof convs / sizeof *convs };
+    check(convs, COUNT, NULL);
+    check(convs, COUNT, "x86-64-v3");
+    check(convs, 10, "x86-64");
+}
+
+/* What the gradients of the 3 x 3 convolutions above are. */
+static void gradients(void **state) {
+    (void)state;
+    static const Conv convs[] = {
+        /* of the input: in and out exchanged, with stride 2 the input dilated */
+        {"f32", 2, 2, 24, 8, 1, 1, {0, 1, 2, 3}, {0, 1, 2, 3}, {0, 1, 2, 3}, SQUARE(19, 3, 1, 1), 0},
+        {"f32", 2, 0, 16, 3, 1, 1, {0, 1, 2, 3}, {0, 1, 2, 3}, {0, 1, 2, 3}, {9, 9}, {3, 3}, {1, 1}, {1, 1}, {2, 1}, {2, 2},
+         {1, 1}, 2},
+        {"f32", 2, 2, 24, 9, 1, 1, {0, 3, 1, 2}, {3, 2, 0, 1}, {0, 3, 1, 2}, {9, 10}, {3, 3}, {1, 1}, {1, 1}, {2, 2}, {2, 2},
+         {1, 1}, 0},
+        /* of the kernel: batch and features exchanged, the result's gradient for a kernel, dilated by the stride */
+        {"f32", 2, 8, 3, 24, 1, 1, {1, 0, 2, 3}, {0, 1, 2, 3}, {1, 0, 2, 3}, {19, 19}, {19, 19}, {1, 1}, {1, 1}, {1, 1}, {1, 1},
+         {1, 1}, 0},
+        {"f32", 2, 8, 2, 24, 1, 1, {3, 0, 1, 2}, {0, 3, 1, 2}, {2, 3, 0, 1}, {19, 19}, {19, 19}, {1, 1}, {1, 1}, {1, 1}, {1, 1},
+         {1, 1}, 0},
+        {"f32", 2, 3, 2, 16, 1, 1, {1, 0, 2, 3}, {0, 1, 2, 3}, {1, 0, 2, 3}, {20, 20}, {10, 10}, {1, 1}, {1, 1}, {0, 0}, {1, 1},
+         {2, 2}, 0},
+        {"f32", 2, 1, 2, 1, 1, 40, {1, 0, 2, 3}, {0, 1, 2, 3}, {1, 0, 2, 3}, {20, 20}, {20, 20}, {1, 1}, {1, 1}, {1, 1}, {1, 1},
+         {1, 1}, 0},
+        {"f32", 2, 4, 3, 6, 1, 2, {1, 0, 2, 3}, {0, 1, 2, 3}, {1, 0, 2, 3}, {9, 9}, {9, 9}, {1, 1}, {1, 1}, {1, 1}, {1, 1},
+         {1, 1}, 1},
+    };
+    enum { COUNT = sizeof convs / sizeof *convs };
+    check(convs, COUNT, NULL);
+    check(convs, COUNT, "x86-64-v3");
+    check(convs, COUNT, "x86-64");
+}
+
+/* -------------------------------------------------------------------------------- drawn */
+
+typedef struct Draw {
+    uint64_t state;
+} Draw;
+
+static int below(Draw *d, int n) { return (int)(native_random(&d->state) * n); }
+
+static int pick(Draw *d, const int *from, int n) { return from[below(d, n)]; }
+
+static void permute(Draw *d, int *to, int n) {
+    for (int i = 0; i < n; i++) to[i] = i;
+    for (int i = n - 1; i > 0; i--) {
+        int j = below(d, i + 1), t = to[i];
+        to[i] = to[j];
+        to[j] = t;
+    }
+}
+
+static Conv draw_conv(Draw *d) {
+    static const int sizes[] = {1, 2, 3, 8, 17, 33}, most_extent[] = {0, 50, 17, 7};
+    Conv c = {.dtype = below(d, 4) ? "f32" : "f64", .spatial = 1 + below(d, 3), .feature_groups = 1, .batch_groups = 1};
+    c.batch = below(d, 3);
+    c.features = pick(d, sizes, 5);
+    c.out = pick(d, sizes, 6);
+    if (!below(d, 3)) c.feature_groups = 1 + below(d, 5);
+    else if (!below(d, 6)) c.batch_groups = 2;
+    permute(d, c.input, c.spatial + 2);
+    permute(d, c.kernel, c.spatial + 2);
+    permute(d, c.output, c.spatial + 2);
+    c.epilogue = below(d, 3);
+    for (int i = 0; i < c.spatial; i++) do {
+            c.extent[i] = 1 + below(d, most_extent[c.spatial]);
+            c.window[i] = 1 + below(d, 4);
+            c.stride[i] = below(d, 2) ? 1 : 1 + below(d, 3);
+            c.low[i] = below(d, 5) - 1;
+            c.high[i] = below(d, 5) - 1;
+            c.input_dilation[i] = below(d, 3) ? 1 : 2 + below(d, 2);
+            c.kernel_dilation[i] = below(d, 3) ? 1 : 2 + below(d, 2);
+        } while (!result_extent(&c, i));
+    return c;
+}
+
+static void drawn(void **state) {
+    (void)state;
+    enum { COUNT = 40, FEWER = 16 };
+    Draw d = {20240607};
+    Conv convs[COUNT];
+    for (int i = 0; i < COUNT; i++) convs[i] = draw_conv(&d);
+    check(convs, COUNT, NULL);
+    check(convs, FEWER, "x86-64-v3");
+    check(convs + FEWER, FEWER, "x86-64");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(networks),
+        cmocka_unit_test(gradients),
+        cmocka_unit_test(drawn),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
