@@ -18,6 +18,7 @@
  * it reads (a contraction's first, then one with reductions, then the latest), else one that reads the same values, or
  * opens a new one. At the end elementwise groups sink into their only reader. So chains fuse forward, siblings meet,
  * and no operation but the free ones is computed twice across kernels. */
+#include "ops/contraction.h"
 #include "ops/index.h"
 #include "ops/index_map.h"
 #include "pass/fuse.h"
@@ -207,9 +208,11 @@ static bool update_reads_well(Fuser *f, const Group *g, const Op *op, int source
     return good;
 }
 
-/* A reduction reads what it sweeps, an elementwise operation its own point; the others read anywhere. */
+/* A reduction reads what it sweeps, an elementwise operation its own point, a contraction memory; the others read
+ * anywhere. */
 static bool op_reads_well(Fuser *f, const Group *g, const Op *op, int source) {
     if (op->info->flags & OP_UPDATES) return update_reads_well(f, g, op, source);
+    if (op->info->kind == KIND_CONTRACT) return !reads_from(f, op->operands[0], source) && !reads_from(f, op->operands[1], source);
     Reads from = fuse_reads(f, op);
     bool pointwise = op->info->kind == KIND_MAP || op->info->kind == KIND_REDUCE || op->info->kind == KIND_CUMULATE;
     Type reader = op->info->kind == KIND_REDUCE ? op->operands[0]->type : op->results[0].type;
@@ -245,14 +248,63 @@ static void merge_groups(Fuser *f, int from, int to) {
     a->ops.n = 0;
 }
 
+/* Whether op relabels memory in a way that no index map says: then its operand must lie in memory. */
+static bool needs_memory_operand(Module *m, const Op *op) {
+    return op->info->flags & OP_RELABELS && !op_reads_in_place(m, op);
+}
+
+enum { RIDERS = 6 };           /* operations that a factor may bring along */
+
+/* Whether all that v reads through free operations can be evaluated at a point, wherever it lies. */
+static bool reads_pointwise(const Fuser *f, const Value *v) {
+    if (group_of_value(f, v) >= 0 || !v->op || !op_is_free(f, v->op)) return true;
+    if (needs_memory_operand(f->module, v->op)) return false;
+    for (int i = 0; i < v->op->operand_count; i++)
+        if (!reads_pointwise(f, v->op->operands[i])) return false;
+    return true;
+}
+
+/* Whether the factor is computed while it is packed even if it lies in memory: it has conditions, as at the borders of
+ * a padded image. */
+static bool is_guarded(const Fuser *f, const Op *op, int factor) {
+    Contraction c = {.dims = &f->module->dims};
+    if (!op->info->contract(op, &c)) return false;
+    if ((factor ? &c.rhs : &c.lhs)->guard_count) return true;
+    for (const Value *v = op->operands[factor]; v->op && op_is_free(f, v->op); v = v->op->operands[0]) {
+        IndexPoint p = index_identity(&f->module->dims, v->type.rank, v->type.shape);
+        if (v->op->info->kind != KIND_MOVE || !v->op->info->index_map(v->op, 0, &p) || p.guard_count) return true;
+    }
+    return false;
+}
+
+/* Whether elementwise work for a factor of the group's contraction alone may ride along with its packing. */
+static bool rides_along(Fuser *f, int reader, int source) {
+    const Group *to = f->groups.at[reader], *g = f->groups.at[source];
+    if (to->form != GROUP_CONTRACT || g->ops.n > RIDERS) return false;
+    for (int i = 0; i < g->ops.n; i++) {
+        const Op *op = g->ops.at[i];
+        if (op->info->kind != KIND_MAP || op->info->flags & OP_COSTLY) return false;
+        for (int k = 0; k < f->body->yields.n; k++)
+            if (f->body->yields.at[k] == &op->results[0]) return false;
+    }
+    for (int i = 0; i < to->ops.n; i++)
+        for (int k = 0; k < to->ops.at[i]->operand_count; k++) {
+            const Op *op = to->ops.at[i];
+            if (!reads_from(f, op->operands[k], source)) continue;
+            bool factor = op->info->kind == KIND_CONTRACT && is_guarded(f, op, k);
+            if (!factor || !reads_pointwise(f, op->operands[k])) return false;
+        }
+    return true;
+}
+
 /* Needs no loop of its own: elementwise, or reads at a place known at run time. */
 static bool is_pointwise(const Op *op) {
     return op->info->kind == KIND_MAP || (op->info->kind == KIND_INDEX && !(op->info->flags & OP_UPDATES));
 }
 
 /* Elementwise work on inputs alone is taken before its reader exists, as the decay of a moving average before
- * the gradient is known. It moves into its reader where that is one, of the same domain: no path leads from one
- * to the other but the direct one, so no cycle arises. */
+ * the gradient is known. It moves into its reader where that is one, of the same domain - or a contraction that packs
+ * it: no path leads from one to the other but the direct one, so no cycle arises. */
 static void sink_groups(Fuser *f) {
     for (int p = f->groups.n - 1; p >= 0; p--) {
         Group *g = f->groups.at[p];
@@ -262,16 +314,11 @@ static void sink_groups(Fuser *f) {
         const Group *to = f->groups.at[reader];
         bool plain = group_has_full_shape(to, domain) || group_has_row_shape(to, domain);
         for (int i = 0; i < g->ops.n; i++) plain &= is_pointwise(g->ops.at[i]);
-        if (plain && group_reads_well(f, reader, p)) merge_groups(f, p, reader);
+        if ((plain && group_reads_well(f, reader, p)) || rides_along(f, reader, p)) merge_groups(f, p, reader);
     }
 }
 
 /* ------------------------------------------------------------------------------ the pass */
-
-/* Whether op relabels memory in a way that no index map says: then its operand must lie in memory. */
-static bool needs_memory_operand(Module *m, const Op *op) {
-    return op->info->flags & OP_RELABELS && !op_reads_in_place(m, op);
-}
 
 static const Value *behind_relabels(const Value *v) {
     while (v->op && v->op->info->flags & OP_RELABELS) v = v->op->operands[0];
@@ -283,15 +330,12 @@ static bool relabels_row_major(const Fuser *f, const Value *v) {
     return !f->body->owner || op_reads_in_place(f->module, v->op);
 }
 
-/* Whether a kernel can read `v` with an affine address: index maps without conditions, down to memory. */
-static bool reads_affinely(Fuser *f, const Value *v) {
-    for (; v->op && op_is_free(f, v->op); v = v->op->operands[0]) {
-        Type t = v->type;
-        IndexPoint p = index_identity(&f->module->dims, t.rank, t.shape);
-        if (v->op->info->kind != KIND_MOVE) return false;
-        bool relabels = v->op->info->flags & OP_RELABELS;
-        if (relabels ? !relabels_row_major(f, v) : !v->op->info->index_map(v->op, 0, &p) || p.guard_count) return false;
-    }
+/* Whether a kernel can read `v` through its index maps, from memory or of what free ops make. */
+static bool reads_through(const Fuser *f, const Value *v) {
+    if (!v->op || !op_is_free(f, v->op) || v->op->info->kind != KIND_MOVE) return true;
+    if (v->op->info->flags & OP_RELABELS ? !relabels_row_major(f, v) : !op_reads_in_place(f->module, v->op)) return false;
+    for (int i = 0; i < v->op->operand_count; i++)
+        if (!reads_through(f, v->op->operands[i])) return false;
     return true;
 }
 
@@ -307,7 +351,7 @@ static void store_index(const Fuser *f, const Op *op) {
 }
 
 /* Finds free ops whose results must lie in memory all the same. These are the region's results, what
- * is relabelled in a way that no index map says, factors of a contraction that no affine address reaches, operands of
+ * is relabelled in a way that no index map says, factors of a contraction that no index map reaches, operands of
  * what is no fusion, and indices and their masks, since those are checked before they are used. */
 static void find_stored(Fuser *f) {
     Region *body = f->body;
@@ -317,7 +361,7 @@ static void find_stored(Fuser *f) {
         if (needs_memory_operand(f->module, op)) store(f, behind_relabels(op->operands[0]));
         if (op->info->kind == KIND_INDEX) store_index(f, op);
         for (int j = 0; j < op->operand_count; j++)
-            if (op_stands_alone(op) || (op->info->kind == KIND_CONTRACT && !reads_affinely(f, op->operands[j])))
+            if (op_stands_alone(op) || (op->info->kind == KIND_CONTRACT && !reads_through(f, op->operands[j])))
                 store(f, op->operands[j]);
     }
 }

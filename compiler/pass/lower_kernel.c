@@ -151,7 +151,7 @@ static bool index_bounds(const Maker *m, const IndexExpr *e, Dim *least, Dim *mo
     return true;
 }
 
-/* Guards along the lanes are cheaper in i32, where everything fits. */
+/* Guards and quotients along the lanes are cheaper in i32, where everything fits. */
 static DType guard_type(bool bounded, Dim least, Dim most, const IndexGuard *g) {
     bool fits = bounded && least->lower > INT32_MIN && most->upper < INT32_MAX && g->low->lower > INT32_MIN &&
                 g->high->upper < INT32_MAX && g->multiple < INT32_MAX;
@@ -202,7 +202,10 @@ static bool access_equal(const Maker *m, const KAccess *a, const KAccess *b) {
 
 static int quotient_node(void *maker, const IndexExpr *e, int64_t divisor) {
     Maker *m = maker;
-    return map_node(m, MAP_divide, DTYPE_I64, index_node(m, e, DTYPE_I64), const_node(m, DTYPE_I64, (double)divisor), -1);
+    Dim least, most;
+    bool narrow = index_bounds(m, e, &least, &most) && least->lower > INT32_MIN && most->upper < INT32_MAX;
+    DType t = narrow && divisor < INT32_MAX ? DTYPE_I32 : DTYPE_I64;
+    return map_node(m, MAP_divide, t, index_node(m, e, t), const_node(m, t, (double)divisor), -1);
 }
 
 /* Of two run-time parts, that of b times scale, a node is made. */

@@ -25,6 +25,7 @@ enum { MOST_RULES = 64, MOST_ROUNDS = 32 };
 #define COMMUTATIVE NULL, KIND_MAP, OP_COMMUTATIVE, false
 #define ONLY_USE(name) &OP_##name, -1, 0, true
 #define REDUCE_ONLY_USE NULL, KIND_REDUCE, 0, true
+#define GAPS_ONLY_USE NULL, KIND_MOVE, OP_LEAVES_GAPS, true
 #define RULE(name, match, doc) rules[n++] = (Rule){#name, rule_##name, match};
 
 /* op_of_map is no constant expression, so the table is filled in. */

@@ -79,6 +79,7 @@ int simplify_regions(Func *f, Arena *scratch);
     RULE(broadcast_broadcast, OP(broadcast_in_dim), "broadcast(broadcast(x)) -> broadcast(x)")                         \
     RULE(broadcast_units, OP(broadcast_in_dim), "broadcast that only adds dims of extent 1 -> reshape")                \
     RULE(broadcast_reshape, OP(broadcast_in_dim), "broadcast(x with dims of extent 1 added) -> broadcast(x)")          \
+    RULE(gaps_select, GAPS_ONLY_USE, "place(select(c, x, 0)) -> select(place(c), place(x), 0) where place leaves gaps of 0") \
     RULE(slice_slice, OP(slice), "slice(slice(x)) -> slice(x)")                                                        \
     RULE(slice_concatenate, OP(slice), "slice of one part of a concatenation -> slice of the part")                    \
     RULE(reverse_reverse, OP(reverse), "reverse(reverse(x)) along the same dims -> x")                                 \

@@ -95,6 +95,7 @@ Value *rule_fold_map(Builder *b, Op *op) {
 Value *rule_fold_move(Builder *b, Op *op) {
     double value;
     if (op->operand_count != 1 || !value_is_splat(op->operands[0], &value)) return NULL;
+    if (op->info->flags & OP_LEAVES_GAPS && !value_is_all(op->operands[0], 0)) return NULL;
     return build_constant(b, op->results[0].type, value);
 }
 

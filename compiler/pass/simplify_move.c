@@ -120,6 +120,30 @@ Value *rule_broadcast_reshape(Builder *b, Op *op) {
     return build_broadcast_in_dim(b, x, type.rank, type.shape, axes);
 }
 
+/* ----------------------------------------------------------------------------- gaps */
+
+/* v under the index map of `place`, elementwise work after it: in gaps it is no number in particular. */
+static Value *placed(Builder *b, const Op *place, Value *v, int depth) {
+    bool map = v->op && v->op->info->kind == KIND_MAP && depth > 0;
+    if (!map || (!v->op->operand_count && !op_attr(v->op, "value")))
+        return build_op(b, place->info, &v, 1, place->attrs, place->attr_count);
+    Type t = {v->type.dtype, place->results[0].type.rank, place->results[0].type.shape};
+    double value;
+    if (value_is_splat(v, &value)) return build_constant(b, t, value);
+    Value *operands[3] = {NULL};
+    for (int i = 0; i < v->op->operand_count; i++) operands[i] = placed(b, place, v->op->operands[i], depth - 1);
+    return build_op(b, v->op->info, operands, v->op->operand_count, v->op->attrs, v->op->attr_count);
+}
+
+/* What a window of pooling passes back to one of its places, say: then it is not stored for all windows. */
+Value *rule_gaps_select(Builder *b, Op *op) {
+    enum { DEEPEST = 6 };
+    Value *v = op->operands[0];
+    if (!value_is_map(v, MAP_select) || op->operand_count != 1 || !value_is_all(v->op->operands[2], 0)) return NULL;
+    Value *c = placed(b, op, v->op->operands[0], DEEPEST), *x = placed(b, op, v->op->operands[1], 0);
+    return c && x ? build_map3(b, MAP_select, c, x, build_constant(b, op->results[0].type, 0)) : NULL;
+}
+
 /* --------------------------------------------------------------------------- slices */
 
 static Value *slice_again(Builder *b, const Op *op, Value *x, const Dim *start, const Dim *limit,
