@@ -157,7 +157,8 @@ static Val choose(Elab *e, const Node *n, Value *test) {
     Branch *yes = &c.branches[0], *no = &c.branches[1];
     locals_assigned(e, yes->block, &c.locals);
     locals_assigned(e, no->block, &c.locals);
-    if (!(run_branch(e, yes, &c.locals) & run_branch(e, no, &c.locals))) return spoil(e, &c);
+    bool first = run_branch(e, yes, &c.locals), second = run_branch(e, no, &c.locals);
+    if (!first || !second) return spoil(e, &c);
     Region *outside = e->build->b.region;
     bool good = join(e, n, &c, "its value", yes->value, no->value, &c.value) && join_locals(e, n, &c);
     e->build->b.region = outside;
