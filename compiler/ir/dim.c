@@ -8,7 +8,8 @@
 
 #include <stdlib.h>
 
-enum { MOST_TERMS = 256, MOST_DEGREE = 16, MOST_DEPTH = 16, MOST_CORNERS = 5 };
+enum { MOST_TERMS = 256, MOST_DEGREE = 16, MOST_DEPTH = 16, MOST_CORNERS = 5,
+       MOST_SHIFTED = 256, MOST_SHIFTED_DEGREE = 8 };
 
 /* ------------------------------------------------------- saturating arithmetic */
 
@@ -151,6 +152,43 @@ static bool has_corners(const DimTable *t, const DimTerm *terms, int n, int id) 
     return t->symbols.at[id]->upper < DIM_HUGE && t->symbols.at[id]->lower > -DIM_HUGE;
 }
 
+/* Adds the term as a polynomial in what each symbol has above its lower bound. */
+static void shift_term(const DimTable *t, const DimTerm *term, Terms *to, int (*symbols)[MOST_SHIFTED_DEGREE]) {
+    for (unsigned kept = 0; kept < 1u << term->n; kept++) {
+        int *left = symbols[to->n];
+        DimTerm *r = &to->at[to->n++];
+        *r = (DimTerm){term->coeff, 0, left};
+        for (int j = 0; j < term->n; j++) {
+            if (kept >> j & 1) left[r->n++] = term->symbols[j];
+            else r->coeff = mul_clamped(r->coeff, t->symbols.at[term->symbols[j]]->lower);
+        }
+    }
+}
+
+/* (T - 1)*(T - 1) is T*T - 2*T + 1, whose terms say nothing; with T = 2 + S it is S*S + 2*S + 1, which is least and
+ * greatest at the ends of S, as everything is that has no negative coefficient then. */
+static Bounds shifted_bounds(const DimTable *t, const DimTerm *terms, int n) {
+    DimTerm at[MOST_SHIFTED];
+    int symbols[MOST_SHIFTED][MOST_SHIFTED_DEGREE];
+    Bounds open = {-DIM_HUGE, DIM_HUGE}, sum = {0, 0};
+    Terms shifted = {.at = at};
+    for (int i = 0; i < n; i++) {
+        if (terms[i].n > MOST_SHIFTED_DEGREE || shifted.n + (1 << terms[i].n) > MOST_SHIFTED) return open;
+        shift_term(t, &terms[i], &shifted, symbols);
+    }
+    if (!normalize(&shifted)) return open;
+    for (int i = 0; i < shifted.n; i++) {
+        Bounds product = {at[i].coeff, at[i].coeff};
+        for (int j = 0; j < at[i].n; j++) {
+            const DimSymbol *s = t->symbols.at[at[i].symbols[j]];
+            int64_t room = s->upper >= DIM_HUGE ? DIM_HUGE : add_clamped(s->upper, -s->lower);
+            product = bounds_mul(product, (Bounds){0, room});
+        }
+        sum = bounds_add(sum, product);
+    }
+    return sum;
+}
+
 /* What is linear in a symbol is least and greatest at an end of its bounds, whatever the others are. So a sum of terms
  * like T*B - B, which is (T - 1)*B, is looked at where its symbols are at their ends. */
 static Bounds terms_bounds(const DimTable *t, const DimTerm *terms, int n) {
@@ -167,7 +205,10 @@ static Bounds terms_bounds(const DimTable *t, const DimTerm *terms, int n) {
         if (b.lower < all.lower) all.lower = b.lower;
         if (b.upper > all.upper) all.upper = b.upper;
     }
-    return all;
+    if (n < 2) return all;
+    Bounds shifted = shifted_bounds(t, terms, n);
+    return (Bounds){shifted.lower > all.lower ? shifted.lower : all.lower,
+                    shifted.upper < all.upper ? shifted.upper : all.upper};
 }
 
 /* The one polynomial with these normal terms; they are copied if it is new. */

@@ -141,6 +141,20 @@ static void products_of_sums_have_exact_bounds(void **state) {
     assert_true(squares->lower == 0 && squares->upper == 1600 * 8 - 8);
 }
 
+/* So they are where a power of what is above a dim's lower bound is multiplied out. */
+static void powers_of_sums_have_exact_bounds(void **state) {
+    Fixture *f = *state;
+    DimTable t;
+    dim_table_init(&t, &f->arena, &f->names);
+    Dim a = dim_symbol(&t, "A", 2, 6), b = dim_symbol(&t, "B", 1, 9), one = dim_const(&t, 1);
+    Dim less = dim_sub(&t, a, one), square = dim_mul(&t, less, less);
+    assert_true(square->lower == 1 && square->upper == 25);
+    Dim scores = dim_mul(&t, less, dim_mul(&t, b, b));
+    assert_true(scores->lower == 1 && scores->upper == 5 * 81);
+    Dim gap = dim_sub(&t, dim_mul(&t, a, a), dim_mul(&t, b, b));
+    assert_true(gap->lower == 4 - 81 && gap->upper == 36 - 1);
+}
+
 static void bounds_saturate(void **state) {
     Fixture *f = *state;
     DimTable t;
@@ -189,6 +203,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(values_and_bounds_agree), FIXTURE_TEST(equal_expressions_are_one),
         FIXTURE_TEST(products_of_sums_have_exact_bounds),
+        FIXTURE_TEST(powers_of_sums_have_exact_bounds),
         FIXTURE_TEST(different_dims_differ), FIXTURE_TEST(overflow_sticks), FIXTURE_TEST(bounds_saturate),
         FIXTURE_TEST(quotients_of_known_range_are_constant), FIXTURE_TEST(substitution_reaches_quotients),
         FIXTURE_TEST(prints_as_written)};
