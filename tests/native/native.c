@@ -1,5 +1,6 @@
 /* Native against reference: see native.h. */
 #include "native.h"
+#include "bound.h"
 
 #include "codegen/codegen.h"
 #include "codegen/link.h"
@@ -183,21 +184,40 @@ static double largest(const Tensor *t) {
     return most;
 }
 
+static void differs(const char *func, const char *what, const Tensor *want, const Tensor *got, int64_t i) {
+    if (dtype_is_float(want->dtype))
+        fail_msg("%s: %s[%lld] of %lld is %.9g, expected %.9g", func, what, (long long)i, (long long)want->count,
+                 got->at[i].f, want->at[i].f);
+    fail_msg("%s: %s[%lld] of %lld is %lld, expected %lld", func, what, (long long)i, (long long)want->count,
+             (long long)got->at[i].i, (long long)want->at[i].i);
+}
+
+static Tensor *read_memory(Native *n, const Tensor *like, const void *memory) {
+    Tensor *t = tensor_new(&n->arena, like->dtype, like->rank, like->shape);
+    memory_read(t, memory);
+    return t;
+}
+
 static void compare(Native *n, const char *func, const char *what, const Tensor *want, const void *memory,
                     double tolerance) {
-    Tensor *got = tensor_new(&n->arena, want->dtype, want->rank, want->shape);
-    memory_read(got, memory);
+    Tensor *got = read_memory(n, want, memory);
     if (n->options.tolerances) tolerance = n->options.tolerances[want->dtype];
     double scale = dtype_is_float(want->dtype) && n->by_largest ? largest(want) : 0;
     for (int64_t i = 0; i < want->count; i++) {
         Number g = got->at[i], w = want->at[i];
-        if (agrees(n, want->dtype, g, w, tolerance * (n->by_largest ? scale : 1 + fabs(w.f)))) continue;
-        if (dtype_is_float(want->dtype))
-            fail_msg("%s: %s[%lld] of %lld is %.9g, expected %.9g", func, what, (long long)i, (long long)want->count,
-                     g.f, w.f);
-        fail_msg("%s: %s[%lld] of %lld is %lld, expected %lld", func, what, (long long)i, (long long)want->count,
-                 (long long)g.i, (long long)w.i);
+        if (!agrees(n, want->dtype, g, w, tolerance * (n->by_largest ? scale : 1 + fabs(w.f))))
+            differs(func, what, want, got, i);
     }
+}
+
+/* The same by the bound that rounding explains. */
+static void compare_bound(Native *n, Bound *b, const char *func, const char *what, bool is_var, int which,
+                          const Tensor *want, const void *memory) {
+    Tensor *got = read_memory(n, want, memory);
+    int64_t at = 0;
+    n->elements += want->count;
+    for (int64_t i = 0; i < want->count; i++) n->no_numbers += dtype_is_float(want->dtype) && !isfinite(want->at[i].f);
+    if (!bound_holds(b, is_var, which, got, &at)) differs(func, what, want, got, at);
 }
 
 /* --------------------------------------------------------------------------- calls */
@@ -223,7 +243,8 @@ static void set_vars(Native *n, uint64_t *random) {
         Var *v = n->module->vars.at[i];
         if (v->kind == VAR_CACHE) continue;
         Tensor *t = n->interp->vars[v->id];
-        draw(n, t, n->var_low, n->var_high, random);
+        bool learned = v->kind == VAR_PARAM || !n->options.sampled;
+        draw(n, t, learned ? n->var_low : 0.25, n->var_high, random);
         void *memory = memory_for(n, t);
         memory_write(t, memory);
         for (int k = 0; k < n->model_count; k++)
@@ -232,14 +253,21 @@ static void set_vars(Native *n, uint64_t *random) {
     }
 }
 
-static void compare_vars(Native *n, const char *func, double tolerance) {
+static void compare_vars(Native *n, Bound *b, const char *func, double tolerance) {
     for (int i = 0; i < n->module->vars.n; i++) {
         Var *v = n->module->vars.at[i];
         if (v->kind == VAR_CACHE) continue;
         Tensor *t = n->interp->vars[v->id];
         void *memory = memory_for(n, t);
         assert_int_equal(dlrt_get(n->model, v->name, memory, memory_bytes(t)), DLRT_OK);
-        compare(n, func, v->name, t, memory, tolerance);
+        if (b) compare_bound(n, b, func, v->name, true, v->id, t, memory);
+        else compare(n, func, v->name, t, memory, tolerance);
+        void *other = memory_for(n, t);
+        for (int k = 1; k < n->model_count; k++) {
+            assert_int_equal(dlrt_get(n->models[k], v->name, other, memory_bytes(t)), DLRT_OK);
+            if (memcmp(other, memory, memory_bytes(t)))
+                fail_msg("%s: %s differs on %d threads", func, v->name, n->options.threads - k);
+        }
     }
 }
 
@@ -303,11 +331,16 @@ void native_check(Native *n, const char *name, const int64_t *dims, double toler
         Tensor *t = tensor_for(n, f->body->yields.at[i]->type, values);
         out[result_count++] = handed_over(t, memory_for(n, t));
     }
+    Bound *b = n->options.sampled ? bound_new(n, f, dims, args, count) : NULL;
     if (!interp_run(n->interp, f, dims, args, results)) fail_msg("%s: %s", name, n->interp->error);
+    if (b) bound_reference(b, results, result_count);
     DlrtStatus s = dlrt_call(n->context, number, in, count, out, result_count);
     if (s) fail_msg("%s: status %d, %s", name, s, dlrt_message(n->context));
     const DlrtTensorInfo *info = n->model->info->functions[number].results;
-    for (int i = 0; i < result_count; i++) compare(n, name, info[i].name, results[i], out[i].data, tolerance);
+    for (int i = 0; i < result_count; i++) {
+        if (b) compare_bound(n, b, name, info[i].name, false, i, results[i], out[i].data);
+        else compare(n, name, info[i].name, results[i], out[i].data, tolerance);
+    }
     call_others(n, name, number, in, count, out, result_count);
-    compare_vars(n, name, tolerance);
+    compare_vars(n, b, name, tolerance);
 }

@@ -22,6 +22,9 @@ typedef struct NativeOptions {
      * must agree bit for bit. */
     bool divide;
     const double *tolerances;  /* by element type of a result, instead of the one that native_check is given */
+    /* Results may be off by what rounding explains (bound.h), instead of a tolerance; optimizers' and other states are
+     * drawn from 0.25 up. */
+    bool sampled;
     bool round;                /* the reference rounds every operation's results to their type */
     /* Sets the arguments of a call; null: floats at random in -2 .. 2, integers below int_limit. */
     void (*fill)(Native *n, void *user, Tensor *const *args, int count);
@@ -48,6 +51,8 @@ struct Native {
     double var_low, var_high;  /* float variables between these; -2 and 2 */
     bool by_largest;           /* a tolerance counts relative to the tensor's largest element */
     const char *what;          /* in messages, instead of the function's name; null: that */
+    int64_t elements, no_numbers;          /* compared by the bound, and those that are infinite or NaN */
+    int64_t written, moved;    /* parameters that calls compared by the bound wrote, and those that changed */
     double worst;              /* largest error seen, relative to the tolerance */
 };
 
