@@ -66,6 +66,21 @@ static void add_schedule(const Kernel *k, Text *to) {
     if (s->scratch) text_add(to, ", scratch %lld", (long long)s->scratch);
 }
 
+/* Bytes of variables whose new version is made in the workspace and copied when nothing can fail any more. */
+static int64_t kept_bytes(const Plan *plan, int *count) {
+    int64_t bytes = 0;
+    *count = 0;
+    for (int i = 0; i < plan->steps.n; i++) {
+        const PlanStep *s = &plan->steps.at[i];
+        bool copies = s->kind == STEP_KERNEL && s->kernel->bufs.n == 2 && s->kernel->nodes.n == 1;
+        const PlanBuf *from = copies ? &plan->bufs.at[s->bufs[0]] : NULL, *to = copies ? &plan->bufs.at[s->bufs[1]] : NULL;
+        if (!copies || from->place != PLACE_ARENA || to->place != PLACE_VAR) continue;
+        bytes += to->bytes;
+        ++*count;
+    }
+    return bytes;
+}
+
 static void report_plan(Compilation *c, const Plan *plan, const char *name) {
     Text *to = &c->output->out;
     int kernels = 0, routines = 0;
@@ -79,6 +94,11 @@ static void report_plan(Compilation *c, const Plan *plan, const char *name) {
     if (plan->live_bytes)
         text_add(to, ", %.3f of its lower bound", (double)plan->arena_bytes / (double)plan->live_bytes);
     if (plan->scratch_bytes) text_add(to, "; scratch %s a thread", size_text(c->arena, plan->scratch_bytes));
+    int kept;
+    int64_t bytes = kept_bytes(plan, &kept);
+    if (kept)
+        text_add(to, "; keeps the old version of %d variable%s (%s) to its end", kept, kept == 1 ? "" : "s",
+                 size_text(c->arena, bytes));
     text_add(to, "\n");
 }
 
