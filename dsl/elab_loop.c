@@ -343,8 +343,8 @@ Val elab_scan(Elab *e, const Node *n) {
     Mark mark;
     l.body = (Body){.loops = true, .takes_yields = true};
     if (!elab_need_function(e, n->span)) return POISON;
-    if (!(add_all_carried(e, &l, n->kids[SCAN_CARRIES]) & scan_options(e, &l, n->kids[SCAN_ITEMS])))
-        return give_up(e, &l, NULL);
+    bool carried = add_all_carried(e, &l, n->kids[SCAN_CARRIES]), set = scan_options(e, &l, n->kids[SCAN_ITEMS]);
+    if (!carried || !set) return give_up(e, &l, NULL);
     int64_t *axes = run_body(e, &l, enter_scan, &mark) ? yield_axes(e, &l) : NULL;
     Leaves leaving = {0};
     for (int i = 0; axes && i < l.results.n; i++) vec_push(e->arena, &leaving, l.results.at[i]);
@@ -443,8 +443,8 @@ Val elab_loop(Elab *e, const Node *n) {
     int64_t limit;
     l.body = (Body){.loops = true};
     if (!elab_need_function(e, n->span)) return POISON;
-    if (!(add_all_carried(e, &l, n->kids[LOOP_CARRIES]) & loop_limit(e, n->kids[LOOP_LIMIT], &limit)))
-        return give_up(e, &l, NULL);
+    bool carried = add_all_carried(e, &l, n->kids[LOOP_CARRIES]), set = loop_limit(e, n->kids[LOOP_LIMIT], &limit);
+    if (!carried || !set) return give_up(e, &l, NULL);
     if (!run_body(e, &l, enter_loop, &mark) || !body_dims_stay(e, n->span, mark.bound, e->build->bound.n, &l.results))
         return give_up(e, &l, &mark);
     mark_leave(e, &mark);
