@@ -82,7 +82,7 @@ static Val run_full(Elab *e, const Builtin *self, const BuiltinCall *c) {
     if (s.kind == VAL_LIKE && s.like->map) return full_map(e, self, c, s.like->map);
     if (s.kind == VAL_LIKE) {
         rank = s.like->type.rank;
-        memcpy(shape, s.like->type.shape, sizeof(Dim) * (size_t)rank);
+        for (int i = 0; i < rank; i++) shape[i] = s.like->type.shape[i];
         want = s.like->type.dtype;
     } else if (!elab_dims(e, arg_at(c, 0), s, shape, &rank)) {
         return POISON;

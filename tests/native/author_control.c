@@ -155,8 +155,8 @@ static void own_gradient(Author *a) {
     static const char *const functions[] = {
         "fn t%d(x: num[..], y: num[..]) -> num[..] { x * tanh(y) } backward (dz) { return dz * tanh(y), 0.5 * dz * x }",
         "fn t%d(x: num[..], y: num[..]) -> (z: num[..]) { sin(x) + y } backward (dz) { return dz * z, none }",
-        "fn t%d(x: num[..], y: num[..]) -> (a: num[..], b: num[..]) { return x * y, cos(x) - y }\n"
-        "backward (da, db) { return da * y - db * sin(x), da * x - db * b }"};
+        ("fn t%d(x: num[..], y: num[..]) -> (a: num[..], b: num[..]) { return x * y, cos(x) - y }\n"
+         "backward (da, db) { return da * y - db * sin(x), da * x - db * b }")};
     Known x, both[2];
     if (!choose(a, is_f32, &x)) return;
     int y = partner(a, x).number, form = below(a, 3), t = top(a, functions[form], a->top_count);

@@ -221,7 +221,8 @@ static void shrink(Shrink *k) {
     try_bool(k, &s->no_extra);
     if (!try_bool(k, &s->no_training)) try_bool(k, &s->no_function);
     for (bool some = true; some;) {
-        some = try_terms(k, s->results.at, s->results.n) | try_terms(k, s->losses.at, s->losses.n);
+        some = try_terms(k, s->results.at, s->results.n);
+        some |= try_terms(k, s->losses.at, s->losses.n);
         for (int i = s->author->code.n - 1; i >= 0; i--) some |= try_piece(k, &s->author->code.at[i]);
     }
 }
