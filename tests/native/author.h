@@ -24,7 +24,7 @@ enum { MOST_DIMS = 5, INT_LIMIT = 5, MOST_ELEMENTS = 6000, BOUND_B = 9, BOUND_T 
 typedef struct Size {
     const char *text;
     int low, high;
-    bool late;                 /* known only on the way: no result's */
+    bool late;                 /* the call itself finds it */
 } Size;
 
 /* The value v<number>. */

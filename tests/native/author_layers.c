@@ -173,18 +173,53 @@ static void windows(Author *a) {
     let(a, y, print(a, PICK(a, forms), text), 0);
 }
 
-/* Pooling over the last two dims. */
-static void pooled(Author *a) {
+/* Convolution and pooling as the library has them. */
+static void library_convolution(Author *a) {
+    static const char *const modes[] = {"zeros", "reflect", "replicate", "circular"};
     Known x, y;
-    if (!choose_field(a, &x) || x.rank < 4) return;
-    int size = 2, stride = 1 + below(a, 2);
+    if (!choose_field(a, &x)) return;
+    int n = x.rank - 2, channels = x.shape[1].low, m = a->member_count, out = channels * (1 + below(a, 2));
     y = x;
-    for (int i = x.rank - 2; i < x.rank; i++) {
-        if (x.shape[i].low < size) return;
-        y.shape[i] = size_of(a, (x.shape[i].low - size) / stride + 1);
+    y.shape[1] = size_of(a, out);
+    for (int i = 2; i < x.rank; i++)
+        if (x.shape[i].low < 3) return;
+    switch (below(a, n == 2 ? 3 : 2)) {
+    case 0:
+        learn(a, "let m%d = Conv%dd(%d, %d, 3, padding = 1, groups = %d, padding_mode = \"%s\")", m, n, channels, out,
+              chance(a, 2) ? channels : 1, PICK(a, modes));
+        break;
+    case 1:
+        learn(a, "let m%d = ConvTranspose%dd(%d, %d, 2, stride = 2, groups = %d)", m, n, channels, out, chance(a, 2) ? channels : 1);
+        for (int i = 2; i < x.rank; i++) y.shape[i] = size_of(a, 2 * x.shape[i].low);
+        break;
+    default: learn(a, "let m%d = SeparableConv2d(%d, %d, 3, padding = \"same\")", m, channels, out);
     }
-    let(a, y, "%s(windows(v%d, [%d, %d], %d, stride = %d), axis = [-2, -1]%s)", chance(a, 2) ? "mean" : "max", x.number,
-        x.rank - 2, x.rank - 1, size, stride, "");
+    if (is_small(&y)) let(a, y, "m%d(v%d)", m, x.number);
+}
+
+static void pooled(Author *a) {
+    static const char *const forms[] = {
+        "max_pool(v%d, 2, padding = 1, stride = 2)", "avg_pool(v%d, 2, padding = 1, stride = 2)",
+        "avg_pool(v%d, 3, padding = 1, stride = 2, count_include_pad = false)"};
+    Known x, y;
+    if (!choose_field(a, &x)) return;
+    y = x;
+    int way = below(a, 6), form = below(a, 3), size = form == 2 ? 3 : 2;
+    if (way == 0) {
+        y.rank = 2;
+        let(a, y, "global_avg_pool(v%d)", x.number);
+        return;
+    }
+    for (int i = 2; i < x.rank; i++) {
+        if (x.shape[i].low < 3) return;
+        int up = 2 * x.shape[i].low, down = (x.shape[i].low + 2 - size) / 2 + 1;
+        y.shape[i] = size_of(a, way == 1 ? 2 : way == 2 ? up : down);
+    }
+    if (!is_small(&y)) return;
+    if (way == 1) let(a, y, "adaptive_%s_pool(v%d, 2)", chance(a, 2) ? "avg" : "max", x.number);
+    else if (way == 2) let(a, y, "interpolate(v%d, scale_factor = 2, mode = \"%s\")", x.number,
+                           x.rank == 3 && chance(a, 2) ? "linear" : x.rank == 4 && chance(a, 2) ? "bicubic" : "nearest");
+    else let(a, y, forms[form], x.number);
 }
 
 /* ---------------------------------------------------------------- attention and graphs */
@@ -227,6 +262,28 @@ static void attention(Author *a) {
 
 static bool is_nodes(const Known *k) { return is_f32_row(k) && k->rank == 2 && size_fixed(k->shape[0]); }
 
+/* Recurrent layers, with lengths and in both directions. */
+static void recurrent(Author *a) {
+    static const char *const kinds[] = {"RNN", "GRU", "LSTM"};
+    Known x, out[3];
+    if (!make_sequence(a, &x)) return;
+    int hidden = 1 + below(a, 5), kind = below(a, 3), layers = 1 + below(a, 2), m = a->member_count;
+    bool both = chance(a, 3);
+    bool known = size_equal(x.shape[0], a->b) && chance(a, 2);
+    learn(a, "let m%d = %s(%d, %d, num_layers = %d, bidirectional = %s)", m, kinds[kind], last(&x), hidden, layers,
+          both ? "true" : "false");
+    out[0] = x;
+    out[0].shape[2] = size_of(a, hidden * (both ? 2 : 1));
+    out[1] = x;
+    out[1].shape[0] = size_of(a, layers * (both ? 2 : 1));
+    out[1].shape[1] = x.shape[0];
+    out[1].shape[2] = size_of(a, hidden);
+    out[2] = out[1];
+    const char *length = size_fixed(x.shape[1]) ? x.shape[1].text : print(a, "i32(%s)", x.shape[1].text);
+    const char *lengths = known ? print(a, ", lengths = v%d %% %s + 1", a->index, length) : "";
+    let_several(a, out, kind == 2 ? 3 : 2, "m%d(v%d%s)", m, x.number, lengths);
+}
+
 /* Nodes joined by edges from what the indices say. */
 static void graph(Author *a) {
     Known x, y;
@@ -252,6 +309,7 @@ static void graph(Author *a) {
 
 Makers layer_makers(void) {
     static Maker *const all[] = {linear, linear, bilinear, norm, channel_norm, channel_norm, matmul, matmul, convolution,
-                                 convolution, convolution, windows, windows, pooled, attention, attention, graph};
+                                 convolution, convolution, library_convolution, windows, windows, pooled, attention, attention, recurrent,
+                                 graph};
     return (Makers){all, sizeof all / sizeof *all};
 }

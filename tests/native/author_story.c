@@ -45,13 +45,13 @@ static void write_body(Author *a, int statements) {
     }
 }
 
-/* The value as a result: summed over dims that the caller cannot know, truths counted. */
+/* The value as a result; now and then summed over dims that the call finds, truths counted. */
 static const char *result_text(Author *a, int i) {
     const Known *k = &a->values.at[i];
     Text axes = text_new(a->arena);
     for (int d = 0; d < k->rank; d++)
         if (k->shape[d].late) text_add(&axes, "%s%d", axes.n ? ", " : "", d);
-    if (!axes.n) return print(a, "v%d", i);
+    if (!axes.n || chance(a, 2)) return print(a, "v%d", i);
     return print(a, k->type == DTYPE_BOOL ? "count(v%d, axis = [%s])" : "sum(v%d, axis = [%s])", i, text_get(&axes));
 }
 
