@@ -242,6 +242,7 @@ typedef struct Frame {
     bool training;
     bool pure;                 /* a free function: writes nothing */
     bool returned;
+    bool tainted;              /* a syntax error may have hidden some of its statements */
     Val result;
     Span result_span;
     Span user;                 /* the innermost place in the user's source that led here */

@@ -200,8 +200,8 @@ Val elab_run_body(Elab *e, Sig *sig, const Node *fn) {
     if (!e->frame->returned) {
         e->frame->result = last;
         e->frame->result_span = body->n ? body->kids[body->n - 1]->span : body->span;
-        if (e->scope->tainted) return POISON;      /* a syntax error may have swallowed the result */
     }
+    if (e->frame->tainted) return POISON;
     return fit_results(e, sig, fn, e->frame->result, e->frame->result_span);
 }
 

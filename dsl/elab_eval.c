@@ -248,7 +248,9 @@ Val elab_statements(Elab *e, const Node *block) {
     Val last = NONE_VAL;
     for (int i = 0; i < block->n && !(e->frame && e->frame->returned); i++) {
         last = elab_eval(e, block->kids[i]);
-        if (block->kids[i]->kind == NODE_ERROR) e->scope->tainted = true;
+        if (block->kids[i]->kind != NODE_ERROR) continue;
+        e->scope->tainted = true;
+        if (e->frame) e->frame->tainted = true;
     }
     return last;
 }
