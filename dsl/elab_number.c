@@ -90,28 +90,39 @@ static bool divides(Dim d, int64_t by) {
     return true;
 }
 
-/* a / b where b is one term that every term of a contains; null otherwise. */
-static Dim divide_by_term(DimTable *t, Dim a, Dim b) {
-    if (b->term_count != 1 || b->terms[0].n == 0 || !divides(a, b->terms[0].coeff)) return NULL;
-    Dim sum = dim_const(t, 0);
-    for (int i = 0; i < a->term_count; i++) {
-        Dim product = dim_const(t, a->terms[i].coeff / b->terms[0].coeff);
-        int next = 0;
-        for (int j = 0; j < a->terms[i].n; j++) {
-            if (next < b->terms[0].n && a->terms[i].symbols[j] == b->terms[0].symbols[next]) next++;
-            else product = dim_mul(t, product, dim_of_symbol(t, t->symbols.at[a->terms[i].symbols[j]]));
-        }
-        if (next < b->terms[0].n) return NULL;
-        sum = dim_add(t, sum, product);
+/* a / b where b's one term divides a; null otherwise. */
+static Dim divide_term(DimTable *t, const DimTerm *a, const DimTerm *b) {
+    if (a->coeff % b->coeff) return NULL;
+    Dim product = dim_const(t, a->coeff / b->coeff);
+    int next = 0;
+    for (int j = 0; j < a->n; j++) {
+        if (next < b->n && a->symbols[j] == b->symbols[next]) next++;
+        else product = dim_mul(t, product, dim_of_symbol(t, t->symbols.at[a->symbols[j]]));
     }
-    return sum;
+    return next == b->n ? product : NULL;
+}
+
+enum { MOST_STEPS = 64 };
+
+/* a / b by long division, the terms with the most factors first; null if something remains. */
+static Dim divide_exactly(DimTable *t, Dim a, Dim b) {
+    Dim sum = dim_const(t, 0);
+    for (int i = 0; i < MOST_STEPS && a->term_count; i++) {
+        Dim part = b->term_count ? divide_term(t, &a->terms[0], &b->terms[0]) : NULL;
+        if (!part || dim_overflowed(a) || dim_overflowed(part)) return NULL;
+        sum = dim_add(t, sum, part);
+        a = dim_sub(t, a, dim_mul(t, part, b));
+    }
+    return a->term_count ? NULL : sum;
 }
 
 static Val dim_quotient(DimTable *t, BinaryOp op, Dim a, Dim b, const char **why) {
-    bool exact = dim_is_const(b) ? dim_value(b) > 0 && divides(a, dim_value(b)) : divide_by_term(t, a, b) != NULL;
+    bool by_number = dim_is_const(b);
+    Dim q = by_number ? NULL : divide_exactly(t, a, b);
+    bool exact = by_number ? dim_value(b) > 0 && divides(a, dim_value(b)) : q != NULL;
     if (!exact) return failed(why, op == BINARY_MOD ? number_undecided : "it may not divide exactly");
     if (op == BINARY_MOD) return val_int(0);
-    return val_dim(dim_is_const(b) ? dim_div(t, a, dim_value(b)) : divide_by_term(t, a, b));
+    return val_dim(by_number ? dim_div(t, a, dim_value(b)) : q);
 }
 
 enum { MAX_DEGREE = 16 };

@@ -128,6 +128,19 @@ static void documentation(void **state) {
     assert_int_equal(f->dims.at[0]->upper, 8);
 }
 
+/* A dim divides by a sum of dims where the quotient is a dim: as in the mean over what was padded. */
+static void divided_dims(void **state) {
+    Module *m = compile(*state,
+                        "dim B <= 8\ndim T <= 5\n"
+                        "model M() {\n"
+                        "  export fn f(x: f32[B, T]) -> (a: f32[B + 2], b: f32[2 * T + 1], c: f32[B + 4]) {\n"
+                        "    let n = (2 * B * T + 6 * T + B + 3) / (B + 3)\n"
+                        "    return zeros([(B * B + 3 * B + 2) / (B + 1)]) + sum(x), zeros([n]), mean(pad(x, [2, 0], [2, 0]), axis = 1)\n"
+                        "  }\n"
+                        "}\n", DTYPE_F32);
+    assert_int_equal(m->funcs.at[0]->results.n, 3);
+}
+
 static void f64_mode(void **state) {
     Module *m = compile(*state,
                         "model M() { param w: f32[3] = ones\n param v: num[3] = ones\n export fn f(x: f32[3], n: i32) "
@@ -330,6 +343,7 @@ int main(void) {
         TEST(paths),
         TEST(slots),
         TEST(documentation),
+        TEST(divided_dims),
         TEST(f64_mode),
         TEST(randomness),
         TEST(versions),
