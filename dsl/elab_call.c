@@ -252,12 +252,12 @@ Val elab_call_fn(Elab *e, const FnRef *fn, const Args *args) {
 /* ------------------------------------------------------------------- calls */
 
 /* The path of a layer made in an argument of a layer's call: the parameter's name is the step. */
-static const char *argument_path(Elab *e, Val callee, const Node *arg, int position) {
-    if (!e->layer_path || callee.kind == VAL_FN) return NULL;
-    if (callee.kind != VAL_CLASS) return e->layer_path;
+static const char *argument_path(Elab *e, const char *path, Val callee, const Node *arg, int position) {
+    if (!path || callee.kind == VAL_FN) return NULL;
+    if (callee.kind != VAL_CLASS) return path;
     const Node *params = callee.class->decl->kids[LAYER_PARAMS];
     const char *name = arg->text ? arg->text : position < params->n ? params->kids[position]->text : NULL;
-    return name ? elab_join_path(e, e->layer_path, name) : e->layer_path;
+    return name ? elab_join_path(e, path, name) : path;
 }
 
 static bool eval_args(Elab *e, const Node *n, Val callee, Args *args) {
@@ -274,7 +274,7 @@ static bool eval_args(Elab *e, const Node *n, Val callee, Args *args) {
             elab_fail(e, DL0206, a->span, "positional arguments come before named ones");
             return false;
         }
-        e->layer_path = argument_path(e, callee, a, i);
+        e->layer_path = argument_path(e, path, callee, a, i);
         args->vals[i] = elab_eval(e, a->kids[0]);
         args->nodes[i] = a;
         args->names[i] = a->text;

@@ -58,13 +58,13 @@ static void paths(void **state) {
         "layer Stack(n: int) {\n"
         "  let cells = [[Cell(n, \"_l{l}\" + [\"\", \"_reverse\"][d]) for d in range(2)] for l in range(2)] as \"\"\n"
         "  fn (x) { cells[0][0](x) + cells[0][1](x) + cells[1][0](x) + cells[1][1](x) } }\n"
-        "layer Holds(inner: layer) { state seen: i64 = 0\n fn (x) { seen <- seen + 1\n return inner(x) } }\n"
+        "layer Holds(n: int, inner: layer) { state seen: i64 = 0\n fn (x) { seen <- seen + 1\n return inner(x) } }\n"
         "model M() {\n"
         "  let rnn = Stack(4)\n"
         "  let h = [Linear(4, 4, bias = false) for i in range(2)]\n"
         "  let renamed = Linear(4, 4) as \"features.0\"\n"
-        "  let held = Holds(Linear(4, 4, bias = false))\n"
-        "  let again = Holds(renamed)\n"
+        "  let held = Holds(4, Linear(4, 4, bias = false))\n"
+        "  let again = Holds(4, renamed)\n"
         "  export fn f(x: f32[2, 4]) -> f32[2, 4] { again(held(renamed(h[1](h[0](rnn(x)))))) }\n"
         "}\n", DTYPE_F32);
     static const char *const names[] = {
