@@ -2,6 +2,7 @@
 
   function(code, counterpart, x=real(B, 5), ...)      an expression of the inputs
   layer(code, make, x=real(B, 5), ...)                a layer; make() gives the torch module
+  network(code, make, x=real(B, 5), ...)              the same, too deep for close comparison
   optimizer(code, make)                               make(parameters, lr) gives the torch optimizer
   schedule(code, make, steps)                         make(optimizer) gives the torch scheduler; code names `step`
   initializer(code, fill, shape)                      fill(tensor) is PyTorch's
@@ -77,6 +78,8 @@ class Row:
         self.same_order = True     # of a layer: variables are declared in PyTorch's order
         self.positive = ()         # variables whose values must be positive
         self.start = None          # of a layer: start(name, value) changes what is drawn for a variable
+        self.differentiate = True  # gradients are compared
+        self.times = 2             # how much larger than PyTorch's the error may be
         self.steps = 10
         self.shape = None
         self.__dict__.update(options)
@@ -90,6 +93,11 @@ def function(code, torch, **inputs):
 def edges(code, torch, **inputs):
     """A function at given values: each element of results and gradients is PyTorch's within rounding, NaN its NaN."""
     Row("function", code, torch, inputs, edges=True, batches=(1,))
+
+
+def network(code, make, **inputs):
+    """A whole network: its results alone. So many layers multiply what sums of thousands of terms lose."""
+    Row("layer", code, make, inputs, training=False, differentiate=False, times=4, batches=(2,))
 
 
 def layer(code, make, call=None, torch_call=None, training=True, same_order=True, positive=(), start=None,
