@@ -2,7 +2,7 @@
 import torch
 from torch import nn
 
-from table import B, at, edges, function, layer, real
+from table import B, at, edges, function, layer, real, whole, within
 
 inputs = {1: real(B, 2, 9), 2: real(B, 2, 7, 6), 3: real(B, 2, 5, 4, 6)}
 for n, x in inputs.items():
@@ -29,3 +29,16 @@ function("adaptive_max_pool(x, [2, 5])", lambda x: nn.functional.adaptive_max_po
 layer("MaxPool1d(3)", lambda: nn.MaxPool1d(3), x=at([[1, 1, 0, -1, 2, 2]]), batches=(1,))      # ties
 function("max_pool(x, 2)", lambda x: nn.functional.max_pool2d(x, 2), x=x)
 function("avg_pool(x, [2, 3], padding = [1, 0])", lambda x: nn.functional.avg_pool2d(x, (2, 3), padding=(1, 0)), x=x)
+function("avg_pool(x, 3, 2, 1, divisor_override = 4)",
+         lambda x: nn.functional.avg_pool2d(x, 3, 2, 1, divisor_override=4), x=x)
+layer("AvgPool3d(2, ceil_mode = true, divisor_override = 5)",
+      lambda: nn.AvgPool3d(2, ceil_mode=True, divisor_override=5), x=inputs[3])
+layer("LPPool1d(2, 3, 2)", lambda: nn.LPPool1d(2, 3, 2), x=inputs[1])
+layer("LPPool2d(3, [3, 2])", lambda: nn.LPPool2d(3, (3, 2)), x=within(0.1, 2, B, 2, 7, 6))
+layer("LPPool2d(2, 3, 2, ceil_mode = true)", lambda: nn.LPPool2d(2, 3, 2, ceil_mode=True), x=x)
+function("lp_pool(x, 4, 2)", lambda x: nn.functional.lp_pool2d(x, 4, 2), x=x)
+# Equal values in parts that do and do not divide: the first in order gets the gradient.
+few = whole(3, B, 2, 6, 9)
+for size in ("3", "[4, 5]", "[4, 3]", "[6, 4]", "1"):
+    function(f"adaptive_max_pool(f32(i) * x, {size})",
+             lambda i, x, s=size: nn.functional.adaptive_max_pool2d(i * x, eval(s)), i=few, x=within(1, 1, 2, 6, 9))

@@ -20,3 +20,12 @@ function('interpolate(x, size = [7, 3], mode = "bilinear")', lambda x: F.interpo
          x=inputs[2])
 function('interpolate(x, scale_factor = 1.5, mode = "bilinear")',
          lambda x: F.interpolate(x, scale_factor=1.5, mode="bilinear"), x=inputs[2])
+layer("UpsamplingNearest2d(scale_factor = 3)", lambda: nn.UpsamplingNearest2d(scale_factor=3), x=inputs[2])
+layer("UpsamplingBilinear2d([9, 3])", lambda: nn.UpsamplingBilinear2d((9, 3)), x=inputs[2])
+# The nearest place where rounding decides: steps of sizes that are not exact in f32.
+for mode in ("nearest", "nearest-exact"):
+    for size_in, size_out in ((5, 41), (9, 49), (14, 98), (49, 35), (55, 41), (47, 63), (98, 28)):
+        function(f'interpolate(x, size = {size_out}, mode = "{mode}")',
+                 lambda x, s=size_out, m=mode: F.interpolate(x, s, mode=m), x=real(2, 1, size_in))
+    function(f'interpolate(x, scale_factor = 1.7, mode = "{mode}")',
+             lambda x, m=mode: F.interpolate(x, scale_factor=1.7, mode=m), x=inputs[2])
