@@ -15,10 +15,10 @@ static Value *loss_value(Elab *e, Span at, Val v) {
 }
 
 /* Whether the loss was computed from an overwritten version of the variable; reports it. */
-static bool is_outdated(Elab *e, Span at, Value *loss, const Var *var) {
+static bool is_outdated(Elab *e, Span at, Dependences *loss, const Var *var) {
     FuncBuild *f = e->build;
     for (int i = 0; i < f->old.n; i++) {
-        if (f->old.at[i].var != var || graph_dependence(&f->b, loss, f->old.at[i].value) != DEPENDS) continue;
+        if (f->old.at[i].var != var || dependence_on(loss, f->old.at[i].value) != DEPENDS) continue;
         int d = elab_error(e, DL0403, at, "this loss was computed before `%s` was updated", var->name);
         diag_note(e->diags, d,
                   "a gradient is taken at the current values; compute the loss again after the update, or take both "
@@ -29,9 +29,9 @@ static bool is_outdated(Elab *e, Span at, Value *loss, const Var *var) {
 }
 
 /* The loss must depend on the value through operators that have a gradient. */
-static bool check_depends(Elab *e, Span at, Span of, Value *loss, Value *x, const Var *var) {
+static bool check_depends(Elab *e, Span at, Span of, Dependences *loss, Value *x, const Var *var) {
     if (var && is_outdated(e, at, loss, var)) return false;
-    Dependence d = graph_dependence(&e->build->b, loss, x);
+    Dependence d = dependence_on(loss, x);
     if (d == DEPENDS) return true;
     const char *name = var ? arena_printf(e->arena, "`%s`", var->name) : "this value";
     int g = elab_error(e, DL0402, of, "the loss does not depend on %s%s", name,
@@ -48,10 +48,11 @@ static bool check_depends(Elab *e, Span at, Span of, Value *loss, Value *x, cons
 static bool gradients_of_map(Elab *e, Span at, Span of, Value *loss, const ParamMap *wrt, ParamMap *to) {
     Value **xs = arena_array(e->arena, Value *, wrt->n + 1), **gs = arena_array(e->arena, Value *, wrt->n + 1);
     bool good = true;
+    Dependences *depends = graph_dependences(&e->build->b, loss);
     e->build->differentiates = true;
     for (int i = 0; i < wrt->n; i++) {
         xs[i] = elab_read(e, at, wrt->keys[i]);
-        good = xs[i] && check_depends(e, at, of, loss, xs[i], wrt->keys[i]) && good;
+        good = xs[i] && check_depends(e, at, of, depends, xs[i], wrt->keys[i]) && good;
     }
     if (!good || !build_gradients(elab_builder(e, at), loss, xs, wrt->n, gs)) return false;
     *to = (ParamMap){wrt->n, wrt->keys, arena_array(e->arena, Val, wrt->n)};
@@ -69,7 +70,8 @@ static bool is_parameter(const Elab *e, const Value *v) {
 
 static Val gradient_of_tensor(Elab *e, Span at, Span of, Value *loss, Val x) {
     Value *v = elab_tensor(e, of, x, DTYPE_COUNT), *g = NULL;
-    if (!v || !check_depends(e, at, of, loss, v, x.kind == VAL_VAR ? x.var : NULL)) return POISON;
+    Dependences *depends = v ? graph_dependences(&e->build->b, loss) : NULL;
+    if (!v || !check_depends(e, at, of, depends, v, x.kind == VAL_VAR ? x.var : NULL)) return POISON;
     e->build->differentiates = e->build->differentiates || is_parameter(e, v);
     return build_gradients(elab_builder(e, at), loss, &v, 1, &g) ? val_tensor(g) : POISON;
 }
@@ -332,11 +334,12 @@ static bool dependent_params(Elab *e, const Node *n, Value *loss, ParamMap *to) 
     if (!elab_collect(e, n->span, (Val){.kind = VAL_LAYER, .layer = e->model}, VAR_PARAM, &all)) return false;
     *to = (ParamMap){0, arena_array(e->arena, Var *, all.n + 1), NULL};
     const Var *flat = NULL;
+    Dependences *depends = graph_dependences(&e->build->b, loss);
     for (int i = 0; i < all.n; i++) {
         const Version *v = all.keys[i]->id < e->build->versions.n ? &e->build->versions.at[all.keys[i]->id] : NULL;
-        if (is_outdated(e, n->span, loss, all.keys[i])) return false;
+        if (is_outdated(e, n->span, depends, all.keys[i])) return false;
         if (!v || !v->value) continue;
-        Dependence d = graph_dependence(&e->build->b, loss, v->value);
+        Dependence d = dependence_on(depends, v->value);
         if (d == DEPENDS) to->keys[to->n++] = all.keys[i];
         else if (d == DEPENDS_FLAT) flat = all.keys[i];
     }

@@ -192,5 +192,10 @@ bool build_gradients(Builder *b, Value *loss, Value *const *wrt, int n, Value **
 /* Whether `of` depends on `on` at all, and through differentiable operators. stop_gradient cuts: what lies
  * behind it is not depended on. */
 Dependence graph_dependence(Builder *b, Value *of, Value *on);
+/* The same for many values: what `of` was computed from is explored once. Good until the graph changes; ops that are
+ * appended do no harm. */
+typedef struct Dependences Dependences;
+Dependences *graph_dependences(Builder *b, Value *of);
+Dependence dependence_on(Dependences *d, const Value *on);
 
 #endif

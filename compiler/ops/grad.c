@@ -207,13 +207,37 @@ bool build_gradients(Builder *b, Value *loss, Value *const *wrt, int n, Value **
     return ok && m->diags->errors == errors;
 }
 
-Dependence graph_dependence(Builder *b, Value *of, Value *on) {
-    if (!of || !on) return DEPENDS_NOT;
-    Sweep s = {.b = b};
-    add_targets(&s, &on, 1);
-    walk(&s, of);
-    return node_find(&s, of)->depends;
+struct Dependences {
+    Builder b;
+    Sweep s;
+    const Value *of;
+};
+
+Dependences *graph_dependences(Builder *b, Value *of) {
+    Dependences *d = arena_new(b->module->arena, Dependences);
+    *d = (Dependences){.b = *b, .of = of};
+    d->s.b = &d->b;
+    if (of) walk(&d->s, of);
+    return d;
 }
+
+static bool any_operand_depends(const Sweep *s, const Op *op) {
+    for (int i = 0; i < op->operand_count; i++)
+        if (node_find(s, op->operands[i])->depends) return true;
+    return false;
+}
+
+Dependence dependence_on(Dependences *d, const Value *on) {
+    Sweep *s = &d->s;
+    if (!on || !node_find(s, on)) return DEPENDS_NOT;
+    for (size_t i = 0; i < s->room; i++) s->nodes[i].depends = DEPENDS_NOT;
+    node_find(s, on)->depends = dtype_is_float(on->type.dtype) ? DEPENDS : DEPENDS_FLAT;
+    for (int i = 0; i < s->order.n; i++)
+        if (any_operand_depends(s, s->order.at[i])) settle(s, s->order.at[i]);
+    return node_find(s, d->of)->depends;
+}
+
+Dependence graph_dependence(Builder *b, Value *of, Value *on) { return dependence_on(graph_dependences(b, of), on); }
 
 void region_dependence(Module *m, const Region *r, const Dependence *params, Dependence *yields) {
     Sweep s = {.b = &(Builder){.module = m}};
