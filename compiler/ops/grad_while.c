@@ -72,7 +72,7 @@ void grad_while(GradContext *g, const Op *op, Value *const *dy, Value **dx) {
     Module *m = g->b->module;
     WhileForm f = while_form(op);
     if (f.limit < 0) {
-        int diag = diag_report(m->diags, DL0401, op->span, "a while has no gradient unless a limit of its steps is stated");
+        int diag = diag_report(m->diags, DL0401, op->span, "a loop has no gradient unless a limit of its steps is stated");
         diag_hint(m->diags, diag, "if what it computes is to count as a constant, wrap it in stop_gradient");
         return;
     }
