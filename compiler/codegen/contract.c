@@ -165,8 +165,15 @@ static void emit_joined_terms(Emit *e, const Contract *c, const Tile *t, LLVMVal
     emit_loop_end(e, &loop);
 }
 
-/* Nested loops over the K axes, from axis number `from` on. a_at and b_at point to the current term, but into a panel
- * to its beginning; `flat` is the number of terms before the current one. */
+/* Terms of one step along the first K axis. */
+static LLVMValueRef steps_behind(Emit *e, const Contract *c) {
+    LLVMValueRef product = emit_i64(e, 1);
+    for (int a = c->k_axis + 1; a < c->k->axes.n; a++) product = emit_mul(e, product, extent_of(e, c->k, a, c->scope->symbols));
+    return product;
+}
+
+/* Nested loops over the K axes, from axis number `from` on; a K block is some steps along the first. a_at and b_at point
+ * to the current term, but into a panel to its beginning; `flat` is the number of terms of the block before it. */
 static void emit_terms(Emit *e, const Contract *c, const Tile *t, int from, LLVMValueRef a_at, LLVMValueRef b_at,
                        LLVMValueRef flat) {
     const Kernel *k = c->k;
@@ -176,11 +183,17 @@ static void emit_terms(Emit *e, const Contract *c, const Tile *t, int from, LLVM
                   c->panel ? b_term(e, c, b_at, -1, flat) : b_at);
         return;
     }
-    LLVMValueRef extent = extent_of(e, k, from, c->scope->symbols);
-    EmitLoop loop = emit_loop_begin(e, emit_i64(e, 0), extent, emit_i64(e, 1), "k");
+    LLVMValueRef extent = extent_of(e, k, from, c->scope->symbols), first = emit_i64(e, 0), until = extent;
+    if (c->k_blocks && from == c->k_axis) {
+        LLVMValueRef step = steps_behind(e, c);
+        first = LLVMBuildUDiv(e->at, c->k_from, step, "");
+        until = LLVMBuildUDiv(e->at, c->k_until, step, "");
+    }
+    EmitLoop loop = emit_loop_begin(e, first, until, emit_i64(e, 1), "k");
     LLVMValueRef a_next = c->a_panel ? a_at : a_term(e, c, a_at, from, loop.index);
     LLVMValueRef b_next = c->panel ? b_at : b_term(e, c, b_at, from, loop.index);
-    emit_terms(e, c, t, from + 1, a_next, b_next, emit_add(e, emit_mul(e, flat, extent), loop.index));
+    LLVMValueRef own = LLVMIsNull(first) ? loop.index : LLVMBuildSub(e->at, loop.index, first, "");
+    emit_terms(e, c, t, from + 1, a_next, b_next, emit_add(e, emit_mul(e, flat, extent), own));
     emit_loop_end(e, &loop);
 }
 

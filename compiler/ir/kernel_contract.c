@@ -50,6 +50,14 @@ int kernel_joined_axes(const Kernel *k, DimTable *dims, AxisRole role, Arena *sc
     return count;
 }
 
+int64_t kernel_cut_step(const Kernel *k, DimTable *dims, Arena *scratch) {
+    int count = 0;
+    for (int a = 0; a < k->axes.n; a++) count += k->axes.at[a].role == AXIS_K;
+    if (kernel_joined_axes(k, dims, AXIS_K, scratch) == count) return 1;
+    Dim step = kernel_joined_extent(k, dims, AXIS_K, count - 1);
+    return dim_is_const(step) ? dim_value(step) : 0;
+}
+
 Dim kernel_joined_extent(const Kernel *k, DimTable *dims, AxisRole role, int n) {
     Dim product = dim_const(dims, 1);
     for (int a = last_axis(k, role); n > 0; a--, n--) product = dim_mul(dims, product, k->axes.at[a].extent);

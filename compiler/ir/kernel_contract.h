@@ -13,6 +13,9 @@ const KAccess *kernel_factor(const Kernel *k, int node);
  * last one's: those that everything walks so which reads or writes them in place. That is the stores and what they are
  * computed from (M and N), and the factors that are not packed. */
 int kernel_joined_axes(const Kernel *k, DimTable *dims, AxisRole role, Arena *scratch);
+/* A sum may be cut into blocks of terms that are multiples of this: 1 if its axes count as one for all that is not
+ * packed, else the terms of one step along the first of them; 0 if those are not known when compiling. */
+int64_t kernel_cut_step(const Kernel *k, DimTable *dims, Arena *scratch);
 /* The product of the extents of the last n axes of a role. */
 Dim kernel_joined_extent(const Kernel *k, DimTable *dims, AxisRole role, int n);
 

@@ -311,8 +311,8 @@ static void check_contract_schedule(KernelVerifier *v, const Kernel *k) {
         kernel_fault(v, "%d axes of rows are tiled as one", s->m_axes);
     if (s->n_axes < 1 || s->n_axes > kernel_joined_axes(k, dims, AXIS_N, v->scratch))
         kernel_fault(v, "%d axes of columns are tiled as one", s->n_axes);
-    if (s->kc && kernel_joined_axes(k, dims, AXIS_K, v->scratch) < count_axes(k, AXIS_K))
-        kernel_fault(v, "a sum over several axes is cut");
+    int64_t step = kernel_cut_step(k, dims, v->scratch);
+    if (s->kc && (!step || s->kc % step)) kernel_fault(v, "the sum cannot be cut into blocks of %lld", (long long)s->kc);
 }
 
 static void check_schedule(KernelVerifier *v, const Kernel *k) {

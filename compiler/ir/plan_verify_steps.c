@@ -80,6 +80,9 @@ static void check_reach(const Walk *w, const PlanStep *s, const int64_t *values)
     bool *guarded = arena_array(w->v->scratch, bool, k->accesses.n + 1);
     for (int i = 0; i < k->nodes.n; i++)
         if (k->nodes.at[i].kind == NODE_LOAD && k->nodes.at[i].guard >= 0) guarded[k->nodes.at[i].access] = true;
+    for (int i = 0; i < k->stages.n; i++)
+        for (int j = 0; j < k->stages.at[i].stores.n; j++)
+            if (k->stages.at[i].stores.at[j].guard >= 0) guarded[k->stages.at[i].stores.at[j].access] = true;
     for (int i = 0; i < k->accesses.n; i++) {
         const KAccess *a = &k->accesses.at[i];
         int64_t least, greatest, n = dim_eval(dims, w->plan->bufs.at[s->bufs[a->buf]].elements, values);

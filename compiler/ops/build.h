@@ -75,6 +75,8 @@ typedef struct Convolution {
     Dim low[MAX_RANK], high[MAX_RANK];
     int64_t feature_groups, batch_groups;
 } Convolution;
+/* What a convolution's attributes say. */
+Convolution convolution_of(const Op *op);
 Value *build_convolution(Builder *b, Value *input, Value *kernel, const Convolution *c);
 
 /* operand.shape[:axis] + indices.shape[batch:] + operand.shape[axis+1:]; the first `batch` dims of both

@@ -2,7 +2,8 @@
  *
  * A nest of axes, each of which is of the batch (both operands and the result move along it), of one operand and the
  * result, or of the sum (both operands do, the result does not); and the point of each operand and of the result at
- * a point of the nest, with the conditions under which an operand has an element there (elsewhere it counts as 0).
+ * a point of the nest, with the conditions under which an operand has an element there (elsewhere it counts as 0), or
+ * the result.
  * dot_general and convolution differ in nothing else. */
 #ifndef DLCC_OPS_CONTRACTION_H
 #define DLCC_OPS_CONTRACTION_H

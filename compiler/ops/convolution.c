@@ -19,8 +19,7 @@ enum { IN, OUT };              /* in kernel */
 
 static void copy_ints(int64_t *to, const int64_t *from, int n) { memcpy(to, from, sizeof *to * (size_t)n); }
 
-/* The attributes of a well-formed convolution. */
-static Convolution convolution_of(const Op *op) {
+Convolution convolution_of(const Op *op) {
     Convolution c = {.feature_groups = op_int(op, "feature_groups"), .batch_groups = op_int(op, "batch_groups")};
     const int64_t *strides = op_ints(op, "strides", &c.spatial);
     int n = c.spatial;
@@ -295,22 +294,84 @@ static void grad_convolution(GradContext *g, const Op *op, Value *const *dy, Val
 
 /* -------------------------------------------------------------------- as a contraction */
 
+/* The axes of a spatial dim. Where the input is spread by q, of the q neighbouring places of the result each sees other
+ * places of the kernel, every q-th one: `phase` counts the neighbours, and no zero is multiplied. Then
+ *     result place  q * out + phase + first,      kernel place  q * at + q - 1 - phase,      input place  out + at - skip
+ * each within its bounds. */
+typedef struct Axes {
+    int out, at, phase;        /* phase -1: result place out, kernel place at */
+    int64_t q, first;
+    Dim skip;
+} Axes;
+
+/* Whether the dim can be done in phases. */
+static bool find_phases(DimTable *t, const Convolution *c, int i, Axes *a) {
+    *a = (Axes){.phase = -1, .q = c->input_dilation[i]};
+    if (a->q == 1 || c->strides[i] != 1 || c->kernel_dilation[i] != 1) return false;
+    a->skip = dim_div(t, c->low[i], a->q);
+    Dim rest = dim_sub(t, c->low[i], dim_mul(t, a->skip, dim_const(t, a->q)));
+    a->first = dim_is_const(rest) ? dim_value(rest) - a->q + 1 : 0;
+    return dim_is_const(rest);
+}
+
+/* How many runs of q cover n places, of which `before` lie in front. */
+static Dim runs_of(DimTable *t, Dim n, int64_t before, int64_t q) {
+    return dim_add(t, dim_div(t, dim_add(t, n, dim_const(t, before - 1)), q), dim_const(t, 1));
+}
+
+/* The points' parts in spatial dim i. False if there are too many conditions. */
+static bool put_spatial(const Op *op, const Convolution *c, int i, const Axes *a, Contraction *to) {
+    DimTable *t = to->dims;
+    Dim one = dim_const(t, 1), zero = dim_const(t, 0), q = dim_const(t, a->q);
+    int64_t x = c->input[i + 2], w = c->kernel[i + 2], r = c->output[i + 2];
+    Dim extent = op->operands[0]->type.shape[x];
+    if (a->phase < 0) {
+        contraction_put(to, &to->result, r, a->out, one);
+        contraction_put(to, &to->rhs, w, a->at, one);
+        contraction_put(to, &to->lhs, x, a->out, dim_const(t, c->strides[i]));
+        contraction_put(to, &to->lhs, x, a->at, dim_const(t, c->kernel_dilation[i]));
+        return index_unpad(&to->lhs, (int)x, extent, c->low[i], c->high[i], c->input_dilation[i] - 1);
+    }
+    contraction_put(to, &to->result, r, a->out, q);
+    contraction_put(to, &to->result, r, a->phase, one);
+    to->result.at[r].constant = dim_const(t, a->first);
+    contraction_put(to, &to->rhs, w, a->at, q);
+    contraction_put(to, &to->rhs, w, a->phase, dim_const(t, -1));
+    to->rhs.at[w].constant = dim_const(t, a->q - 1);
+    contraction_put(to, &to->lhs, x, a->out, one);
+    contraction_put(to, &to->lhs, x, a->at, one);
+    to->lhs.at[x].constant = dim_sub(t, zero, a->skip);
+    return index_guard(&to->result, (int)r, zero, op->results[0].type.shape[r]) &&
+           index_guard(&to->rhs, (int)w, zero, op->operands[1]->type.shape[w]) &&
+           index_guard(&to->lhs, (int)x, zero, extent);
+}
+
 /* Terms are added up feature by feature where features lie outside of the spatial dims, else place by place. */
 static bool contract_convolution(const Op *op, Contraction *to) {
     DimTable *t = to->dims;
     Convolution c = convolution_of(op);
-    const Dim *x = op->operands[0]->type.shape, *w = op->operands[1]->type.shape, *r = op->results[0].type.shape;
+    const Dim *w = op->operands[1]->type.shape, *r = op->results[0].type.shape;
     Dim one = dim_const(t, 1);
     int64_t groups = c.feature_groups * c.batch_groups;
     Dim of_group = dim_div(t, w[c.kernel[OUT]], groups);
-    int rank = c.spatial + 2, out[MAX_RANK], at[MAX_RANK], in = -1;
-    bool outside = c.spatial == 0 || c.input[FEATURE] < c.input[2];
+    int rank = c.spatial + 2, in = -1, room = MAX_AXES - 2 * rank;
+    bool outside = c.spatial == 0 || c.input[FEATURE] < c.input[2], phases[MAX_RANK];
+    Axes a[MAX_RANK];
     to->axes = 0;
     int group = contraction_axis(to, PART_BATCH, dim_const(t, groups)), n = contraction_axis(to, PART_LHS, r[c.output[BATCH]]);
-    for (int i = 0; i < c.spatial; i++) out[i] = contraction_axis(to, PART_LHS, r[c.output[i + 2]]);
+    for (int i = 0; i < c.spatial; i++) {
+        phases[i] = find_phases(t, &c, i, &a[i]) && room-- > 0;
+        Dim extent = r[c.output[i + 2]];
+        a[i].out = contraction_axis(to, PART_LHS, phases[i] ? runs_of(t, extent, -a[i].first, a[i].q) : extent);
+    }
     int f = contraction_axis(to, PART_RHS, of_group);
+    for (int i = 0; i < c.spatial; i++)
+        if (phases[i]) a[i].phase = contraction_axis(to, PART_RHS, dim_const(t, a[i].q));
     if (outside) in = contraction_axis(to, PART_SUM, w[c.kernel[IN]]);
-    for (int i = 0; i < c.spatial; i++) at[i] = contraction_axis(to, PART_SUM, w[c.kernel[i + 2]]);
+    for (int i = 0; i < c.spatial; i++) {
+        Dim extent = w[c.kernel[i + 2]];
+        a[i].at = contraction_axis(to, PART_SUM, phases[i] ? runs_of(t, extent, 0, a[i].q) : extent);
+    }
     if (!outside) in = contraction_axis(to, PART_SUM, w[c.kernel[IN]]);
 
     to->lhs = contraction_point(to, rank), to->rhs = contraction_point(to, rank), to->result = contraction_point(to, rank);
@@ -324,14 +385,8 @@ static bool contract_convolution(const Op *op, Contraction *to) {
     contraction_put(to, &to->lhs, c.input[FEATURE], in, one);
     if (c.feature_groups > 1) contraction_put(to, &to->lhs, c.input[FEATURE], group, w[c.kernel[IN]]);
     if (c.batch_groups > 1) contraction_put(to, &to->lhs, c.input[BATCH], group, r[c.output[BATCH]]);
-    for (int i = 0; i < c.spatial; i++) {
-        contraction_put(to, &to->result, c.output[i + 2], out[i], one);
-        contraction_put(to, &to->rhs, c.kernel[i + 2], at[i], one);
-        contraction_put(to, &to->lhs, c.input[i + 2], out[i], dim_const(t, c.strides[i]));
-        contraction_put(to, &to->lhs, c.input[i + 2], at[i], dim_const(t, c.kernel_dilation[i]));
-        if (!index_unpad(&to->lhs, (int)c.input[i + 2], x[c.input[i + 2]], c.low[i], c.high[i], c.input_dilation[i] - 1))
-            return false;
-    }
+    for (int i = 0; i < c.spatial; i++)
+        if (!put_spatial(op, &c, i, &a[i], to)) return false;
     return true;
 }
 
@@ -346,5 +401,5 @@ const OpInfo OP_convolution = {
     .name = "convolution", .kind = KIND_CONTRACT, .min_operands = 2, .max_operands = 2, .result_count = 1,
     .signature = "T", .types = CLASS_NUMBER, .attrs = attrs_convolution,
     .doc = "convolution(x, kernel): sums over windows of x and input features; input, kernel and output list the dims: "
-           "batch (input features of the kernel), features, spatial.",
+           "batch (input features of the kernel), features, spatial. Zeros that x is padded with are multiplied or left out.",
     .infer = infer_convolution, .grad = grad_convolution, .eval = eval_convolution, .contract = contract_convolution};

@@ -62,6 +62,8 @@ static bool add_guard(IndexPoint *p, const IndexExpr *e, Dim low, Dim high, int6
     return true;
 }
 
+bool index_guard(IndexPoint *p, int d, Dim low, Dim high) { return add_guard(p, &p->at[d], low, high, 1); }
+
 bool index_of_broadcast_in_dim(const Op *op, int operand, IndexPoint *p) {
     (void)operand;
     int n;

@@ -49,6 +49,8 @@ bool index_expr_equal(const IndexExpr *a, const IndexExpr *b, int axes);
 IndexExpr index_add_scaled(DimTable *dims, int axes, const IndexExpr *a, const IndexExpr *b, Dim scale);
 /* The same for two of any sort. */
 IndexExpr index_add(IndexPoint *p, const IndexExpr *a, const IndexExpr *b, Dim scale);
+/* Adds the condition low <= index of dim d < high. False if there are too many. */
+bool index_guard(IndexPoint *p, int d, Dim low, Dim high);
 /* Turns dim d, an index into a dim of `extent` that was padded by `low`, `high` and `interior` between elements, into
  * the index into the dim itself, adding the guards. False if there are too many. */
 bool index_unpad(IndexPoint *p, int d, Dim extent, Dim low, Dim high, int64_t interior);

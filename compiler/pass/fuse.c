@@ -264,17 +264,33 @@ static bool reads_pointwise(const Fuser *f, const Value *v) {
     return true;
 }
 
+/* Whether a factor is packed a few times at most: the other one has few rows or columns of its own. The weights of a
+ * convolution, by contrast, would be packed for every piece of the image. */
+static bool is_packed_rarely(const Fuser *f, const Op *op, int factor) {
+    enum { FEW = 1024 };
+    Contraction c = {.dims = &f->module->dims};
+    if (!op->info->contract(op, &c)) return false;
+    double others = 1;
+    for (int a = 0; a < c.axes; a++)
+        if (c.part[a] == (factor ? PART_LHS : PART_RHS)) others *= (double)c.extent[a]->upper;
+    return others <= FEW;
+}
+
+/* Whether it takes conditions, or computing, to read v through its index maps. */
+static bool is_conditional(const Fuser *f, const Value *v) {
+    for (; v->op && op_is_free(f, v->op); v = v->op->operands[0]) {
+        IndexPoint p = index_identity(&f->module->dims, v->type.rank, v->type.shape);
+        if (v->op->info->kind != KIND_MOVE || !v->op->info->index_map(v->op, 0, &p) || p.guard_count) return true;
+    }
+    return false;
+}
+
 /* Whether the factor is computed while it is packed even if it lies in memory: it has conditions, as at the borders of
  * a padded image. */
 static bool is_guarded(const Fuser *f, const Op *op, int factor) {
     Contraction c = {.dims = &f->module->dims};
     if (!op->info->contract(op, &c)) return false;
-    if ((factor ? &c.rhs : &c.lhs)->guard_count) return true;
-    for (const Value *v = op->operands[factor]; v->op && op_is_free(f, v->op); v = v->op->operands[0]) {
-        IndexPoint p = index_identity(&f->module->dims, v->type.rank, v->type.shape);
-        if (v->op->info->kind != KIND_MOVE || !v->op->info->index_map(v->op, 0, &p) || p.guard_count) return true;
-    }
-    return false;
+    return (factor ? &c.rhs : &c.lhs)->guard_count || is_conditional(f, op->operands[factor]);
 }
 
 /* Whether elementwise work for a factor of the group's contraction alone may ride along with its packing. */
@@ -291,7 +307,7 @@ static bool rides_along(Fuser *f, int reader, int source) {
         for (int k = 0; k < to->ops.at[i]->operand_count; k++) {
             const Op *op = to->ops.at[i];
             if (!reads_from(f, op->operands[k], source)) continue;
-            bool factor = op->info->kind == KIND_CONTRACT && is_guarded(f, op, k);
+            bool factor = op->info->kind == KIND_CONTRACT && is_guarded(f, op, k) && is_packed_rarely(f, op, k);
             if (!factor || !reads_pointwise(f, op->operands[k])) return false;
         }
     return true;
@@ -339,6 +355,12 @@ static bool reads_through(const Fuser *f, const Value *v) {
     return true;
 }
 
+/* Whether the contraction reads its factor so, instead of from memory where it is put before. */
+static bool factor_reads_through(const Fuser *f, const Op *op, int factor) {
+    const Value *v = op->operands[factor];
+    return reads_through(f, v) && (!is_conditional(f, v) || is_packed_rarely(f, op, factor));
+}
+
 static void store(const Fuser *f, const Value *v) {
     if (v->op && v->op->parent == f->body && op_is_free(f, v->op)) f->stored[v->id] = true;
 }
@@ -361,7 +383,7 @@ static void find_stored(Fuser *f) {
         if (needs_memory_operand(f->module, op)) store(f, behind_relabels(op->operands[0]));
         if (op->info->kind == KIND_INDEX) store_index(f, op);
         for (int j = 0; j < op->operand_count; j++)
-            if (op_stands_alone(op) || (op->info->kind == KIND_CONTRACT && !reads_through(f, op->operands[j])))
+            if (op_stands_alone(op) || (op->info->kind == KIND_CONTRACT && !factor_reads_through(f, op, j)))
                 store(f, op->operands[j]);
     }
 }

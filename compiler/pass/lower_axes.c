@@ -89,18 +89,44 @@ static double role_extent(const Kernel *k, AxisRole role) {
     return n;
 }
 
-/* N is to be the side that the first store walks contiguously; of a vector, the long side. */
-static void orient_contraction(Kernel *k) {
+static double step_of(const KAccess *store, int axis) { return labs((long)store->strides[axis]->upper) + 0.0; }
+
+/* How far the store walks in equal steps along axes of the role, beginning with the smallest. */
+typedef struct Walk {
+    bool unit;                 /* the steps are of one element */
+    double length;
+} Walk;
+
+static Walk walk_of(DimTable *dims, const Kernel *k, const KAccess *store, AxisRole role) {
+    int axis = -1;
+    for (int a = 0; a < k->axes.n; a++) {
+        bool moves = k->axes.at[a].role == role && !dim_is(store->strides[a], 0) && !dim_is(k->axes.at[a].extent, 1);
+        if (moves && (axis < 0 || step_of(store, a) < step_of(store, axis))) axis = a;
+    }
+    if (axis < 0) return (Walk){false, 1};
+    Walk w = {dim_is(store->strides[axis], 1), (double)k->axes.at[axis].extent->upper};
+    for (int next = axis; next >= 0; axis = next) {
+        Dim end = dim_mul(dims, store->strides[axis], k->axes.at[axis].extent);
+        next = -1;
+        for (int a = 0; a < k->axes.n; a++)
+            if (k->axes.at[a].role == role && a != axis && store->strides[a] == end && !dim_is(k->axes.at[a].extent, 1)) next = a;
+        if (next >= 0) w.length *= (double)k->axes.at[next].extent->upper;
+    }
+    return w;
+}
+
+/* N is to be the side that the first store walks contiguously - if that is more than a few elements of many, as the
+ * phases of a spread input are - or at least in longer equal steps; of a vector, the long side. */
+static void orient_contraction(Lowering *l, Kernel *k) {
+    enum { FEW = 4 };
     const KStage *stage = &k->stages.at[0];
     if (!stage->stores.n) return;
     const KAccess *store = &k->accesses.at[stage->stores.at[0].access];
-    bool m_unit = false, n_unit = false;
-    for (int a = 0; a < k->axes.n; a++) {
-        if (!dim_is(store->strides[a], 1) || dim_is(k->axes.at[a].extent, 1)) continue;
-        m_unit |= k->axes.at[a].role == AXIS_M;
-        n_unit |= k->axes.at[a].role == AXIS_N;
-    }
-    if (n_unit || (!m_unit && role_extent(k, AXIS_N) >= role_extent(k, AXIS_M))) return;
+    Walk m = walk_of(&l->m->dims, k, store, AXIS_M), n = walk_of(&l->m->dims, k, store, AXIS_N);
+    double rows = role_extent(k, AXIS_M), columns = role_extent(k, AXIS_N);
+    bool few = (m.unit && m.length < FEW && m.length < rows) || (n.unit && n.length < FEW && n.length < columns);
+    bool keep = few ? n.length >= m.length : n.unit || (!m.unit && columns >= rows);
+    if (keep) return;
     for (int a = 0; a < k->axes.n; a++) {
         KAxis *axis = &k->axes.at[a];
         axis->role = axis->role == AXIS_M ? AXIS_N : axis->role == AXIS_N ? AXIS_M : axis->role;
@@ -162,10 +188,32 @@ static void merge_axes(Lowering *l, Kernel *k) {
     }
 }
 
+/* Rows are tiled along the last M axis, or several that the first store walks as one. If those are a few of many, as the
+ * phases of a spread input are, the longest M axis becomes the last one. */
+static void lengthen_rows(Lowering *l, Kernel *k) {
+    enum { FEW = 8 };
+    int order[2 * MAX_RANK + 2], n = 0, longest = -1, last = -1;
+    const KStage *stage = &k->stages.at[0];
+    if (!stage->stores.n) return;
+    Walk walk = walk_of(&l->m->dims, k, &k->accesses.at[stage->stores.at[0].access], AXIS_M);
+    if (walk.length >= FEW || walk.length >= role_extent(k, AXIS_M)) return;
+    for (int a = 0; a < k->axes.n; a++) {
+        if (k->axes.at[a].role != AXIS_M) continue;
+        last = a;
+        if (longest < 0 || k->axes.at[a].extent->upper > k->axes.at[longest].extent->upper) longest = a;
+    }
+    for (int a = 0; a < k->axes.n; a++) {
+        if (a != longest) order[n++] = a;
+        if (a == last) order[n++] = longest;
+    }
+    if (longest != last) select_axes(l, k, order, n);
+}
+
 void lower_normalize(Lowering *l, Kernel *k) {
     if (k->form == KERNEL_CONTRACT) add_missing_axes(l, k);
     drop_unit_axes(l, k);
-    if (k->form == KERNEL_CONTRACT) orient_contraction(k);
+    if (k->form == KERNEL_CONTRACT) orient_contraction(l, k);
     sort_axes(l, k);
     merge_axes(l, k);
+    if (k->form == KERNEL_CONTRACT) lengthen_rows(l, k);
 }

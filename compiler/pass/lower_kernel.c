@@ -37,6 +37,7 @@ typedef struct Maker {
     bool backward;             /* LOOPS: the inner axis counts from the end of its dim */
     const Op *contraction;
     IndexPoint place;          /* CONTRACT: of its result */
+    int place_guard;           /* a node: whether the result has an element there; -1: always */
     int sum_reduction;         /* the sum of a contraction that became a loop nest; else -1 */
     VEC(ReductionOf) reductions;
     int *level;                /* by node: the first stage in which it is known */
@@ -591,8 +592,10 @@ static KStore plain_store(int access, int node) { return (KStore){.access = acce
 static KStore output_store(Maker *m, int output) {
     Value *v = m->body->yields.at[output];
     IndexPoint p = output_point(m, v->type);
-    int node = node_at(m, v, &p, -1);
-    return plain_store(add_access(m, &m->l->at[m->fusion->results[output].id], true, &p), node);
+    KStore s = plain_store(-1, node_at(m, v, &p, m->place_guard));
+    s.access = add_access(m, &m->l->at[m->fusion->results[output].id], true, &p);
+    s.guard = m->place_guard;
+    return s;
 }
 
 /* Which stage first knows a node: 0 without reductions, else one after those it needs. */
@@ -767,7 +770,9 @@ static void make_contraction(Maker *m) {
         fail(m, op, "its operands cannot be read in place");
         return;
     }
+    m->place_guard = guard_node(m, &c.result, 0);
     m->place = c.result;
+    m->place.guard_count = 0;
     m->k->a = factor_node(m, op->operands[0], &c.lhs);
     m->k->b = factor_node(m, op->operands[1], &c.rhs);
     m->k->acc = t;
@@ -801,7 +806,7 @@ bool lower_fusion(Lowering *l, const Op *fusion, LoweredKernel *to) {
     Maker m = {.l = l, .fusion = fusion, .body = fusion->regions[0], .to = to, .dims = &l->m->dims, .scratch = l->scratch};
     m.k = arena_new(l->arena, Kernel);
     forget_nodes(l, m.body);
-    m.k->a = m.k->b = m.sum_reduction = -1;
+    m.k->a = m.k->b = m.sum_reduction = m.place_guard = -1;
     const Op *updating = updating_op(m.body);
     if (!updating) find_domain(&m);
     m.k->form = m.contraction ? KERNEL_CONTRACT : KERNEL_LOOPS;

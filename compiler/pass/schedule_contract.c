@@ -8,8 +8,9 @@
  * are a few million operations.
  *
  * A factor that is no plain load is computed while it is packed, once for each block: then the axes that only the
- * epilogue walks may be tiled as one, as rows and columns of an image. A sum too long for a panel is cut if it counts as
- * one axis; if the other factor does not walk it so, that one is packed too. */
+ * epilogue walks may be tiled as one, as rows and columns of an image. A sum too long for a panel is cut, between
+ * steps of its first axis if a factor that lies in memory does not walk all of it as one; where such steps are too
+ * long, that factor is packed too. */
 #include "ir/kernel_contract.h"
 #include "ir/kernel_util.h"
 #include "pass/schedule.h"
@@ -87,23 +88,24 @@ static bool wants_panel(const Kernel *k, const KAccess *b, int n, int k_axis, co
     return dim_is_const(stride) && bytes % t->page_alias == 0 && s->m >= 4 * k->schedule.mr;
 }
 
-/* Packs what has to be, and what keeps a long sum from being cut. Returns whether the sum counts as one axis. */
-static bool choose_packing(Kernel *k, DimTable *dims, Arena *scratch) {
+/* Packs what has to be, and what keeps a long sum from being cut finely enough. Returns the terms that blocks are
+ * multiples of; 0: it cannot be cut. */
+static int64_t choose_packing(Kernel *k, DimTable *dims, Arena *scratch) {
     KSchedule *s = &k->schedule;
-    int count;
-    last_of(k, AXIS_K, &count);
     s->pack_a = !kernel_factor(k, k->a);
     s->pack_b = !kernel_factor(k, k->b);
-    bool one = kernel_joined_axes(k, dims, AXIS_K, scratch) == count;
-    if (one || (!s->pack_a && !s->pack_b) || kernel_most_points(k, AXIS_K) <= DEEPEST) return one;
+    int64_t step = kernel_cut_step(k, dims, scratch);
+    bool fine = step > 0 && step <= DEEPEST;
+    if (fine || (!s->pack_a && !s->pack_b) || kernel_most_points(k, AXIS_K) <= DEEPEST) return fine ? step : 0;
     s->pack_a = s->pack_b = true;
-    return true;
+    return 1;
 }
 
-/* Terms of a K block; 0: all. */
-static int64_t choose_depth(const KSchedule *s, int64_t depth) {
+/* Terms of a K block, a multiple of `step`; 0: all. */
+static int64_t choose_depth(const KSchedule *s, int64_t depth, int64_t step) {
     int64_t deepest = s->pack_a && s->pack_b ? DEEPEST_BOTH : s->pack_a || s->pack_b ? DEEPEST : DEEPEST_UNPACKED;
-    return depth > deepest ? round_up(depth / ((depth + deepest - 1) / deepest), s->lanes) : 0;
+    if (depth <= deepest) return 0;
+    return round_up(depth / ((depth + deepest - 1) / deepest), step > 1 ? step : s->lanes);
 }
 
 void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratch) {
@@ -113,7 +115,7 @@ void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratc
     const KAccess *b = kernel_factor(k, k->b);
     s->vector_axis = n;
     s->lanes = target_lanes(t, bytes);
-    bool one = choose_packing(k, dims, scratch);
+    int64_t step = choose_packing(k, dims, scratch);
     s->m_axes = kernel_joined_axes(k, dims, AXIS_M, scratch);
     s->n_axes = kernel_joined_axes(k, dims, AXIS_N, scratch);
     Dim rows = kernel_joined_extent(k, dims, AXIS_M, s->m_axes), columns = kernel_joined_extent(k, dims, AXIS_N, s->n_axes);
@@ -121,7 +123,7 @@ void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratc
     choose_tile(s, &shape, t);
     s->pack_b = s->pack_b || wants_panel(k, b, n, depth_axis, &shape, t);
     int64_t depth = kernel_most_points(k, AXIS_K);
-    if (one && (s->kc = choose_depth(s, depth))) depth = s->kc;
+    if (step && (s->kc = choose_depth(s, depth, step))) depth = s->kc;
     bool both = s->pack_a && s->pack_b;
     int64_t width = (int64_t)s->nv * s->lanes, room = t->l2_bytes / (both ? 4 : 2) / most(depth, 1) / bytes;
     s->nc = most(least(room / width, (shape.n + width - 1) / width), 1) * width;

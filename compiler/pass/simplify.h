@@ -4,8 +4,9 @@
  *
  * A rule looks at one op and returns a value to use instead of its only result, or null where it does not
  * apply. It keeps results bit for bit, NaN, infinities and the sign of zero included, except that a
- * reduction may take another order and x ^ 2 is rounded as the product it becomes. Ops it makes are
- * appended through the builder. */
+ * reduction may take another order, x ^ 2 is rounded as the product it becomes, and a convolution may add
+ * zeros times elements of x, which are NaN where these are not finite. Ops it makes are appended through
+ * the builder. */
 #ifndef DLCC_PASS_SIMPLIFY_H
 #define DLCC_PASS_SIMPLIFY_H
 
@@ -85,6 +86,7 @@ int simplify_regions(Func *f, Arena *scratch);
     RULE(reverse_reverse, OP(reverse), "reverse(reverse(x)) along the same dims -> x")                                 \
     RULE(reduce_units, KIND(REDUCE), "reduction of dims of extent 1 -> reshape")                                       \
     RULE(reduce_reduce, REDUCE_ONLY_USE, "sum(sum(x)) -> sum(x), so for max, min, and, or, and products of integers")  \
+    RULE(kernel_phases, OP(convolution), "a kernel for an input with gaps of q - 1 zeros -> one of a multiple of q")       \
     RULE(dot_transpose, OP(dot_general), "product of a transposed side -> product with other dimension numbers")
 
 #define RULE(name, match, doc) RuleFn rule_##name;

@@ -310,3 +310,26 @@ Value *rule_transpose_dot(Builder *b, Op *op) {
     }
     return dot_build(b, &d, 1);
 }
+
+/* Where the input has zeros between its elements, each place of the result sees every q-th place of the kernel. With a
+ * multiple of q of them, all places of the result see as many, and none of the kernel's has to be left out. */
+Value *rule_kernel_phases(Builder *b, Op *op) {
+    Convolution c = convolution_of(op);
+    DimTable *t = &b->module->dims;
+    Value *w = op->operands[1];
+    Dim none[MAX_RANK], more[MAX_RANK];
+    int64_t interior[MAX_RANK] = {0};
+    bool any = false;
+    for (int d = 0; d < w->type.rank; d++) none[d] = more[d] = dim_const(t, 0);
+    for (int i = 0; i < c.spatial; i++) {
+        Dim extent = w->type.shape[c.kernel[i + 2]];
+        int64_t q = c.input_dilation[i], rest = dim_is_const(extent) ? dim_value(extent) % q : 0;
+        if (!rest || c.strides[i] != 1 || c.kernel_dilation[i] != 1) continue;
+        any = true;
+        more[c.kernel[i + 2]] = dim_const(t, q - rest);
+        c.high[i] = dim_add(t, c.high[i], dim_const(t, q - rest));
+    }
+    if (!any) return NULL;
+    Value *zero = build_constant(b, type_scalar(w->type.dtype), 0);
+    return build_convolution(b, op->operands[0], build_pad(b, w, zero, none, more, interior), &c);
+}

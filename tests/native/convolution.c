@@ -94,14 +94,14 @@ typedef struct Scratch {
 } Scratch;
 
 /* Bit for bit on 3, 2 and 1 threads too. */
-static void check(const Conv *convs, int count, const char *cpu) {
+static void check_without(const Conv *convs, int count, const char *cpu, const char *skip) {
     Scratch s;
     if (setjmp(s.out)) fail();
     arena_init(&s.arena, &s.out);
     Text t = text_new(&s.arena);
     text_add(&t, "module @m\ndim B in 1..9\n");
     for (int i = 0; i < count; i++) add_conv(&t, &convs[i], arena_printf(&s.arena, "f%d", i));
-    Native *n = native_open_with(text_get(&t), &(NativeOptions){.cpu = cpu, .threads = 3, .divide = true});
+    Native *n = native_open_with(text_get(&t), &(NativeOptions){.cpu = cpu, .threads = 3, .divide = true, .skip = skip});
     n->by_largest = true;
     for (int i = 0; i < count; i++) {
         static const int64_t batches[] = {1, 2, 9};
@@ -112,6 +112,8 @@ static void check(const Conv *convs, int count, const char *cpu) {
     native_close(n);
     arena_reset(&s.arena);
 }
+
+static void check(const Conv *convs, int count, const char *cpu) { check_without(convs, count, cpu, NULL); }
 
 /* -------------------------------------------------------------------------- common ones */
 
@@ -225,6 +227,7 @@ static void drawn(void **state) {
     check(convs, COUNT, NULL);
     check(convs, FEWER, "x86-64-v3");
     check(convs + FEWER, FEWER, "x86-64");
+    check_without(convs, COUNT, NULL, "simplify");
 }
 
 int main(void) {
