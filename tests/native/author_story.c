@@ -107,10 +107,11 @@ static const char *optimizer_text(Author *a, const char *rate) {
     return print(a, "%.*s(%s, %s", (int)(bracket - o), o, rate, bracket + 1);
 }
 
-/* How the loss is minimised: at once, by groups, by a gradient that is cut, by an optimizer with a schedule. */
+/* How the loss is minimised: at once, by groups, by a gradient that is cut, by an optimizer with a schedule, with the
+ * gradient's own size in it, in a scan of steps, with a running mean of a parameter behind it. */
 static const char *update_text(Author *a, uint64_t on) {
     const char *all = group_text(a, on, 2), *even = group_text(a, on, 0), *odd = group_text(a, on, 1);
-    int way = below(a, 6), s = a->member_count;
+    int way = below(a, 9), s = a->member_count;
     if (way == 1 && even && odd)
         return print(a, "        minimize loss over %s with %s\n        minimize 0.5 * loss * loss over %s with %s\n", even,
                      optimizer_text(a, "lr"), odd, optimizer_text(a, "0.5 * lr"));
@@ -123,6 +124,19 @@ static const char *update_text(Author *a, uint64_t on) {
     if (way == 4) {
         member(a, "let s%d = adam(eps = 0.5)", s);
         return print(a, "        minimize loss with s%d(lr / (1 + f32(s%d.step)))\n", s, s);
+    }
+    if (way == 5 && all)
+        return print(a, "        let p = grad(loss, params(%s))\n        let total = loss + 0.0625 * sum(p ^ 2)\n"
+                        "        minimize total over %s with %s\n", all, all, optimizer_text(a, "lr"));
+    if (way == 6) {
+        member(a, "let s%d = sgd(momentum = 0.5)", s);
+        return print(a, "        minimize loss with %s\n        scan k in range(T) {\n"
+                        "            minimize (m0 - 0.25 * f32(k)) ^ 2 over m0 with s%d(lr)\n        }\n",
+                     optimizer_text(a, "lr"), s);
+    }
+    if (way == 7) {
+        member(a, "state s%d: num = 1", s);
+        return print(a, "        minimize loss with %s\n        s%d <- 0.875 * s%d + 0.125 * m0\n", optimizer_text(a, "lr"), s, s);
     }
     return print(a, "        minimize loss with %s\n", optimizer_text(a, "lr"));
 }

@@ -115,13 +115,13 @@ static int list_ways(Way *ways) {
 
 /* What a process wrote about its failure, from where the test's message begins. */
 static const char *read_message(FILE *from, Arena *arena) {
-    char buffer[8192];
+    char buffer[65536];
     rewind(from);
     buffer[fread(buffer, 1, sizeof buffer - 1, from)] = 0;
-    const char *error = strstr(buffer, "ERROR: ");
-    char *end = strstr(buffer, "\n["), *warning = strstr(buffer, "\nwarning"), *refused = strstr(buffer, "\nerror[");
+    char *error = strstr(buffer, "ERROR: ");
+    char *refused = strstr(buffer, "\nerror["), *end = refused ? strstr(refused + 1, "\n\n") : NULL;
     if (end) *end = 0;
-    if (warning) *warning = 0;
+    if (error && (end = strchr(error, '\n'))) *end = 0;
     return arena_printf(arena, "%s%s", error ? error + 7 : buffer, refused ? refused : "");
 }
 
