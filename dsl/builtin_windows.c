@@ -4,7 +4,9 @@
 
 #include "ops/ops.h"
 
-static Span arg_at(const BuiltinCall *c, int i) { return c->nodes[i] ? c->nodes[i]->span : c->at; }
+static Span arg_at(const BuiltinCall *c, int i) {
+    return c->nodes[i] ? c->nodes[i]->span : c->at;
+}
 
 static Value *tensor_arg(Elab *e, const BuiltinCall *c, int i) {
     return elab_tensor(e, arg_at(c, i), c->args[i], DTYPE_COUNT);

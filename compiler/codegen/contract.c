@@ -1,22 +1,21 @@
 /* The contraction generator: C[b,m,n] = sum over k of A[b,m,k] * B[b,k,n], with an epilogue.
  *
- * In: a kernel whose axes have roles, and its schedule. Out: the body of the kernel's function. Every sum runs over k in index order, one fused multiply-add a term, whatever
- * M and N are: so a row computed alone equals the same row in a batch, and neither blocks nor threads
- * change a bit.
+ * In: a kernel whose axes have roles, and its schedule. Out: the body of the kernel's function. Every sum runs over k in
+ * index order, one fused multiply-add a term, whatever M and N are: so a row computed alone equals the same row in a
+ * batch, and neither blocks nor threads change a bit.
  *
  * The last M axis and the last N axis are tiled, or several of the last ones as if they were one; other batch, M and N
- * axes are loops around. An item of
- * work is a block of mc rows and nc columns. In it, strips of mr rows sweep the columns in tiles of nv
- * vectors (related: BLIS; Heinecke et al., LIBXSMM): the tile's mr x nv sums live in registers while k
- * runs; a vector of B is loaded once for mr rows, an element of A is broadcast for nv vectors. What is
- * left of the rows is done by halving row counts, what is left of the columns by a narrower tile whose last
- * vector is masked. Where there are fewer rows than mr, as in single-example inference, the tile is
- * `skinny`: a few rows, many columns, so that B is read in long runs.
+ * axes are loops around. An item of work is a block of mc rows and nc columns. In it, strips of mr rows sweep the columns
+ * in tiles of nv vectors (related: BLIS; Heinecke et al., LIBXSMM): the tile's mr x nv sums live in registers while k
+ * runs; a vector of B is loaded once for mr rows, an element of A is broadcast for nv vectors. What is left of the rows is
+ * done by halving row counts, what is left of the columns by a narrower tile whose last vector is masked. Where there are
+ * fewer rows than mr, as in single-example inference, the tile is `skinny`: a few rows, many columns, so that B is read in
+ * long runs.
  *
- * B is read where it lies if its N stride is 1; else, or where its rows would fall into one set of the L1
- * cache, the item first packs its kc x nc panel into the worker's scratch memory. A factor that is no plain load - it is
- * guarded, as at the borders of a padded image, or computed - is evaluated while it is packed, A into a panel of mc rows.
- * A sum over more than kc terms pauses between K blocks in scratch memory, exactly. */
+ * B is read where it lies if its N stride is 1; else, or where its rows would fall into one set of the L1 cache, the item
+ * first packs its kc x nc panel into the worker's scratch memory. A factor that is no plain load - it is guarded, as at
+ * the borders of a padded image, or computed - is evaluated while it is packed, A into a panel of mc rows. A sum over more
+ * than kc terms pauses between K blocks in scratch memory, exactly. */
 #include "codegen/contract.h"
 #include "ir/kernel_contract.h"
 #include "ir/kernel_util.h"
@@ -122,7 +121,8 @@ static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_
     LLVMValueRef b[MAX_TILE];
     for (int v = 0; v < t->vectors; v++) {
         LLVMValueRef p = emit_element_pointer(e, c->b_type, b_at, emit_i64(e, (int64_t)v * c->lanes));
-        b[v] = widen(e, c, emit_load(e, c->b_type, c->lanes, p, v == t->vectors - 1 ? t->mask : NULL), c->b_type, c->lanes);
+        b[v] = widen(e, c, emit_load(e, c->b_type, c->lanes, p, v == t->vectors - 1 ? t->mask : NULL), c->b_type,
+                     c->lanes);
     }
     LLVMValueRef row_stride = c->a_panel ? emit_i64(e, c->pitch) : stride_value(e, c, c->a, c->m);
     for (int r = 0; r < t->rows; r++) {
@@ -168,12 +168,14 @@ static void emit_joined_terms(Emit *e, const Contract *c, const Tile *t, LLVMVal
 /* Terms of one step along the first K axis. */
 static LLVMValueRef steps_behind(Emit *e, const Contract *c) {
     LLVMValueRef product = emit_i64(e, 1);
-    for (int a = c->k_axis + 1; a < c->k->axes.n; a++) product = emit_mul(e, product, extent_of(e, c->k, a, c->scope->symbols));
+    for (int a = c->k_axis + 1; a < c->k->axes.n; a++)
+        product = emit_mul(e, product, extent_of(e, c->k, a, c->scope->symbols));
     return product;
 }
 
-/* Nested loops over the K axes, from axis number `from` on; a K block is some steps along the first. a_at and b_at point
- * to the current term, but into a panel to its beginning; `flat` is the number of terms of the block before it. */
+/* Nested loops over the K axes, from axis number `from` on; a K block is some steps along the first. a_at and b_at
+ * point to the current term, but into a panel to its beginning; `flat` is the number of terms of the block before it.
+ */
 static void emit_terms(Emit *e, const Contract *c, const Tile *t, int from, LLVMValueRef a_at, LLVMValueRef b_at,
                        LLVMValueRef flat) {
     const Kernel *k = c->k;
@@ -331,7 +333,8 @@ static void prefetch_updates(Emit *e, const Contract *c, const Tile *t) {
 }
 
 /* Where the tile's corner of a factor lies: so far into its panel, or where it is read in place. */
-static LLVMValueRef tile_factor(Emit *e, const Contract *c, const KAccess *a, DType t, LLVMValueRef panel, LLVMValueRef in) {
+static LLVMValueRef tile_factor(Emit *e, const Contract *c, const KAccess *a, DType t, LLVMValueRef panel,
+                                LLVMValueRef in) {
     if (panel) return emit_element_pointer(e, t, panel, in);
     return emit_element_pointer(e, t, c->scope->bufs[a->buf], offset_without(e, c, a, AXIS_K));
 }

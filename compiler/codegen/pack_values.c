@@ -14,8 +14,8 @@
 /* Numbers over the axes first .. last, which a variable counts along each of. */
 typedef struct Numbered {
     int first, last;
-    LLVMValueRef *digit;       /* by axis */
-    LLVMValueRef from, until;  /* of the block */
+    LLVMValueRef *digit;      /* by axis */
+    LLVMValueRef from, until; /* of the block */
 } Numbered;
 
 typedef struct Packer {
@@ -24,10 +24,10 @@ typedef struct Packer {
     int node;
     DType t;
     LLVMValueRef panel;
-    int64_t pitch;             /* places of a line */
+    int64_t pitch; /* places of a line */
     Numbered lines, places;
-    bool turned;               /* lanes run along the lines' last axis */
-    LLVMValueRef square;       /* memory for turning */
+    bool turned;         /* lanes run along the lines' last axis */
+    LLVMValueRef square; /* memory for turning */
 } Packer;
 
 static LLVMValueRef extent_of(const Packer *p, int axis) {
@@ -116,7 +116,8 @@ static LLVMValueRef values_at(const Packer *p, int axis, LLVMValueRef at, int la
     NodePoint *point = emit_point(e, p->c->scope);
     memcpy(point->index, p->c->index, sizeof *point->index * (size_t)p->c->k->axes.n);
     for (int i = 0; i < 2; i++)
-        for (int a = sorts[i]->first; a <= sorts[i]->last; a++) point->index[a] = emit_get(e, e->i64, sorts[i]->digit[a]);
+        for (int a = sorts[i]->first; a <= sorts[i]->last; a++)
+            point->index[a] = emit_get(e, e->i64, sorts[i]->digit[a]);
     point->index[axis] = at;
     point->lanes = lanes;
     point->vector_axis = lanes > 1 ? axis : -1;
@@ -137,7 +138,8 @@ static LLVMValueRef whole_steps(Emit *e, LLVMValueRef from, LLVMValueRef until, 
 
 /* --------------------------------------------------------------------------- straight */
 
-static void pack_piece(const Packer *p, LLVMValueRef line, const Stretch *s, LLVMValueRef at, int lanes, LLVMValueRef mask) {
+static void pack_piece(const Packer *p, LLVMValueRef line, const Stretch *s, LLVMValueRef at, int lanes,
+                       LLVMValueRef mask) {
     LLVMValueRef x = values_at(p, p->places.last, at, lanes, mask);
     emit_store(p->e, p->t, lanes, panel_at(p, line, emit_add(p->e, s->base, at)), x, lanes > 1 ? mask : NULL);
 }
@@ -185,7 +187,8 @@ static void pack_lines(const Packer *p, const Stretch *s, LLVMValueRef at, LLVMV
     step_digits(p, &p->places, p->places.last);
     emit_loop_end(e, &each);
     for (int i = 0; i < lanes; i++)
-        rows[i] = emit_load(e, p->t, lanes, emit_element_pointer(e, p->t, p->square, emit_i64(e, (int64_t)i * lanes)), NULL);
+        rows[i] =
+            emit_load(e, p->t, lanes, emit_element_pointer(e, p->t, p->square, emit_i64(e, (int64_t)i * lanes)), NULL);
     contract_transpose(e, rows, lanes);
     /* Lines that are not there would lie behind: from the last one on, each is overwritten by the one before. */
     LLVMValueRef last = emit_add(e, first, emit_add(e, count, emit_i64(e, -1)));
@@ -219,8 +222,10 @@ static void pack_turned(const Packer *p) {
     bool masked = e->target->masked_memory;
     EmitLoop rest = emit_loop_begin(e, whole, s.until, masked ? lanes : emit_i64(e, 1), "rest");
     LLVMValueRef left = LLVMBuildSub(e->at, s.until, rest.index, "");
-    if (masked) pack_lines(p, &s, rest.index, left, emit_mask(e, left, p->c->lanes));
-    else pack_single_line(p, &s, rest.index);
+    if (masked)
+        pack_lines(p, &s, rest.index, left, emit_mask(e, left, p->c->lanes));
+    else
+        pack_single_line(p, &s, rest.index);
     emit_loop_end(e, &rest);
     end_stretches(p, &p->lines, &s);
 }
@@ -236,8 +241,12 @@ static int last_axis(const Kernel *k, AxisRole role) {
 
 void contract_pack_values(Emit *e, Contract *c, bool of_a, LLVMValueRef k_from, LLVMValueRef k_until) {
     const Kernel *k = c->k;
-    Packer p = {.e = e, .c = c, .node = of_a ? k->a : k->b, .t = of_a ? c->a_type : c->b_type,
-                .panel = of_a ? c->a_panel : c->panel, .pitch = of_a ? c->pitch : k->schedule.nc};
+    Packer p = {.e = e,
+                .c = c,
+                .node = of_a ? k->a : k->b,
+                .t = of_a ? c->a_type : c->b_type,
+                .panel = of_a ? c->a_panel : c->panel,
+                .pitch = of_a ? c->pitch : k->schedule.nc};
     Numbered terms = numbered(&p, c->k_axis, last_axis(k, AXIS_K), k_from, k_until);
     Numbered others = of_a ? numbered(&p, c->m_first, c->m, c->m_from, c->m_until)
                            : numbered(&p, c->n_first, c->n, c->n_from, c->n_until);

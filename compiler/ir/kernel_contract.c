@@ -91,14 +91,18 @@ static bool *nodes_below(const Kernel *k, int node, Arena *scratch) {
 }
 
 int kernel_pack_axis(const Kernel *k, int node, AxisRole along, AxisRole across, Arena *scratch) {
-    enum { TURNING = 2 };      /* what turning a square of vectors costs each of them */
+    enum { TURNING = 2 }; /* what turning a square of vectors costs each of them */
     const bool *used = nodes_below(k, node, scratch);
     int straight = last_axis(k, along), turned = last_axis(k, across);
     return pack_cost(k, turned, used) + TURNING < pack_cost(k, straight, used) ? turned : straight;
 }
 
-static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t round_up(int64_t x, int64_t to) {
+    return (x + to - 1) / to * to;
+}
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
 
 KernelPanels kernel_panels(const Kernel *k) {
     const KSchedule *s = &k->schedule;

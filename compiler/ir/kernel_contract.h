@@ -23,8 +23,8 @@ Dim kernel_joined_extent(const Kernel *k, DimTable *dims, AxisRole role, int n);
  * run along, if its loads are contiguous there, else perhaps the last one across the rows. */
 int kernel_pack_axis(const Kernel *k, int node, AxisRole along, AxisRole across, Arena *scratch);
 
-/* What a worker's scratch memory holds, by offsets in bytes. A panel of B has a row of nc columns for each term, a panel
- * of A a row of `pitch` terms for each of mc rows. */
+/* What a worker's scratch memory holds, by offsets in bytes. A panel of B has a row of nc columns for each term, a
+ * panel of A a row of `pitch` terms for each of mc rows. */
 typedef struct KernelPanels {
     int64_t a, b, paused, bytes, pitch;
 } KernelPanels;

@@ -305,14 +305,17 @@ static void check_contract_schedule(KernelVerifier *v, const Kernel *k) {
     }
     if ((!s->pack_a && !kernel_factor(k, k->a)) || (!s->pack_b && !kernel_factor(k, k->b)))
         kernel_fault(v, "a factor that is no plain load is not packed");
-    if (s->mr < 1 || s->nv < 1 || s->mc < s->mr || s->nc < s->nv * (int64_t)s->lanes) kernel_fault(v, "blocks smaller than a tile");
-    if ((s->pack_a || s->pack_b) && s->skinny_nv * (int64_t)s->lanes > s->nc) kernel_fault(v, "few rows reach beyond a panel");
+    if (s->mr < 1 || s->nv < 1 || s->mc < s->mr || s->nc < s->nv * (int64_t)s->lanes)
+        kernel_fault(v, "blocks smaller than a tile");
+    if ((s->pack_a || s->pack_b) && s->skinny_nv * (int64_t)s->lanes > s->nc)
+        kernel_fault(v, "few rows reach beyond a panel");
     if (s->m_axes < 1 || s->m_axes > kernel_joined_axes(k, dims, AXIS_M, v->scratch))
         kernel_fault(v, "%d axes of rows are tiled as one", s->m_axes);
     if (s->n_axes < 1 || s->n_axes > kernel_joined_axes(k, dims, AXIS_N, v->scratch))
         kernel_fault(v, "%d axes of columns are tiled as one", s->n_axes);
     int64_t step = kernel_cut_step(k, dims, v->scratch);
-    if (s->kc && (!step || s->kc % step)) kernel_fault(v, "the sum cannot be cut into blocks of %lld", (long long)s->kc);
+    if (s->kc && (!step || s->kc % step))
+        kernel_fault(v, "the sum cannot be cut into blocks of %lld", (long long)s->kc);
 }
 
 static void check_schedule(KernelVerifier *v, const Kernel *k) {

@@ -8,8 +8,8 @@ int contraction_axis(Contraction *c, ContractPart part, Dim extent) {
 }
 
 IndexPoint contraction_point(const Contraction *c, int rank) {
-    IndexPoint p = {.dims = c->dims, .axes = c->axes, .rank = rank, .quotient = c->quotient, .total = c->total,
-                    .user = c->user};
+    IndexPoint p = {
+        .dims = c->dims, .axes = c->axes, .rank = rank, .quotient = c->quotient, .total = c->total, .user = c->user};
     for (int d = 0; d < rank; d++) p.at[d] = index_constant(c->dims, c->axes, dim_const(c->dims, 0));
     return p;
 }

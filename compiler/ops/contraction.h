@@ -18,7 +18,7 @@ typedef struct Contraction {
     int (*quotient)(void *user, const IndexExpr *expr, int64_t divisor);
     int (*total)(void *user, const IndexExpr *a, const IndexExpr *b, Dim scale);
     void *user;
-    int axes;                  /* those of the sum come last, in the order of adding */
+    int axes; /* those of the sum come last, in the order of adding */
     ContractPart part[MAX_AXES];
     Dim extent[MAX_AXES];
     IndexPoint lhs, rhs, result;

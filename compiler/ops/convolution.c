@@ -4,9 +4,10 @@
  *
  * `input`, `kernel` and `output` say which dimension of x, of the kernel and of the result is what: batch and features
  * (of the kernel: input and output features), then the spatial ones in one common order. `padded` is x with
- * input_dilation - 1 zeros between neighbours along each spatial dimension, `low` more before and `high` after; negative
- * ones cut off. With feature_groups g, the features of x and of the result fall into g runs, each of which sees its own
- * alone; with batch_groups g the batch falls into g runs, one for each run of the kernel's output features.
+ * input_dilation - 1 zeros between neighbours along each spatial dimension, `low` more before and `high` after;
+ * negative ones cut off. With feature_groups g, the features of x and of the result fall into g runs, each of which
+ * sees its own alone; with batch_groups g the batch falls into g runs, one for each run of the kernel's output
+ * features.
  *
  * Both gradients are convolutions again: that of x takes the kernel turned round, the result's gradient being spread
  * by the stride; that of the kernel convolves x with the result's gradient, batch and features changing places, and so
@@ -14,10 +15,12 @@
 #include "ops/contraction.h"
 #include "ops/rules.h"
 
-enum { BATCH, FEATURE };       /* places in input and output */
-enum { IN, OUT };              /* in kernel */
+enum { BATCH, FEATURE }; /* places in input and output */
+enum { IN, OUT };        /* in kernel */
 
-static void copy_ints(int64_t *to, const int64_t *from, int n) { memcpy(to, from, sizeof *to * (size_t)n); }
+static void copy_ints(int64_t *to, const int64_t *from, int n) {
+    memcpy(to, from, sizeof *to * (size_t)n);
+}
 
 Convolution convolution_of(const Op *op) {
     Convolution c = {.feature_groups = op_int(op, "feature_groups"), .batch_groups = op_int(op, "batch_groups")};
@@ -37,12 +40,16 @@ Convolution convolution_of(const Op *op) {
 Value *build_convolution(Builder *b, Value *input, Value *kernel, const Convolution *c) {
     Module *m = b->module;
     int n = c->spatial;
-    Attr attrs[] = {attr_ints(m, "input", c->input, n + 2), attr_ints(m, "kernel", c->kernel, n + 2),
-                    attr_ints(m, "output", c->output, n + 2), attr_ints(m, "strides", c->strides, n),
-                    attr_dims(m, "low", c->low, n), attr_dims(m, "high", c->high, n),
+    Attr attrs[] = {attr_ints(m, "input", c->input, n + 2),
+                    attr_ints(m, "kernel", c->kernel, n + 2),
+                    attr_ints(m, "output", c->output, n + 2),
+                    attr_ints(m, "strides", c->strides, n),
+                    attr_dims(m, "low", c->low, n),
+                    attr_dims(m, "high", c->high, n),
                     attr_ints(m, "input_dilation", c->input_dilation, n),
                     attr_ints(m, "kernel_dilation", c->kernel_dilation, n),
-                    attr_int(m, "feature_groups", c->feature_groups), attr_int(m, "batch_groups", c->batch_groups)};
+                    attr_int(m, "feature_groups", c->feature_groups),
+                    attr_int(m, "batch_groups", c->batch_groups)};
     return build_op(b, &OP_convolution, (Value *[]){input, kernel}, 2, attrs, sizeof attrs / sizeof *attrs);
 }
 
@@ -59,7 +66,8 @@ static const char *need_permutation(Module *m, const char *name, const int64_t *
     for (int i = 0; i < n; i++) {
         const char *why = need_axis(m, "dimension", dims[i], rank);
         if (why) return reason(m, "`%s`: %s", name, why);
-        if (axes_contain(dims, i, dims[i])) return reason(m, "`%s` names dimension %lld twice", name, (long long)dims[i]);
+        if (axes_contain(dims, i, dims[i]))
+            return reason(m, "`%s` names dimension %lld twice", name, (long long)dims[i]);
     }
     return NULL;
 }
@@ -73,7 +81,8 @@ static const char *check_attrs(Module *m, const Op *op) {
     const int64_t *output = op_ints(op, "output", &n[2]);
     for (int i = 0; i < 4; i++)
         if (op_attr(op, lists[i])->n != spatial)
-            return reason(m, "there are %d strides, but `%s` has %d entries", spatial, lists[i], op_attr(op, lists[i])->n);
+            return reason(m, "there are %d strides, but `%s` has %d entries", spatial, lists[i],
+                          op_attr(op, lists[i])->n);
     for (int i = 0; i < 3; i++)
         for (int d = 0; d < spatial; d++)
             if (op_ints(op, positive[i], NULL)[d] < 1)
@@ -102,7 +111,8 @@ static const char *check_features(Module *m, const Op *op, const Convolution *c)
     if (c->feature_groups > 1 && c->batch_groups > 1) return "either features or the batch can be in groups, not both";
     Dim wanted = dim_mul(t, w[c->kernel[IN]], dim_const(t, c->feature_groups));
     if (wanted != x[c->input[FEATURE]]) {
-        const char *groups = c->feature_groups > 1 ? reason(m, " in each of %lld groups", (long long)c->feature_groups) : "";
+        const char *groups =
+            c->feature_groups > 1 ? reason(m, " in each of %lld groups", (long long)c->feature_groups) : "";
         return reason(m, "the input has %s features (dimension %lld), the kernel takes %s%s (its dimension %lld)",
                       dim_text(m, x[c->input[FEATURE]]), (long long)c->input[FEATURE], dim_text(m, w[c->kernel[IN]]),
                       groups, (long long)c->kernel[IN]);
@@ -116,8 +126,10 @@ static Dim spatial_extent(Module *m, const Op *op, const Convolution *c, int i, 
     DimTable *t = &m->dims;
     Dim x = op->operands[0]->type.shape[c->input[i + 2]], w = op->operands[1]->type.shape[c->kernel[i + 2]];
     *why = NULL;
-    if (x->lower < 1) *why = reason(m, "the input is, or may be, empty along its dimension %lld", (long long)c->input[i + 2]);
-    if (w->lower < 1) *why = reason(m, "the kernel is, or may be, empty along its dimension %lld", (long long)c->kernel[i + 2]);
+    if (x->lower < 1)
+        *why = reason(m, "the input is, or may be, empty along its dimension %lld", (long long)c->input[i + 2]);
+    if (w->lower < 1)
+        *why = reason(m, "the kernel is, or may be, empty along its dimension %lld", (long long)c->kernel[i + 2]);
     if (*why) return NULL;
     Dim padded = dim_add(t, dim_add(t, c->low[i], spread_extent(t, x, c->input_dilation[i])), c->high[i]);
     Dim span = spread_extent(t, w, c->kernel_dilation[i]), room = dim_sub(t, padded, span);
@@ -125,7 +137,8 @@ static Dim spatial_extent(Module *m, const Op *op, const Convolution *c, int i, 
         bool always = dim_is_const(room) || room->upper < 0;
         *why = reason(m, "the kernel spans %s elements of dimension %lld of the input, which with its padding %s %s",
                       dim_text(m, span), (long long)c->input[i + 2], always ? "has" : "may have as few as",
-                      always ? dim_text(m, padded) : reason(m, "%lld (%s)", (long long)padded->lower, dim_text(m, padded)));
+                      always ? dim_text(m, padded)
+                             : reason(m, "%lld (%s)", (long long)padded->lower, dim_text(m, padded)));
         return NULL;
     }
     return dim_add(t, dim_div(t, room, c->strides[i]), dim_const(t, 1));
@@ -152,7 +165,7 @@ typedef struct Walk {
     Convolution c;
     const Tensor *x, *w;
     int64_t x_stride[MAX_RANK], w_stride[MAX_RANK], low[MAX_RANK];
-    int64_t features;          /* of the input, in one group */
+    int64_t features; /* of the input, in one group */
 } Walk;
 
 static Number multiply_add(DType t, Number sum, Number a, Number b) {
@@ -296,10 +309,10 @@ static void grad_convolution(GradContext *g, const Op *op, Value *const *dy, Val
 
 /* The axes of a spatial dim. Where the input is spread by q, of the q neighbouring places of the result each sees other
  * places of the kernel, every q-th one: `phase` counts the neighbours, and no zero is multiplied. Then
- *     result place  q * out + phase + first,      kernel place  q * at + q - 1 - phase,      input place  out + at - skip
- * each within its bounds. */
+ *     result place  q * out + phase + first,      kernel place  q * at + q - 1 - phase,      input place  out + at -
+ * skip each within its bounds. */
 typedef struct Axes {
-    int out, at, phase;        /* phase -1: result place out, kernel place at */
+    int out, at, phase; /* phase -1: result place out, kernel place at */
     int64_t q, first;
     Dim skip;
 } Axes;
@@ -358,7 +371,8 @@ static bool contract_convolution(const Op *op, Contraction *to) {
     bool outside = c.spatial == 0 || c.input[FEATURE] < c.input[2], phases[MAX_RANK];
     Axes a[MAX_RANK];
     to->axes = 0;
-    int group = contraction_axis(to, PART_BATCH, dim_const(t, groups)), n = contraction_axis(to, PART_LHS, r[c.output[BATCH]]);
+    int group = contraction_axis(to, PART_BATCH, dim_const(t, groups)),
+        n = contraction_axis(to, PART_LHS, r[c.output[BATCH]]);
     for (int i = 0; i < c.spatial; i++) {
         phases[i] = find_phases(t, &c, i, &a[i]) && room-- > 0;
         Dim extent = r[c.output[i + 2]];
@@ -374,7 +388,8 @@ static bool contract_convolution(const Op *op, Contraction *to) {
     }
     if (!outside) in = contraction_axis(to, PART_SUM, w[c.kernel[IN]]);
 
-    to->lhs = contraction_point(to, rank), to->rhs = contraction_point(to, rank), to->result = contraction_point(to, rank);
+    to->lhs = contraction_point(to, rank), to->rhs = contraction_point(to, rank),
+    to->result = contraction_point(to, rank);
     contraction_put(to, &to->result, c.output[BATCH], n, one);
     contraction_put(to, &to->result, c.output[FEATURE], group, of_group);
     contraction_put(to, &to->result, c.output[FEATURE], f, one);
@@ -392,14 +407,31 @@ static bool contract_convolution(const Op *op, Contraction *to) {
 
 /* ---------------------------------------------------------------------------- table */
 
-static const AttrSpec attrs_convolution[] = {
-    {"input", ATTR_INTS, false}, {"kernel", ATTR_INTS, false}, {"output", ATTR_INTS, false}, {"strides", ATTR_INTS, false},
-    {"low", ATTR_DIMS, false}, {"high", ATTR_DIMS, false}, {"input_dilation", ATTR_INTS, false},
-    {"kernel_dilation", ATTR_INTS, false}, {"feature_groups", ATTR_INT, false}, {"batch_groups", ATTR_INT, false}, {0}};
+static const AttrSpec attrs_convolution[] = {{"input", ATTR_INTS, false},
+                                             {"kernel", ATTR_INTS, false},
+                                             {"output", ATTR_INTS, false},
+                                             {"strides", ATTR_INTS, false},
+                                             {"low", ATTR_DIMS, false},
+                                             {"high", ATTR_DIMS, false},
+                                             {"input_dilation", ATTR_INTS, false},
+                                             {"kernel_dilation", ATTR_INTS, false},
+                                             {"feature_groups", ATTR_INT, false},
+                                             {"batch_groups", ATTR_INT, false},
+                                             {0}};
 
 const OpInfo OP_convolution = {
-    .name = "convolution", .kind = KIND_CONTRACT, .min_operands = 2, .max_operands = 2, .result_count = 1,
-    .signature = "T", .types = CLASS_NUMBER, .attrs = attrs_convolution,
+    .name = "convolution",
+    .kind = KIND_CONTRACT,
+    .min_operands = 2,
+    .max_operands = 2,
+    .result_count = 1,
+    .signature = "T",
+    .types = CLASS_NUMBER,
+    .attrs = attrs_convolution,
     .doc = "convolution(x, kernel): sums over windows of x and input features; input, kernel and output list the dims: "
-           "batch (input features of the kernel), features, spatial. Zeros that x is padded with are multiplied or left out.",
-    .infer = infer_convolution, .grad = grad_convolution, .eval = eval_convolution, .contract = contract_convolution};
+           "batch (input features of the kernel), features, spatial. Zeros that x is padded with are multiplied or "
+           "left out.",
+    .infer = infer_convolution,
+    .grad = grad_convolution,
+    .eval = eval_convolution,
+    .contract = contract_convolution};

@@ -195,7 +195,8 @@ bool index_of_place_windows(const Op *op, int operand, IndexPoint *p) {
         IndexExpr *at = &p->at[axes[i]];
         *at = index_add(p, at, &p->at[window_dim(op, i, n)], dim_const(p->dims, -dilations[i]));
         Dim windows = op->operands[0]->type.shape[axes[i]];
-        bool fits = strides[i] == 1 ? add_guard(p, at, zero, windows, 1) : spread_dim(p, (int)axes[i], windows, strides[i]);
+        bool fits =
+            strides[i] == 1 ? add_guard(p, at, zero, windows, 1) : spread_dim(p, (int)axes[i], windows, strides[i]);
         if (!fits) return false;
     }
     return true;

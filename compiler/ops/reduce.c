@@ -229,7 +229,8 @@ static void grad_prod(GradContext *g, const Op *op, Value *const *dy, Value **dx
                             .types = CLASS_NUMBER, .attrs = attrs_axis, .doc = text, .infer = infer_arg,               \
                             .eval = eval_arg}
 
-REDUCE(reduce_sum, add, CLASS_NUMBER, 0, attrs_axes, grad_sum, "Sum over axes, which the result drops; 0 if they are empty.");
+REDUCE(reduce_sum, add, CLASS_NUMBER, 0, attrs_axes, grad_sum,
+       "Sum over axes, which the result drops; 0 if they are empty.");
 REDUCE(reduce_max, maximum, CLASS_NUMBER, 0, attrs_extremum, grad_extremum,
        "Maximum over axes; a NaN wins. Gradient: along one axis of several, or with first = 1, to the first, else "
        "shared by ties.");
@@ -237,7 +238,9 @@ REDUCE(reduce_min, minimum, CLASS_NUMBER, 0, attrs_extremum, grad_extremum,
        "Minimum over axes; a NaN wins. Gradient: along one axis of several, or with first = 1, to the first, else "
        "shared by ties.");
 REDUCE(reduce_prod, multiply, CLASS_NUMBER, 0, attrs_axes, grad_prod, "Product over axes; 1 if they are empty.");
-REDUCE(reduce_and, and, CLASS_LOGIC, OP_ZERO_GRADIENT, attrs_axes, NULL, "Bitwise and over axes; on bool, whether all hold.");
-REDUCE(reduce_or, or, CLASS_LOGIC, OP_ZERO_GRADIENT, attrs_axes, NULL, "Bitwise or over axes; on bool, whether any holds.");
+REDUCE(reduce_and, and, CLASS_LOGIC, OP_ZERO_GRADIENT, attrs_axes, NULL,
+       "Bitwise and over axes; on bool, whether all hold.");
+REDUCE(reduce_or, or, CLASS_LOGIC, OP_ZERO_GRADIENT, attrs_axes, NULL,
+       "Bitwise or over axes; on bool, whether any holds.");
 ARG_REDUCE(argmax, maximum, "Index (i32) of the first maximum along axis; a NaN wins.");
 ARG_REDUCE(argmin, minimum, "Index (i32) of the first minimum along axis; a NaN wins.");

@@ -14,7 +14,7 @@
 typedef struct Windows {
     int n, rank;
     const int64_t *axes, *strides, *dilations;
-    const Dim *size;           /* of the windows: the operand's last n dims */
+    const Dim *size; /* of the windows: the operand's last n dims */
 } Windows;
 
 /* Elements from the first to the last of a window, both counted. */
@@ -39,11 +39,14 @@ static const char *windows_of(Module *m, const Op *op, Windows *w) {
     w->size = x.shape + (x.rank - w->n);
     if (strides != w->n || dilations != w->n) return "strides and dilations need one entry for each axis";
     if (2 * w->n > x.rank)
-        return reason(m, "the operand %s has no %d axes with a window dimension each", value_text(m, op->operands[0]), w->n);
+        return reason(m, "the operand %s has no %d axes with a window dimension each", value_text(m, op->operands[0]),
+                      w->n);
     const char *why = need_axes(m, "axis", w->axes, w->n, x.rank - w->n);
     for (int i = 0; !why && i < w->n; i++) {
-        if (w->strides[i] < 1) why = reason(m, "stride %lld is not positive", (long long)w->strides[i]);
-        else if (w->dilations[i] < 1) why = reason(m, "dilation %lld is not positive", (long long)w->dilations[i]);
+        if (w->strides[i] < 1)
+            why = reason(m, "stride %lld is not positive", (long long)w->strides[i]);
+        else if (w->dilations[i] < 1)
+            why = reason(m, "dilation %lld is not positive", (long long)w->dilations[i]);
         else if (w->size[i]->lower < 1)
             why = reason(m, "the window along dimension %lld is %s long: it must not be empty", (long long)w->axes[i],
                          dim_text(m, w->size[i]));
@@ -79,7 +82,8 @@ static const char *infer_take(Module *m, Op *op) {
 }
 
 /* For each element of the windows, in row order, where it lies in the whole. */
-static const int64_t *places_in(EvalContext *e, const Op *op, const Tensor *windows, const Tensor *whole, int64_t *count) {
+static const int64_t *places_in(EvalContext *e, const Op *op, const Tensor *windows, const Tensor *whole,
+                                int64_t *count) {
     Windows w;
     int64_t strides[MAX_RANK];
     windows_of(e->module, op, &w);
@@ -188,22 +192,43 @@ Value *build_overlap_add(Builder *b, Value *w, const int64_t *axes, const Dim *s
 
 /* -------------------------------------------------------------------------- table */
 
-static const AttrSpec attrs_take[] = {{"axes", ATTR_INTS, false}, {"strides", ATTR_INTS, false},
-                                      {"dilations", ATTR_INTS, false}, {0}};
-static const AttrSpec attrs_place[] = {{"axes", ATTR_INTS, false}, {"sizes", ATTR_DIMS, false},
-                                       {"strides", ATTR_INTS, false}, {"dilations", ATTR_INTS, false}, {0}};
+static const AttrSpec attrs_take[] = {
+    {"axes", ATTR_INTS, false}, {"strides", ATTR_INTS, false}, {"dilations", ATTR_INTS, false}, {0}};
+static const AttrSpec attrs_place[] = {{"axes", ATTR_INTS, false},
+                                       {"sizes", ATTR_DIMS, false},
+                                       {"strides", ATTR_INTS, false},
+                                       {"dilations", ATTR_INTS, false},
+                                       {0}};
 
 const OpInfo OP_take_windows = {
-    .name = "take_windows", .kind = KIND_MOVE, .min_operands = 1, .max_operands = 1, .result_count = 1,
-    .signature = "T", .types = CLASS_ANY, .attrs = attrs_take,
-    .doc = "x[.., H, .., k] at windows: result[.., o, .., i] is x[.., o * stride + i * dilation, .., i] for each of axes, "
-           "the last dims being the windows'.",
-    .infer = infer_take, .grad = grad_take, .eval = eval_take,
+    .name = "take_windows",
+    .kind = KIND_MOVE,
+    .min_operands = 1,
+    .max_operands = 1,
+    .result_count = 1,
+    .signature = "T",
+    .types = CLASS_ANY,
+    .attrs = attrs_take,
+    .doc =
+        "x[.., H, .., k] at windows: result[.., o, .., i] is x[.., o * stride + i * dilation, .., i] for each of axes, "
+        "the last dims being the windows'.",
+    .infer = infer_take,
+    .grad = grad_take,
+    .eval = eval_take,
     .index_map = index_of_take_windows};
 
 const OpInfo OP_place_windows = {
-    .name = "place_windows", .kind = KIND_MOVE, .min_operands = 1, .max_operands = 1, .result_count = 1,
-    .signature = "T", .types = CLASS_ANY, .attrs = attrs_place,
+    .name = "place_windows",
+    .kind = KIND_MOVE,
+    .min_operands = 1,
+    .max_operands = 1,
+    .result_count = 1,
+    .signature = "T",
+    .types = CLASS_ANY,
+    .attrs = attrs_place,
     .doc = "The transpose of take_windows: its elements at their places in dims of `sizes`, zeros elsewhere.",
-    .flags = OP_LEAVES_GAPS, .infer = infer_place, .grad = grad_place, .eval = eval_place,
+    .flags = OP_LEAVES_GAPS,
+    .infer = infer_place,
+    .grad = grad_place,
+    .eval = eval_place,
     .index_map = index_of_place_windows};

@@ -212,7 +212,8 @@ static bool update_reads_well(Fuser *f, const Group *g, const Op *op, int source
  * anywhere. */
 static bool op_reads_well(Fuser *f, const Group *g, const Op *op, int source) {
     if (op->info->flags & OP_UPDATES) return update_reads_well(f, g, op, source);
-    if (op->info->kind == KIND_CONTRACT) return !reads_from(f, op->operands[0], source) && !reads_from(f, op->operands[1], source);
+    if (op->info->kind == KIND_CONTRACT)
+        return !reads_from(f, op->operands[0], source) && !reads_from(f, op->operands[1], source);
     Reads from = fuse_reads(f, op);
     bool pointwise = op->info->kind == KIND_MAP || op->info->kind == KIND_REDUCE || op->info->kind == KIND_CUMULATE;
     Type reader = op->info->kind == KIND_REDUCE ? op->operands[0]->type : op->results[0].type;
@@ -349,7 +350,8 @@ static bool relabels_row_major(const Fuser *f, const Value *v) {
 /* Whether a kernel can read `v` through its index maps, from memory or of what free ops make. */
 static bool reads_through(const Fuser *f, const Value *v) {
     if (!v->op || !op_is_free(f, v->op) || v->op->info->kind != KIND_MOVE) return true;
-    if (v->op->info->flags & OP_RELABELS ? !relabels_row_major(f, v) : !op_reads_in_place(f->module, v->op)) return false;
+    if (v->op->info->flags & OP_RELABELS ? !relabels_row_major(f, v) : !op_reads_in_place(f->module, v->op))
+        return false;
     for (int i = 0; i < v->op->operand_count; i++)
         if (!reads_through(f, v->op->operands[i])) return false;
     return true;

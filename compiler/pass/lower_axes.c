@@ -109,7 +109,8 @@ static Walk walk_of(DimTable *dims, const Kernel *k, const KAccess *store, AxisR
         Dim end = dim_mul(dims, store->strides[axis], k->axes.at[axis].extent);
         next = -1;
         for (int a = 0; a < k->axes.n; a++)
-            if (k->axes.at[a].role == role && a != axis && store->strides[a] == end && !dim_is(k->axes.at[a].extent, 1)) next = a;
+            if (k->axes.at[a].role == role && a != axis && store->strides[a] == end && !dim_is(k->axes.at[a].extent, 1))
+                next = a;
         if (next >= 0) w.length *= (double)k->axes.at[next].extent->upper;
     }
     return w;
@@ -188,8 +189,8 @@ static void merge_axes(Lowering *l, Kernel *k) {
     }
 }
 
-/* Rows are tiled along the last M axis, or several that the first store walks as one. If those are a few of many, as the
- * phases of a spread input are, the longest M axis becomes the last one. */
+/* Rows are tiled along the last M axis, or several that the first store walks as one. If those are a few of many, as
+ * the phases of a spread input are, the longest M axis becomes the last one. */
 static void lengthen_rows(Lowering *l, Kernel *k) {
     enum { FEW = 8 };
     int order[2 * MAX_RANK + 2], n = 0, longest = -1, last = -1;

@@ -754,11 +754,13 @@ static void sum_by_loops(Maker *m, DType t) {
     m->k->a = m->k->b = -1;
     m->k->form = KERNEL_LOOPS;
     m->sum_reduction = m->k->reductions.n;
-    vec_push(m->l->arena, &m->k->reductions, ((KReduction){.map = MAP_add, .dtype = run, .node = product, .factor = -1}));
+    vec_push(m->l->arena, &m->k->reductions,
+             ((KReduction){.map = MAP_add, .dtype = run, .node = product, .factor = -1}));
 }
 
 static void make_contraction(Maker *m) {
-    static const AxisRole roles[] = {[PART_BATCH] = AXIS_BATCH, [PART_LHS] = AXIS_M, [PART_RHS] = AXIS_N, [PART_SUM] = AXIS_K};
+    static const AxisRole roles[] = {
+        [PART_BATCH] = AXIS_BATCH, [PART_LHS] = AXIS_M, [PART_RHS] = AXIS_N, [PART_SUM] = AXIS_K};
     const Op *op = m->contraction;
     DType t = op->results[0].type.dtype;
     Contraction c = {.dims = m->dims, .user = m};

@@ -118,7 +118,8 @@ void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratc
     int64_t step = choose_packing(k, dims, scratch);
     s->m_axes = kernel_joined_axes(k, dims, AXIS_M, scratch);
     s->n_axes = kernel_joined_axes(k, dims, AXIS_N, scratch);
-    Dim rows = kernel_joined_extent(k, dims, AXIS_M, s->m_axes), columns = kernel_joined_extent(k, dims, AXIS_N, s->n_axes);
+    Dim rows = kernel_joined_extent(k, dims, AXIS_M, s->m_axes),
+        columns = kernel_joined_extent(k, dims, AXIS_N, s->n_axes);
     Shape shape = {most(rows->upper, 1), most(columns->upper, 1), s->lanes};
     choose_tile(s, &shape, t);
     s->pack_b = s->pack_b || wants_panel(k, b, n, depth_axis, &shape, t);
