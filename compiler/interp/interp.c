@@ -30,7 +30,7 @@ bool interp_values(InterpCall *call, Value *const *wanted, int n, Tensor **out) 
     bool *needed = arena_array(call->arena, bool, count);
     int symbols = f->module->dims.symbols.n;
     EvalContext e = {.module = f->module, .arena = call->arena, .dims = arena_array(call->arena, int64_t, symbols),
-                     .round = call->round, .values = arena_array(call->arena, Tensor *, count), .needed = needed,
+                     .round = call->round, .noise = call->noise, .values = arena_array(call->arena, Tensor *, count), .needed = needed,
                      .stops = call->stops};
     if (call->stops) call->stops->next = 0;
     if (call->dims && symbols) memcpy(e.dims, call->dims, sizeof *e.dims * (size_t)symbols);
@@ -195,7 +195,7 @@ static void commit(Interp *in, const Func *f, Tensor *const *values, Tensor **re
 
 static bool run(Interp *in, Func *f, int64_t count, const int64_t *dims, Tensor *const *args, Tensor **results) {
     arena_reset(in->scratch);
-    InterpCall call = {.func = f, .arena = in->scratch, .round = in->round};
+    InterpCall call = {.func = f, .arena = in->scratch, .round = in->round, .noise = in->noise};
     call.inputs = gather_inputs(in, f, args, count);
     call.dims = interp_bind(f, dims, call.inputs, in->scratch, &call.error);
     Tensor **values = arena_array(in->scratch, Tensor *, f->results.n);

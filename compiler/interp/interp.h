@@ -16,6 +16,7 @@ typedef struct InterpCall {
     Func *func;
     Arena *arena;              /* holds all tensors of the evaluation, the wanted ones too */
     bool round;
+    uint64_t *noise;           /* null, or with `round`: see Interp */
     const int64_t *dims;       /* values of dim symbols by id, derived ones left out (interp_bind makes them) */
     Tensor *const *inputs;     /* for each of func->inputs; shapes and types as there */
     StopLog *stops;            /* what stops gradients is written down there or taken from there; null: neither */
@@ -39,6 +40,9 @@ typedef struct Interp {
     Arena *arena;              /* variables, results, errors */
     Arena *scratch;            /* emptied by every call */
     bool round;
+    /* Null, or with `round` a generator's state: everything computed is off by up to a unit in the last place, at random
+     * (Monte Carlo arithmetic). Several calls show what rounding does to the results. */
+    uint64_t *noise;
     int64_t seed;
     Tensor **vars;             /* by variable id; overwrite elements to set a variable */
     int64_t *counts;           /* by exported function: completed calls, the call count the next one sees */

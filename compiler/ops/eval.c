@@ -46,10 +46,25 @@ void eval_fail(EvalContext *e, const char *format, ...) {
     va_end(args);
 }
 
+/* A number in -1 .. 1. */
+static double draw(uint64_t *state) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (double)(int64_t)*state * 0x1p-63;
+}
+
+/* What an op computes from operands is off by up to a unit in either direction before it is rounded. */
+static void add_noise(EvalContext *e, const Op *op, Tensor *t) {
+    OpKind kind = op->info->kind;
+    bool computes = kind == KIND_MAP || kind == KIND_REDUCE || kind == KIND_CUMULATE || kind == KIND_CONTRACT;
+    double unit = number_unit(t->dtype);
+    for (int64_t k = 0; computes && op->operand_count && k < t->count; k++) t->at[k].f *= 1 + unit * draw(e->noise);
+}
+
 static void round_results(EvalContext *e, const Op *op) {
     for (int i = 0; i < op->result_count; i++) {
         Tensor *t = e->values[op->results[i].id];
         if (!t || !dtype_is_float(t->dtype)) continue;
+        if (e->noise) add_noise(e, op, t);
         for (int64_t k = 0; k < t->count; k++) t->at[k].f = number_round(t->dtype, t->at[k].f);
     }
 }

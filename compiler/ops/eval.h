@@ -34,6 +34,7 @@ struct EvalContext {
     Arena *arena;              /* holds every tensor of this evaluation */
     int64_t *dims;             /* values of the dim symbols, by id; bind_dim sets them */
     bool round;                /* round every float result to its dtype (else all is f64) */
+    uint64_t *noise;           /* state of the numbers by which results that are computed are off; null: they are not */
     Tensor **values;           /* by value id; null: not computed */
     const bool *needed;        /* by value id; null: compute everything */
     StopLog *stops;            /* null: none is kept */

@@ -26,6 +26,10 @@ double number_round(DType t, double x) {
     }
 }
 
+double number_unit(DType t) {
+    return t == DTYPE_F64 ? 0x1p-53 : t == DTYPE_F32 ? 0x1p-24 : t == DTYPE_F16 ? 0x1p-11 : 0x1p-8;
+}
+
 /* A larger one that knows NaN: x if it is one. */
 static double real_maximum(double x, double y) { return x > y || isnan(x) ? x : y; }
 static double real_minimum(double x, double y) { return x < y || isnan(x) ? x : y; }

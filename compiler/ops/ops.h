@@ -35,6 +35,8 @@ int64_t map_neutral_int(MapFn f, DType t);
 
 /* x as type t holds it: a float rounded to nearest even, an integer wrapped around, bool 0 or 1. */
 double number_round(DType t, double x);
+/* Of a float type: how far rounding may move a number of size 1. */
+double number_unit(DType t);
 int64_t number_wrap(DType t, int64_t x);
 /* As `convert` does: towards zero, saturating, NaN to 0; bool is x != 0. */
 int64_t number_from_float(DType t, double x);

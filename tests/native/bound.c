@@ -17,10 +17,6 @@ struct Bound {
     uint64_t random;
 };
 
-static double last_place(DType t) {
-    return t == DTYPE_F64 ? 0x1p-53 : t == DTYPE_F32 ? 0x1p-24 : t == DTYPE_F16 ? 0x1p-11 : 0x1p-8;
-}
-
 static double largest(const Tensor *t) {
     double most = 0;
     for (int64_t i = 0; i < t->count; i++)
@@ -75,9 +71,9 @@ void bound_reference(Bound *b, Tensor *const *results, int count) {
  * many of its largest element. */
 static void move(Bound *b, Tensor *x, double units, bool is_cache) {
     if (!dtype_is_float(x->dtype)) return;
-    double most = largest(x), place = last_place(x->dtype) * units;
+    double most = largest(x), unit = number_unit(x->dtype) * units;
     for (int64_t i = 0; i < x->count; i++) {
-        double by = (2 * native_random(&b->random) - 1) * place;
+        double by = (2 * native_random(&b->random) - 1) * unit;
         x->at[i].f += by * (is_cache ? BOUND_UNITS * most : x->at[i].f);
     }
 }
@@ -95,6 +91,7 @@ static void sample(Bound *b) {
     double units = 1 << b->samples++ % 3;
     Interp *in = interp_open(b->n->module, a, &b->n->scratch, true);
     in->seed = b->n->interp->seed;
+    in->noise = &b->random;
     in->counts[number_of(b->n, b->f)] = b->count;
     for (int i = 0; i < b->var_count; i++) {
         in->vars[i] = copy(a, b->vars[i]);
@@ -128,7 +125,7 @@ bool bound_holds(Bound *b, bool is_var, int which, const Tensor *got, int64_t *a
     double *spread = is_var ? &b->spread_after[which] : &b->spread[which];
     double off = distance(got, want, at);
     if (!off || !dtype_is_float(want->dtype)) return !off;
-    double places = BOUND_UNITS * last_place(want->dtype) * largest(want);
+    double places = BOUND_UNITS * number_unit(want->dtype) * largest(want);
     while (off > places && off > BOUND_TIMES * *spread && b->samples < SAMPLES_MOST && isfinite(off)) sample(b);
     return off <= places || off <= BOUND_TIMES * *spread;
 }
