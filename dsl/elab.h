@@ -215,6 +215,14 @@ typedef struct BoundDim {
     Span span;
 } BoundDim;
 
+/* What a loop's body writes, found by running it. */
+typedef struct BodyVars {
+    const Node *body;
+    const Instance *self;
+    Var **vars;
+    int count;
+} BodyVars;
+
 typedef struct FuncBuild {
     Builder b;
     const char *name;
@@ -227,6 +235,7 @@ typedef struct FuncBuild {
     const char *site_path;     /* init: the variable whose initial value is computed */
     VEC(Anonymous) anonymous;
     VEC(BoundDim) bound;       /* in the body being built and those around it */
+    VEC(BodyVars *) body_vars;
     Body *body;                /* of a scan, cond, ... being built (elab_region.h); null: the function's own */
 } FuncBuild;
 

@@ -35,7 +35,7 @@ static bool run_branch(Elab *e, Branch *b, const Locals *locals) {
         vec_push(e->arena, &b->locals, scope->all.at[i]);
         b->locals.at[i].val = leaves_read(e, b->block->span, b->locals.at[i].val);
     }
-    vars_written(e, &b->mark, &b->written);
+    b->written = vars_written(e, &b->mark);
     for (int i = 0; i < e->build->versions.n; i++) vec_push(e->arena, &b->versions, e->build->versions.at[i].value);
     b->bound_end = e->build->bound.n;
     bool good = e->diags->errors == errors && !e->out_of_steps;
@@ -155,6 +155,7 @@ static Val spoil(Elab *e, const Choice *c) {
 static Val choose(Elab *e, const Node *n, Value *test) {
     Choice c = {.branches = {{.block = n->kids[IF_THEN]}, {.block = n->kids[IF_ELSE]}}};
     Branch *yes = &c.branches[0], *no = &c.branches[1];
+    if (!body_allowed(e, n->span)) return POISON;
     locals_assigned(e, yes->block, &c.locals);
     locals_assigned(e, no->block, &c.locals);
     bool first = run_branch(e, yes, &c.locals), second = run_branch(e, no, &c.locals);
@@ -189,7 +190,7 @@ Val elab_cond(Elab *e, const Node *n) {
 Val elab_recompute(Elab *e, const Node *n) {
     Choice c = {.branches = {{.block = n->kids[0]}}};
     Branch *body = &c.branches[0];
-    if (!elab_need_function(e, n->span)) return POISON;
+    if (!body_allowed(e, n->span)) return POISON;
     locals_assigned(e, body->block, &c.locals);
     if (!run_branch(e, body, &c.locals)) return spoil(e, &c);
     Region *outside = e->build->b.region;

@@ -68,7 +68,7 @@ static bool run_forward(Elab *e, Custom *c) {
     if (good && v.kind != VAL_NONE) c->result = leaves_of(e, e->frame->result_span, "the result", v, &c->results);
     else c->result = v;
     good = good && !is_poison(c->result);
-    vars_written(e, &mark, &c->vars);
+    c->vars = vars_written(e, &mark);
     for (int i = 0; good && i < c->vars.n; i++)
         vec_push(e->arena, &c->results, e->build->versions.at[c->vars.at[i]->id].value);
     good = good && body_dims_stay(e, c->at, mark.bound, e->build->bound.n, &c->results);
@@ -186,7 +186,7 @@ Val elab_call_custom(Elab *e, Sig *sig, const Node *fn, const Val *args) {
     Custom c = {.fn = fn, .sig = sig, .at = e->frame->user};
     if (!take_arguments(e, &c, args)) return POISON;
     if (!e->build || !c.operands.n || is_in_backward_of(e, fn)) return elab_run_body(e, sig, fn);
-    if (!run_forward(e, &c) || !run_backward(e, &c)) return POISON;
+    if (!body_allowed(e, c.at) || !run_forward(e, &c) || !run_backward(e, &c)) return POISON;
     Value **results = arena_array(e->arena, Value *, c.results.n + 1);
     CallParts parts = {.body = &c.body.b, .args = c.operands.at, .params = c.params.at, .arg_count = c.operands.n,
                        .results = c.results.at, .result_count = c.results.n, .backward = &c.backward.b,

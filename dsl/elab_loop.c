@@ -1,8 +1,9 @@
 /* `scan` and `loop`: bodies that run for each element of tensors, or as long as a test holds.
  *
  * What goes round is a list of tensors: those of the carries, of the locals that the body assigns, and the versions of
- * variables that it writes. The body is elaborated until it writes no variable that does not go round yet: once, or
- * twice if it writes any. */
+ * variables that it writes. The body is elaborated until it writes just those variables that were taken to go round:
+ * once, or twice if it writes any for the first time. What it wrote is remembered, so that loops in loops cost no more.
+ */
 #include "elab_region.h"
 
 /* One carry or local. */
@@ -116,8 +117,27 @@ static bool end_carried(Elab *e, Loop *l) {
     return true;
 }
 
-/* Runs the body until nothing new is written. The builder appends to the body afterwards; *mark is of before. */
+static bool same_vars(const Vars *a, const Vars *b) {
+    return a->n == b->n && (!a->n || !memcmp(a->at, b->at, sizeof *a->at * (size_t)a->n));
+}
+
+/* What the loop wrote when it was elaborated before, in an attempt at what is around it or another call. */
+static BodyVars *known_vars(Elab *e, const Node *body) {
+    FuncBuild *f = e->build;
+    const Instance *self = e->frame ? e->frame->self : NULL;
+    for (int i = 0; i < f->body_vars.n; i++)
+        if (f->body_vars.at[i]->body == body && f->body_vars.at[i]->self == self) return f->body_vars.at[i];
+    BodyVars *known = arena_new(e->arena, BodyVars);
+    *known = (BodyVars){.body = body, .self = self};
+    vec_push(e->arena, &f->body_vars, known);
+    return known;
+}
+
+/* Runs the body until it writes just what goes round. The builder appends to the body afterwards; *mark is of before.
+ */
 static bool run_body(Elab *e, Loop *l, bool (*enter)(Elab *, Loop *), Mark *mark) {
+    BodyVars *known = known_vars(e, l->block);
+    for (int i = 0; i < known->count; i++) vec_push(e->arena, &l->vars, known->vars[i]);
     for (;;) {
         int errors = e->diags->errors;
         add_var_inits(e, l);
@@ -126,7 +146,12 @@ static bool run_body(Elab *e, Loop *l, bool (*enter)(Elab *, Loop *), Mark *mark
         if (!enter(e, l)) return false;
         elab_statements(e, l->block);
         if (e->diags->errors > errors || e->out_of_steps) return false;
-        if (!vars_written(e, mark, &l->vars)) return end_carried(e, l);
+        Vars written = vars_written(e, mark);
+        bool settled = same_vars(&l->vars, &written);
+        l->vars = written;
+        known->vars = written.at;
+        known->count = written.n;
+        if (settled) return end_carried(e, l);
         mark_undo(e, mark);
     }
 }
@@ -342,7 +367,7 @@ Val elab_scan(Elab *e, const Node *n) {
     Loop l = {.node = n, .block = n->kids[SCAN_BODY], .what = "scan"};
     Mark mark;
     l.body = (Body){.loops = true, .takes_yields = true};
-    if (!elab_need_function(e, n->span)) return POISON;
+    if (!body_allowed(e, n->span)) return POISON;
     bool carried = add_all_carried(e, &l, n->kids[SCAN_CARRIES]), set = scan_options(e, &l, n->kids[SCAN_ITEMS]);
     if (!carried || !set) return give_up(e, &l, NULL);
     int64_t *axes = run_body(e, &l, enter_scan, &mark) ? yield_axes(e, &l) : NULL;
@@ -402,7 +427,6 @@ static bool loop_limit(Elab *e, const Node *n, int64_t *limit) {
 static Value *loop_test(Elab *e, Loop *l, Body *body, Leaves *params) {
     const Node *test = l->node->kids[LOOP_TEST];
     Mark mark = mark_function(e);
-    Vars none = {0};
     begin(e, l, body, params);
     body->index = body_param(e, type_scalar(DTYPE_I64), NULL);
     Val v = elab_eval(e, test);
@@ -417,8 +441,9 @@ static Value *loop_test(Elab *e, Loop *l, Body *body, Leaves *params) {
         diag_hint(e->diags, d, "give it a limit: while true, limit = 100");
         x = NULL;
     }
-    if (vars_written(e, &mark, &none)) {
-        elab_fail(e, DL0405, test->span, "the test of a `loop` cannot write `%s`", none.at[0]->name);
+    Vars written = vars_written(e, &mark);
+    if (written.n) {
+        elab_fail(e, DL0405, test->span, "the test of a `loop` cannot write `%s`", written.at[0]->name);
         x = NULL;
     }
     mark_leave(e, &mark);
@@ -442,7 +467,7 @@ Val elab_loop(Elab *e, const Node *n) {
     Body test = {.loops = true};
     int64_t limit;
     l.body = (Body){.loops = true};
-    if (!elab_need_function(e, n->span)) return POISON;
+    if (!body_allowed(e, n->span)) return POISON;
     bool carried = add_all_carried(e, &l, n->kids[LOOP_CARRIES]), set = loop_limit(e, n->kids[LOOP_LIMIT], &limit);
     if (!carried || !set) return give_up(e, &l, NULL);
     if (!run_body(e, &l, enter_loop, &mark) || !body_dims_stay(e, n->span, mark.bound, e->build->bound.n, &l.results))

@@ -227,20 +227,26 @@ void mark_undo(Elab *e, const Mark *m) {
     for (int i = 0; i < m->sites.n; i++) vec_push(e->arena, &f->sites, m->sites.at[i]);
 }
 
-bool vars_written(Elab *e, const Mark *m, Vars *to) {
+Vars vars_written(Elab *e, const Mark *m) {
     FuncBuild *f = e->build;
-    bool any = false;
-    for (int i = 0; i < f->versions.n; i++) {
-        bool known = f->versions.at[i].writes == (i < m->versions.n ? m->versions.at[i].writes : 0);
-        for (int k = 0; k < to->n; k++) known = known || to->at[k]->id == i;
-        if (known) continue;
-        vec_push(e->arena, to, e->module->vars.at[i]);
-        any = true;
-    }
-    return any;
+    Vars all = {0};
+    for (int i = 0; i < f->versions.n; i++)
+        if (f->versions.at[i].writes != (i < m->versions.n ? m->versions.at[i].writes : 0))
+            vec_push(e->arena, &all, e->module->vars.at[i]);
+    return all;
 }
 
 /* ------------------------------------------------------------------ bodies */
+
+bool body_allowed(Elab *e, Span at) {
+    enum { MOST = 48 };
+    int depth = 0;
+    if (!elab_need_function(e, at)) return false;
+    for (const Body *b = e->build->body; b; b = b->outer) depth++;
+    if (depth < MOST) return true;
+    elab_fail(e, DL0701, at, "bodies of scan, loop, cond and the like are nested more than %d deep here", MOST);
+    return false;
+}
 
 void body_begin(Elab *e, Body *body) {
     FuncBuild *f = e->build;

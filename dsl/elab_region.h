@@ -77,9 +77,11 @@ void mark_leave(Elab *e, const Mark *m);
 void mark_undo(Elab *e, const Mark *m);
 
 typedef VEC(Var *) Vars;
-/* Adds the variables written since the mark. True if any was new. */
-bool vars_written(Elab *e, const Mark *m, Vars *to);
+/* The variables written since the mark, by id. */
+Vars vars_written(Elab *e, const Mark *m);
 
+/* Whether a body can be built here: in a function, and not inside too many others. Reports if not. */
+bool body_allowed(Elab *e, Span at);
 /* A new region, in which the builder appends, in a scope of its own. */
 void body_begin(Elab *e, Body *body);
 Value *body_param(Elab *e, Type type, const char *name);

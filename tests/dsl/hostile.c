@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-static char *oracle;                           /* a real model */
-static size_t oracle_length;
+static char *oracle, *control;                 /* real models */
+static size_t oracle_length, control_length;
 
 typedef struct Outcome {
     int errors;
@@ -159,20 +159,54 @@ static void endless(void **state) {
         "model M() { export fn f(x: f32[0 - 3]) -> f32 { sum(x) } }",
         "model M() { export fn f(x: f32[3]) -> f32 { sum(x[0:0 - 9]) + sum(pad(x, [0 - 5], [0])) } }",
         "model M() { let a = a\n export fn f(x: f32) -> f32 { x * a } }",
+        "model M(a: float = sqrt(-1.0)) { export fn f(x: f32) -> f32 { x * a } }",
+        "model M(a: float = 1e999) { export fn f(x: f32) -> f32 { x * a } }",
+        "model M { export fn f(x: f32) -> f32 { loop a = x while true { a = a } } }",
+        "model M { export fn f(x: f32) -> i32 { scan t in range(9000000000000000000) with s = 0 { s = s + t } } }",
+        "model M { export fn f(x: f32[3]) -> f32 { let a = scan _t in range(1000000000) { yield scan _u in "
+        "range(1000000000) "
+        "{ yield scan _v in range(1000000000) { yield x } } }\n sum(a) } }",
+        "model M { export fn f(n: i32) -> f32 { dim L <= 1152921504606846975 = n\n sum(zeros([L, L])) } }",
+        "model M { export fn f(n: i32) -> f32 { dim L <= 9223372036854775807 = n\n sum(zeros([L])) } }",
+        "dim N <= 4\nmodel M { export fn f(x: f32[N]) -> f32 { sum(scan t in range(N - 9223372036854775807) { yield x "
+        "}) } }",
     };
     (void)state;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) expect(all[i], strlen(all[i]), DIAG_CODE_COUNT);
 }
 
-/* A real model cut off at each place, with a byte changed, with a piece taken out: no crash, no hang. */
-static void damaged(void **state) {
+/* Bodies in bodies, each writing: elaborated a few times, not twice for each around it; and more than there may be. */
+static void bodies(void **state) {
+    static const char *const all[] = {"scan _t in range(2) { ", "cond x > 0 { ", "recompute { ",
+                                      "loop _a = 0 while x > 1 { "};
     (void)state;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        for (int n = 30; n <= 3000; n *= 10) {
+            size_t a, b, c;
+            const char *close = i == 1 ? " } else { }" : " }";
+            char *head =
+                     repeat("model M { state n: i32 = 0\n export fn f(x: f32) -> i32 { ", all[i], n, "n <- n + 1", &a),
+                 *s = repeat(head, close, n, "\n return n } }", &b), *copy = repeat(s, "", 0, "", &c);
+            Outcome o = compile(copy, c);
+            assert_true(o.seconds < 20);
+            assert_int_equal(o.errors > 0, n > 30);
+            free(head);
+            free(s);
+            free(copy);
+        }
+    const char recursion[] = "fn f(x) { scan _t in range(2) with a = x { a = f(a) } }\n"
+                             "model M { export fn g(x: f32) -> f32 { f(x) } }";
+    expect(recursion, sizeof recursion - 1, DL0701);
+}
+
+/* Real models cut off at places, with a byte changed, with a piece taken out: no crash, no hang. */
+static void damage(const char *text, size_t whole, size_t step, int rounds) {
     uint32_t r = 7;
-    for (size_t n = 0; n < oracle_length; n += 7) compile(oracle, n);
-    char *s = malloc(oracle_length);
-    for (int i = 0; i < 1000; i++) {
-        memcpy(s, oracle, oracle_length);
-        size_t length = oracle_length;
+    for (size_t n = 0; n < whole; n += step) compile(text, n);
+    char *s = malloc(whole);
+    for (int i = 0; i < rounds; i++) {
+        memcpy(s, text, whole);
+        size_t length = whole;
         for (int k = 0; k < 1 + i % 4; k++) {
             r = r * 1664525u + 1013904223u;
             size_t at = (r >> 8) % length;
@@ -189,19 +223,32 @@ static void damaged(void **state) {
     free(s);
 }
 
+static void damaged(void **state) {
+    (void)state;
+    damage(oracle, oracle_length, 7, 1000);
+    damage(control, control_length, 53, 300);
+}
+
+static char *read_model(const char *folder, const char *name, size_t *length) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/tests/dsl/%s", folder, name);
+    FILE *f = fopen(path, "rb");
+    if (!f) exit(2);
+    char *text = malloc(1 << 16);
+    *length = fread(text, 1, 1 << 16, f);
+    fclose(f);
+    return text;
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(not_text),   cmocka_unit_test(garbage), cmocka_unit_test(deep),
-        cmocka_unit_test(deep_calls), cmocka_unit_test(endless), cmocka_unit_test(damaged),
+        cmocka_unit_test(deep_calls), cmocka_unit_test(endless), cmocka_unit_test(bodies), cmocka_unit_test(damaged),
     };
-    char path[4096];
-    snprintf(path, sizeof path, "%s/tests/dsl/oracle.dl", argc > 1 ? argv[1] : ".");
-    FILE *f = fopen(path, "rb");
-    if (!f) return 2;
-    oracle = malloc(1 << 16);
-    oracle_length = fread(oracle, 1, 1 << 16, f);
-    fclose(f);
+    oracle = read_model(argc > 1 ? argv[1] : ".", "oracle.dl", &oracle_length);
+    control = read_model(argc > 1 ? argv[1] : ".", "control.dl", &control_length);
     int bad = cmocka_run_group_tests(tests, NULL, NULL);
     free(oracle);
+    free(control);
     return bad;
 }
