@@ -11,6 +11,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Where a row of one of the compiler's own tables stands, for --list; `.at = HERE` in the row. The path is relative to
+ * the top of the sources. */
+typedef struct Place {
+    const char *file;
+    int line;
+} Place;
+#define HERE {__FILE__, __LINE__}
+
 /* A file's text. Sources are numbered from 1; 0 means "no place". */
 typedef struct Source {
     const char *path;       /* as the user named it, "std/nn.dl" for the library */

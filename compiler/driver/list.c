@@ -13,27 +13,30 @@ static void list_ops(Compilation *c) {
     int count;
     const OpInfo *const *table = op_table(&count);
     for (int i = 0; i < count; i++)
-        text_add(&c->output->out, "%-20s %-9s %s\n", table[i]->name, kinds[table[i]->kind],
-                 table[i]->doc ? table[i]->doc : "");
+        text_add(&c->output->out, "%-20s %-9s %s  %s:%d\n", table[i]->name, kinds[table[i]->kind],
+                 table[i]->doc ? table[i]->doc : "", table[i]->at.file, table[i]->at.line);
 }
 
 static void list_passes(Compilation *c) {
     int count;
     const PassInfo *table = pass_table(&count);
     for (int i = 0; i < count; i++)
-        text_add(&c->output->out, "%-10s %s%s\n", table[i].name, table[i].doc,
-                 table[i].flags & PASS_NEEDED ? " Always runs." : "");
-    text_add(&c->output->out, "%-10s %s\n%-10s %s\n%-10s %s\n", "lower", "Makes kernels and plans of the graph.",
-             "schedule", "Chooses vectors, tiles and chunks of each kernel for the target.", "place",
-             "Gives every buffer of the workspace its offset.");
+        text_add(&c->output->out, "%-10s %s%s  %s\n", table[i].name, table[i].doc,
+                 table[i].flags & PASS_NEEDED ? " Always runs." : "", table[i].file);
+    static const char *const last[][2] = {
+        {"lower", "Makes kernels and plans of the graph."},
+        {"schedule", "Chooses vectors, tiles and chunks of each kernel for the target."},
+        {"place", "Gives every buffer of the workspace its offset."}};
+    for (int i = 0; i < 3; i++)
+        text_add(&c->output->out, "%-10s %s  compiler/pass/%s.c\n", last[i][0], last[i][1], last[i][0]);
 }
 
 static void list_targets(Compilation *c) {
     int count;
     const Target *table = target_table(&count);
     for (int i = 0; i < count; i++) {
-        text_add(&c->output->out, "%-10s %s, %d registers of %d bytes\n%-10s --cpu=", table[i].name, table[i].triple,
-                 table[i].vector_registers, table[i].vector_bytes, "");
+        text_add(&c->output->out, "%-10s %s, %d registers of %d bytes  %s:%d\n%-10s --cpu=", table[i].name, table[i].triple,
+                 table[i].vector_registers, table[i].vector_bytes, table[i].at.file, table[i].at.line, "");
         for (const char *const *m = table[i].members; *m; m++)
             text_add(&c->output->out, "%s%s", m == table[i].members ? "" : " ", *m);
         text_add(&c->output->out, "\n");

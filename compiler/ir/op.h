@@ -83,6 +83,7 @@ typedef struct AttrSpec {
 
 struct OpInfo {
     const char *name;
+    Place at;
     OpKind kind;
     int min_operands, max_operands;    /* max -1: any number */
     int result_count;                  /* -1: as the regions say, or infer checks it */

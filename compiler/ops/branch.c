@@ -184,14 +184,14 @@ static void grad_cond(GradContext *g, const Op *op, Value *const *dy, Value **dx
 static const AttrSpec attrs_while[] = {{"consts", ATTR_INT, false}, {"limit", ATTR_INT, true}, {0}};
 
 const OpInfo OP_while = {
-    .name = "while", .kind = KIND_REGION, .min_operands = 0, .max_operands = -1, .result_count = -1, .region_count = 2,
+    .name = "while", .at = HERE, .kind = KIND_REGION, .min_operands = 0, .max_operands = -1, .result_count = -1, .region_count = 2,
     .form = FORM_WHILE, .signature = "*", .types = CLASS_ANY, .attrs = attrs_while,
     .doc = "while(consts.., inits..): the second body (consts.., carries..) run while the first one says true, at most "
            "limit times; results: the last carries. Gradient: with a limit.",
     .infer = infer_while, .depend = depend_while, .grad = grad_while, .eval = eval_while};
 
 const OpInfo OP_cond = {
-    .name = "cond", .kind = KIND_REGION, .min_operands = 1, .max_operands = -1, .result_count = -1, .region_count = 2,
+    .name = "cond", .at = HERE, .kind = KIND_REGION, .min_operands = 1, .max_operands = -1, .result_count = -1, .region_count = 2,
     .form = FORM_CHOICE, .signature = "b*", .types = CLASS_ANY,
     .doc = "cond(condition, args..): what its first body (args..) yields if the bool scalar holds, else what the "
            "second does; the other one does not run.",

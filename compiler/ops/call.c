@@ -159,14 +159,14 @@ static bool index_of_barrier(const Op *op, int operand, IndexPoint *p) {
 static const AttrSpec attrs_call[] = {{"recompute", ATTR_INT, true}, {"wrt", ATTR_INTS, true}, {0}};
 
 const OpInfo OP_call = {
-    .name = "call", .kind = KIND_REGION, .min_operands = 0, .max_operands = -1, .result_count = -1, .region_count = -1,
+    .name = "call", .at = HERE, .kind = KIND_REGION, .min_operands = 0, .max_operands = -1, .result_count = -1, .region_count = -1,
     .form = FORM_ONCE, .flags = OP_CALLS, .signature = "*", .types = CLASS_ANY, .attrs = attrs_call,
     .doc = "call(args..): what its body (args..) yields. Gradient: what a second body (args.., results.., gradients of "
            "the results..) yields for the args in wrt; with recompute the body's, which is computed again.",
     .infer = infer_call, .depend = depend_call, .grad = grad_call, .eval = eval_call};
 
 const OpInfo OP_barrier = {
-    .name = "barrier", .kind = KIND_MOVE, .min_operands = 1, .max_operands = -1, .result_count = 1,
+    .name = "barrier", .at = HERE, .kind = KIND_MOVE, .min_operands = 1, .max_operands = -1, .result_count = 1,
     .flags = OP_BARRIER, .signature = "*", .types = CLASS_ANY,
     .doc = "barrier(x, after..): x; what is computed from it is not before `after`, and not what is computed from x "
            "itself.",

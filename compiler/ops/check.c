@@ -44,14 +44,14 @@ static const AttrSpec attrs_bind[] = {{"dims", ATTR_DIMS, false}, {"what", ATTR_
 static const AttrSpec attrs_require[] = {{"message", ATTR_TEXT, false}, {0}};
 
 const OpInfo OP_bind_dim = {
-    .name = "bind_dim", .kind = KIND_CHECK, .min_operands = 1, .max_operands = 1, .result_count = 0,
+    .name = "bind_dim", .at = HERE, .kind = KIND_CHECK, .min_operands = 1, .max_operands = 1, .result_count = 0,
     .flags = OP_BINDS_DIM, .signature = "l", .types = CLASS_ANY, .attrs = attrs_bind,
     .doc = "bind_dim(x): the free dim in dims is the i64 scalar x from here on; outside the dim's bounds it is a "
            "run-time status, where `what` names it.",
     .infer = infer_bind_dim, .eval = eval_bind_dim};
 
 const OpInfo OP_require = {
-    .name = "require", .kind = KIND_CHECK, .min_operands = 1, .max_operands = 1, .result_count = 0,
+    .name = "require", .at = HERE, .kind = KIND_CHECK, .min_operands = 1, .max_operands = 1, .result_count = 0,
     .signature = "b", .types = CLASS_ANY, .attrs = attrs_require,
     .doc = "require(condition): false is a run-time status that carries the message.",
     .infer = infer_require, .eval = eval_require};

@@ -150,7 +150,7 @@ static const AttrSpec attrs_dot[] = {{"lhs_batch", ATTR_INTS, false}, {"rhs_batc
                                      {"lhs_contract", ATTR_INTS, false}, {"rhs_contract", ATTR_INTS, false}, {0}};
 
 const OpInfo OP_dot_general = {
-    .name = "dot_general", .kind = KIND_CONTRACT, .min_operands = 2, .max_operands = 2, .result_count = 1,
+    .name = "dot_general", .at = HERE, .kind = KIND_CONTRACT, .min_operands = 2, .max_operands = 2, .result_count = 1,
     .signature = "T", .types = CLASS_NUMBER, .attrs = attrs_dot,
     .doc = "Products of lhs and rhs summed over the contracted dimensions; result: batch, lhs free, rhs free.",
     .infer = infer_dot, .grad = grad_dot, .eval = eval_dot, .contract = contract_dot};

@@ -420,7 +420,7 @@ static const AttrSpec attrs_convolution[] = {{"input", ATTR_INTS, false},
                                              {0}};
 
 const OpInfo OP_convolution = {
-    .name = "convolution",
+    .name = "convolution", .at = HERE,
     .kind = KIND_CONTRACT,
     .min_operands = 2,
     .max_operands = 2,

@@ -152,7 +152,7 @@ static void grad_cumulative_extremum(GradContext *g, const Op *op, Value *const 
 static const AttrSpec attrs_cumulative[] = {{"axis", ATTR_INT, false}, {"reverse", ATTR_INT, true}, {0}};
 
 #define CUMULATIVE(op, count, f, class, bits, rule, gradient, text)                                                    \
-    const OpInfo OP_##op = {.name = #op, .kind = KIND_CUMULATE, .min_operands = count, .max_operands = count,          \
+    const OpInfo OP_##op = {.name = #op, .at = HERE, .kind = KIND_CUMULATE, .min_operands = count, .max_operands = count,          \
                             .result_count = 1, .flags = bits, .map = MAP_##f, .signature = "T", .types = class,        \
                             .attrs = attrs_cumulative, .doc = text, .infer = infer_cumulative, .grad = gradient,       \
                             .eval = rule}

@@ -274,7 +274,7 @@ static const AttrSpec attrs_random_bits[] = {{"site", ATTR_INT, false}, {"word",
 
 const OpInfo map_ops[MAP_COUNT] = {
 #define ELEMENTWISE(op, arity, rule, class, flag, reference, gradient, distance, accuracy, samples, text)              \
-    [MAP_##op] = {.name = #op, .kind = KIND_MAP, .min_operands = arity, .max_operands = arity, .result_count = 1,      \
+    [MAP_##op] = {.name = #op, .at = HERE, .kind = KIND_MAP, .min_operands = arity, .max_operands = arity, .result_count = 1,      \
                   .flags = flag, .map = MAP_##op, .signature = SIGNATURE_##rule, .types = class,                       \
                   .attrs = attrs_##rule, .doc = text, .infer = infer_##rule, .grad = gradient, .eval = eval_##rule,    \
                   .sample_low = APPLY(samples, op, 0), .sample_high = APPLY(samples, op, 1), .kink = kink_##op,        \

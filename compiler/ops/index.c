@@ -238,14 +238,14 @@ static const AttrSpec attrs_index[] = {{"axis", ATTR_INT, false}, {"batch", ATTR
                                        {"what", ATTR_TEXT, true}, {0}};
 
 const OpInfo OP_gather = {
-    .name = "gather", .kind = KIND_INDEX, .min_operands = 2, .max_operands = 3, .result_count = 1, .signature = "Tib",
+    .name = "gather", .at = HERE, .kind = KIND_INDEX, .min_operands = 2, .max_operands = 3, .result_count = 1, .signature = "Tib",
     .types = CLASS_ANY, .attrs = attrs_index,
     .doc = "gather(x, indices, [mask]): the parts of x at the indices along axis; the first batch dims are matched; "
            "result: x.shape[:axis] + indices.shape[batch:] + x.shape[axis+1:]; 0 where the mask is false.",
     .infer = infer_gather, .grad = grad_gather, .eval = eval_gather};
 
 #define SCATTER(op, f, class, bits, gradient, text)                                                                    \
-    const OpInfo OP_##op = {.name = #op, .kind = KIND_INDEX, .min_operands = 3, .max_operands = 4, .result_count = 1,  \
+    const OpInfo OP_##op = {.name = #op, .at = HERE, .kind = KIND_INDEX, .min_operands = 3, .max_operands = 4, .result_count = 1,  \
                             .signature = "TiTb", .types = class, .flags = OP_UPDATES | (bits), .map = MAP_##f,         \
                             .attrs = attrs_index, .doc = text, .infer = infer_scatter, .grad = gradient,               \
                             .eval = eval_scatter}

@@ -142,14 +142,14 @@ static const AttrSpec attrs_slice_at[] = {{"axes", ATTR_INTS, false}, {"sizes", 
 static const AttrSpec attrs_update_at[] = {{"axes", ATTR_INTS, false}, {"what", ATTR_TEXT, true}, {0}};
 
 const OpInfo OP_dynamic_slice = {
-    .name = "dynamic_slice", .kind = KIND_INDEX, .min_operands = 1, .max_operands = -1, .result_count = 1,
+    .name = "dynamic_slice", .at = HERE, .kind = KIND_INDEX, .min_operands = 1, .max_operands = -1, .result_count = 1,
     .signature = "Ti", .types = CLASS_ANY, .flags = OP_AT_BOX, .attrs = attrs_slice_at,
     .doc = "dynamic_slice(x, start...): the box of `sizes` along `axes` that begins at the scalar starts; the other "
            "axes are whole.",
     .infer = infer_slice_at, .grad = grad_slice_at, .eval = eval_slice_at};
 
 const OpInfo OP_dynamic_update_slice = {
-    .name = "dynamic_update_slice", .kind = KIND_INDEX, .min_operands = 2, .max_operands = -1, .result_count = 1,
+    .name = "dynamic_update_slice", .at = HERE, .kind = KIND_INDEX, .min_operands = 2, .max_operands = -1, .result_count = 1,
     .signature = "TTi", .types = CLASS_ANY, .flags = OP_AT_BOX | OP_UPDATES | OP_OVERWRITES, .attrs = attrs_update_at,
     .doc = "dynamic_update_slice(x, update, start...): x with update in the box that begins at the scalar starts along "
            "`axes`, at 0 along the others.",

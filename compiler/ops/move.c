@@ -147,7 +147,7 @@ static void grad_reverse(GradContext *g, const Op *op, Value *const *dy, Value *
 /* -------------------------------------------------------------------------- table */
 
 #define MOVE(op, attributes, rule, bits, text)                                                                         \
-    const OpInfo OP_##op = {.name = #op, .kind = KIND_MOVE, .min_operands = 1, .max_operands = 1, .result_count = 1,   \
+    const OpInfo OP_##op = {.name = #op, .at = HERE, .kind = KIND_MOVE, .min_operands = 1, .max_operands = 1, .result_count = 1,   \
                             .signature = "T", .types = CLASS_ANY, .attrs = attributes, .doc = text,                    \
                             .infer = infer_##rule, .grad = grad_##rule, .eval = eval_##rule,                           \
                             .index_map = index_of_##op, .flags = bits}

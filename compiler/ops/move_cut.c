@@ -225,14 +225,14 @@ static const AttrSpec attrs_pad[] = {{"low", ATTR_DIMS, false}, {"high", ATTR_DI
 static const AttrSpec attrs_concatenate[] = {{"axis", ATTR_INT, false}, {0}};
 
 const OpInfo OP_slice = {
-    .name = "slice", .kind = KIND_MOVE, .min_operands = 1, .max_operands = 1, .result_count = 1, .signature = "T",
+    .name = "slice", .at = HERE, .kind = KIND_MOVE, .min_operands = 1, .max_operands = 1, .result_count = 1, .signature = "T",
     .types = CLASS_ANY, .attrs = attrs_slice,
     .doc = "Elements start, start + stride, ... below limit along each dimension.",
     .infer = infer_slice, .grad = grad_slice, .eval = eval_slice,
     .index_map = index_of_slice};
 
 const OpInfo OP_pad = {
-    .name = "pad", .kind = KIND_MOVE, .min_operands = 2, .max_operands = 2, .result_count = 1, .signature = "T",
+    .name = "pad", .at = HERE, .kind = KIND_MOVE, .min_operands = 2, .max_operands = 2, .result_count = 1, .signature = "T",
     .types = CLASS_ANY, .attrs = attrs_pad,
     .doc = "pad(x, fill): x with fill added, low before, high after and interior between elements; negative low and "
            "high cut off.",
@@ -240,7 +240,7 @@ const OpInfo OP_pad = {
     .index_map = index_of_pad};
 
 const OpInfo OP_concatenate = {
-    .name = "concatenate", .kind = KIND_MOVE, .min_operands = 1, .max_operands = -1, .result_count = 1,
+    .name = "concatenate", .at = HERE, .kind = KIND_MOVE, .min_operands = 1, .max_operands = -1, .result_count = 1,
     .signature = "T", .types = CLASS_ANY, .attrs = attrs_concatenate,
     .doc = "The operands one after the other along axis.",
     .infer = infer_concatenate, .grad = grad_concatenate, .eval = eval_concatenate,

@@ -158,7 +158,7 @@ static Dim sort_scratch(Module *m, const Op *op) {
 static const AttrSpec attrs_sort[] = {{"axis", ATTR_INT, false}, {"descending", ATTR_INT, true}, {0}};
 
 const OpInfo OP_sort = {
-    .name = "sort", .kind = KIND_OPAQUE, .min_operands = 1, .max_operands = MOST_SORTED, .result_count = -1,
+    .name = "sort", .at = HERE, .kind = KIND_OPAQUE, .min_operands = 1, .max_operands = MOST_SORTED, .result_count = -1,
     .signature = "*",
     .types = CLASS_ANY, .attrs = attrs_sort,
     .doc = "sort(key, values...): the key in order along axis, the indices (i32) where each came from, and the values, "
@@ -206,7 +206,7 @@ static Dim top_k_scratch(Module *m, const Op *op) { return dim_const(&m->dims, o
 static const AttrSpec attrs_top_k[] = {{"axis", ATTR_INT, false}, {"k", ATTR_INT, false}, {0}};
 
 const OpInfo OP_top_k = {
-    .name = "top_k", .kind = KIND_OPAQUE, .min_operands = 1, .max_operands = 1, .result_count = 2, .signature = "T",
+    .name = "top_k", .at = HERE, .kind = KIND_OPAQUE, .min_operands = 1, .max_operands = 1, .result_count = 2, .signature = "T",
     .types = CLASS_ANY, .attrs = attrs_top_k,
     .doc = "The k greatest along axis, the greatest first, and their indices (i32); of equal ones the first, a NaN "
            "before all numbers.",
@@ -282,7 +282,7 @@ static const AttrSpec attrs_nms[] = {{"iou", ATTR_FLOAT, false}, {"score", ATTR_
                                      {"keep", ATTR_INT, false}, {0}};
 
 const OpInfo OP_nms = {
-    .name = "nms", .kind = KIND_OPAQUE, .min_operands = 2, .max_operands = 2, .result_count = 2, .signature = "T",
+    .name = "nms", .at = HERE, .kind = KIND_OPAQUE, .min_operands = 2, .max_operands = 2, .result_count = 2, .signature = "T",
     .types = CLASS_FLOAT, .flags = OP_ZERO_GRADIENT, .attrs = attrs_nms,
     .doc = "nms(boxes [..., N, 4], scores [..., N]): indices (i32 [..., keep], 0 behind the last) of boxes x1 y1 x2 y2 "
            "with scores above `score`, the best first, without those whose intersection over union with a better one "

@@ -220,11 +220,11 @@ static void grad_prod(GradContext *g, const Op *op, Value *const *dy, Value **dx
 /* ------------------------------------------------------------------------- table */
 
 #define REDUCE(op, f, class, flag, list, gradient, text)                                                               \
-    const OpInfo OP_##op = {.name = #op, .kind = KIND_REDUCE, .min_operands = 1, .max_operands = 1, .result_count = 1, \
+    const OpInfo OP_##op = {.name = #op, .at = HERE, .kind = KIND_REDUCE, .min_operands = 1, .max_operands = 1, .result_count = 1, \
                             .flags = flag, .map = MAP_##f, .signature = "T", .types = class, .attrs = list,            \
                             .doc = text, .infer = infer_reduce, .grad = gradient, .eval = eval_reduce}
 #define ARG_REDUCE(op, f, text)                                                                                        \
-    const OpInfo OP_##op = {.name = #op, .kind = KIND_REDUCE, .min_operands = 1, .max_operands = 1, .result_count = 1, \
+    const OpInfo OP_##op = {.name = #op, .at = HERE, .kind = KIND_REDUCE, .min_operands = 1, .max_operands = 1, .result_count = 1, \
                             .flags = OP_ZERO_GRADIENT | OP_ARG_REDUCTION, .map = MAP_##f, .signature = "T",            \
                             .types = CLASS_NUMBER, .attrs = attrs_axis, .doc = text, .infer = infer_arg,               \
                             .eval = eval_arg}

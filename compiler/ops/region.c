@@ -109,7 +109,7 @@ static void eval_fusion(EvalContext *e, const Op *op) {
 }
 
 const OpInfo OP_fusion = {
-    .name = "fusion", .kind = KIND_REGION, .min_operands = 0, .max_operands = -1, .result_count = -1, .region_count = 1,
+    .name = "fusion", .at = HERE, .kind = KIND_REGION, .min_operands = 0, .max_operands = -1, .result_count = -1, .region_count = 1,
     .form = FORM_ONCE, .signature = "*", .types = CLASS_ANY,
     .doc = "The results its body yields, the body's parameters being the operands: ops that become one kernel.",
     .infer = infer_fusion, .eval = eval_fusion};

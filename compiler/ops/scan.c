@@ -198,7 +198,7 @@ static const AttrSpec attrs_scan[] = {{"consts", ATTR_INT, false},        {"carr
                                       {"length", ATTR_DIMS, false},       {"reverse", ATTR_INT, true}, {0}};
 
 const OpInfo OP_scan = {
-    .name = "scan", .kind = KIND_REGION, .min_operands = 0, .max_operands = -1, .result_count = -1, .region_count = 1,
+    .name = "scan", .at = HERE, .kind = KIND_REGION, .min_operands = 0, .max_operands = -1, .result_count = -1, .region_count = 1,
     .form = FORM_SCAN, .signature = "*", .types = CLASS_ANY, .attrs = attrs_scan,
     .doc = "scan(consts.., inits.., xs..): its body (consts.., carries.., slices.., index) run for each position along "
            "the axes of xs; results: the last carries, and what each step yields beside them, stacked along "

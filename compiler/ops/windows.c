@@ -201,7 +201,7 @@ static const AttrSpec attrs_place[] = {{"axes", ATTR_INTS, false},
                                        {0}};
 
 const OpInfo OP_take_windows = {
-    .name = "take_windows",
+    .name = "take_windows", .at = HERE,
     .kind = KIND_MOVE,
     .min_operands = 1,
     .max_operands = 1,
@@ -218,7 +218,7 @@ const OpInfo OP_take_windows = {
     .index_map = index_of_take_windows};
 
 const OpInfo OP_place_windows = {
-    .name = "place_windows",
+    .name = "place_windows", .at = HERE,
     .kind = KIND_MOVE,
     .min_operands = 1,
     .max_operands = 1,

@@ -29,6 +29,7 @@ enum PassFlags {
 
 typedef struct PassInfo {
     const char *name;
+    const char *file;
     PassFn *run;
     unsigned flags;
     const char *doc;           /* one line */

@@ -5,7 +5,7 @@
 #include <time.h>
 
 static const PassInfo table[] = {
-#define PASS(name, flags, doc) {#name, pass_##name, flags, doc},
+#define PASS(name, flags, doc) {#name, "compiler/pass/" #name ".c", pass_##name, flags, doc},
 #include "pass/passes.def"
 #undef PASS
 };

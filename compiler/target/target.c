@@ -50,22 +50,22 @@ static const char *const members_neon[] = {
 
 /* Of one architecture the most demanding comes first. */
 static const Target rows[] = {
-    {.name = "x86-64-v4", .triple = X86_TRIPLE, .cpu = "x86-64-v4", .features = "", .tune = "x86-64-v4",
+    {.name = "x86-64-v4", .at = HERE, .triple = X86_TRIPLE, .cpu = "x86-64-v4", .features = "", .tune = "x86-64-v4",
      .members = members_v4, .vector_bytes = 64, .vector_registers = 32, .spare_registers = 2,
      .broadcast_registers = 1, .masked_memory = true, .scalef = true, .l1_bytes = 32 << 10, .l2_bytes = 1 << 20,
      .page_alias = 4096, .cpu_features = NEEDS_V4},
-    {.name = "x86-64-v3", .triple = X86_TRIPLE, .cpu = "x86-64-v3", .features = "", .tune = "x86-64-v3",
+    {.name = "x86-64-v3", .at = HERE, .triple = X86_TRIPLE, .cpu = "x86-64-v3", .features = "", .tune = "x86-64-v3",
      .members = members_v3, .vector_bytes = 32, .vector_registers = 16, .broadcast_registers = 1,
      .masked_memory = true, .l1_bytes = 32 << 10, .l2_bytes = 512 << 10, .page_alias = 4096,
      .cpu_features = NEEDS_V3, .qemu = "qemu-x86_64"},
-    {.name = "x86-64-v2", .triple = X86_TRIPLE, .cpu = "x86-64-v2", .features = "", .tune = "x86-64-v2",
+    {.name = "x86-64-v2", .at = HERE, .triple = X86_TRIPLE, .cpu = "x86-64-v2", .features = "", .tune = "x86-64-v2",
      .members = members_v2, .vector_bytes = 16, .vector_registers = 16, .broadcast_registers = 1,
      .l1_bytes = 32 << 10, .l2_bytes = 256 << 10, .page_alias = 4096, .cpu_features = NEEDS_V2,
      .qemu = "qemu-x86_64"},
-    {.name = "x86-64", .triple = X86_TRIPLE, .cpu = "x86-64", .features = "", .tune = "x86-64",
+    {.name = "x86-64", .at = HERE, .triple = X86_TRIPLE, .cpu = "x86-64", .features = "", .tune = "x86-64",
      .members = members_v1, .vector_bytes = 16, .vector_registers = 16, .broadcast_registers = 1,
      .l1_bytes = 32 << 10, .l2_bytes = 256 << 10, .page_alias = 4096, .qemu = "qemu-x86_64"},
-    {.name = "aarch64", .triple = ARM_TRIPLE, .cpu = "generic", .features = "", .tune = "generic",
+    {.name = "aarch64", .at = HERE, .triple = ARM_TRIPLE, .cpu = "generic", .features = "", .tune = "generic",
      .members = members_neon, .vector_bytes = 16, .vector_registers = 32, .l1_bytes = 32 << 10,
      .l2_bytes = 512 << 10, .page_alias = 4096, .cpu_features = DLRT_CPU_NEON, .qemu = "qemu-aarch64"},
 };

@@ -5,12 +5,13 @@
 #ifndef DLCC_TARGET_TARGET_H
 #define DLCC_TARGET_TARGET_H
 
-#include "base/arena.h"
+#include "base/diag.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 typedef struct Target {
     const char *name;          /* for --list targets: "x86-64-v4" */
+    Place at;
     const char *triple;        /* LLVM triple: "x86_64-pc-linux-gnu" */
     const char *cpu;           /* LLVM's cpu name whose instructions are used: "x86-64-v3", "generic" */
     const char *features;      /* LLVM's feature string, "" for the cpu's own */

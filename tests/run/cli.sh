@@ -3,6 +3,20 @@
 . "$(dirname "$0")/lib.sh"
 cd "$work" || exit 1
 
+# Every row of the compiler's tables and of the library says where it stands, and stands there.
+astray= found=0
+for what in ops passes targets layers activations losses optimizers schedules initializers metrics functions; do
+    while read -r name place; do
+        file=${place%%:*} line=${place##*:} end=
+        [ "$file" = "$place" ] && line=1 end=999
+        case $file in std/*) file=dsl/$file ;; esac
+        found=$((found + 1))
+        sed -n "$line,${end:-$((line + 3))}p" "$top/$file" 2>/dev/null | grep -qw -- "$name" || astray+=" $name:$place"
+    done < <("$dlcc" --list=$what | grep -E '  [a-z_/0-9]+\.(c|def|dl)(:[0-9]+)?$' | sed -E 's/^([A-Za-z0-9_-]+).*  ([^ ]+)$/\1 \2/')
+done
+check_equal "--list says where things stand" "$astray" ""
+[ $found -gt 250 ] && ok "--list lists them ($found)" || not_ok "--list lists them" "$found"
+
 check_status "--version" 0 "$dlcc" --version
 check_match "--version names the program" "$output" '^dlcc [0-9]+\.[0-9]+'
 check_status "--help" 0 "$dlcc" --help

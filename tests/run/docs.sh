@@ -137,7 +137,7 @@ done
 
 # operators: the table in ir.md, from what dlcc lists.
 operators() {
-    dlcc --list=ops | awk '{ name = $1; kind = $2; $1 = $2 = ""; sub(/^ +/, ""); gsub(/\|/, "\\|")
+    dlcc --list=ops | sed 's/  [^ ]*$//' | awk '{ name = $1; kind = $2; $1 = $2 = ""; sub(/^ +/, ""); gsub(/\|/, "\\|")
                              print "| `" name "` | " kind " | " $0 " |" }'
 }
 kinds='map|reduce|cumulate|contract|move|index|region|opaque|check'
