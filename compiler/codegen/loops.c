@@ -4,13 +4,15 @@
  * The lanes of vectors run either along an inner axis - then every outer point is a row, swept several
  * vectors at a time, whose reductions end in a fixed tree over accumulators and lanes - or along the last
  * outer axis - then a group of vectors of outer points goes through the stages together and reductions
- * stay lane by lane, as in column sums. A map is the second kind without inner axes.
+ * stay lane by lane, as in column sums. A map is the second kind without inner axes. Long sums are cut
+ * into levels, in either kind (cascade.h).
  *
  * What holds throughout: a result depends on the shape and the schedule, never on begin and end, because
  * items split outer points only. All values that a stage stores at a point are computed before the first
  * store, so a result may take the place of an operand read at the same points. What does not depend on
  * inner axes is computed before a sweep; costly values that several stages need wait in row memory, or
  * in registers where a whole row fits into one group of vectors. */
+#include "codegen/cascade.h"
 #include "codegen/reduce.h"
 #include "ir/kernel_util.h"
 
@@ -74,26 +76,31 @@ static int unroll_for(const Loops *l, int64_t most) {
     return vectors < 1 ? 1 : vectors < l->unroll ? (int)vectors : l->unroll;
 }
 
-static void emit_strip(Loops *l, const Strip *s) {
+/* What is left from `at` on when vectors have been taken `unroll` at a time. */
+static void strip_rest(Loops *l, const Strip *s, LLVMValueRef at, int unroll) {
     Emit *e = l->e;
-    int unroll = unroll_for(l, s->most);
-    LLVMValueRef at = s->from, step = at;
-    if (s->most >= (int64_t)unroll * l->lanes) {
-        step = whole_steps(e, at, s->until, (int64_t)unroll * l->lanes);
-        strip_loop(l, s, at, step, unroll, l->lanes, false, "main");
-        at = step;
-    }
     if (unroll == 1 && l->lanes == 1) return;
     if (e->target->masked_memory && l->lanes > 1) {
         strip_loop(l, s, at, s->until, 1, l->lanes, true, "rest");
         return;
     }
     if (l->lanes > 1 && unroll > 1) {
-        step = whole_steps(e, at, s->until, l->lanes);
+        LLVMValueRef step = whole_steps(e, at, s->until, l->lanes);
         strip_loop(l, s, at, step, 1, l->lanes, false, "vectors");
         at = step;
     }
     strip_loop(l, s, at, s->until, 1, 1, false, "rest");
+}
+
+static void emit_strip(Loops *l, const Strip *s) {
+    int unroll = unroll_for(l, s->most);
+    LLVMValueRef at = s->from;
+    if (s->most >= (int64_t)unroll * l->lanes) {
+        LLVMValueRef step = whole_steps(l->e, at, s->until, (int64_t)unroll * l->lanes);
+        strip_loop(l, s, at, step, unroll, l->lanes, false, "main");
+        at = step;
+    }
+    strip_rest(l, s, at, unroll);
 }
 
 /* ------------------------------------------------------------------------- points */
@@ -163,32 +170,58 @@ static void emit_point_stores(Loops *l, int stage, NodePoint *p) {
 /* ------------------------------------------------------------------------- sweeps */
 
 /* One stage over the inner axes. Slots are accumulators side by side: vectors in flight, then - for a row -
- * one for elements that are left when there are no masks. */
+ * one for elements that are left when there are no masks. Of each slot there is one for each level. */
 typedef struct Sweep {
     int stage;
     Group base;                /* outer points: one, or with lanes along an outer axis a group */
     Group resident;            /* the whole row's points, if they persist from stage to stage */
+    Cascade cascade;           /* the loops over inner axes */
+    int level;                 /* that the code being built adds to */
     int slots;
-    Accumulator **slot;        /* [slot][reduction of the stage] */
+    Accumulator ***slot;       /* [level][slot][reduction of the stage]; without a cascade only the first level */
 } Sweep;
+
+static const KReduction *reduction_of(const Loops *l, const Sweep *s, int r) {
+    return &l->kernel->reductions.at[l->kernel->stages.at[s->stage].reductions.at[r]];
+}
+
+static bool cascades(const Loops *l, const Sweep *s, int r) {
+    return accumulator_cascades(l->kernel, reduction_of(l, s, r));
+}
+
+static Accumulator *accumulator_at(const Loops *l, const Sweep *s, int slot, int r) {
+    return &s->slot[cascades(l, s, r) ? s->level : 0][slot][r];
+}
 
 static void sweep_slots(Loops *l, Sweep *s, int slots, int lanes, int scalar) {
     const KStage *stage = &l->kernel->stages.at[s->stage];
     s->slots = slots;
-    s->slot = arena_array(l->e->arena, Accumulator *, slots + 1);
-    for (int i = 0; i < slots; i++) {
-        s->slot[i] = arena_array(l->e->arena, Accumulator, stage->reductions.n + 1);
-        for (int r = 0; r < stage->reductions.n; r++)
-            s->slot[i][r] = accumulator_new(l->e, l->kernel, &l->kernel->reductions.at[stage->reductions.at[r]],
-                                            i == scalar ? 1 : lanes);
+    s->slot = arena_array(l->e->arena, Accumulator **, s->cascade.levels);
+    for (int level = 0; level < s->cascade.levels; level++) {
+        s->slot[level] = arena_array(l->e->arena, Accumulator *, slots + 1);
+        for (int i = 0; i < slots; i++) {
+            s->slot[level][i] = arena_array(l->e->arena, Accumulator, stage->reductions.n + 1);
+            for (int r = 0; r < stage->reductions.n; r++)
+                if (!level || cascades(l, s, r))
+                    s->slot[level][i][r] =
+                        accumulator_new(l->e, l->kernel, reduction_of(l, s, r), i == scalar ? 1 : lanes);
+        }
     }
+}
+
+static void close_level(Loops *l, Sweep *s) {
+    s->level++;
+    for (int i = 0; i < s->slots; i++)
+        for (int r = 0; r < l->kernel->stages.at[s->stage].reductions.n; r++)
+            if (cascades(l, s, r))
+                accumulator_close(l->e, &s->slot[s->level - 1][i][r], &s->slot[s->level][i][r]);
 }
 
 /* The stage at one point of the sweep. `partial`: masked lanes are no elements of the row. */
 static void sweep_point(Loops *l, Sweep *s, NodePoint *p, int slot, bool partial) {
     const KStage *stage = &l->kernel->stages.at[s->stage];
     for (int r = 0; r < stage->reductions.n; r++) {
-        Accumulator *a = &s->slot[slot][r];
+        Accumulator *a = accumulator_at(l, s, slot, r);
         accumulator_add(l->e, a, p, partial);
         if (a->reduction->running) p->running[stage->reductions.at[r]] = accumulator_result(l->e, a);
     }
@@ -217,21 +250,66 @@ static void sweep_group_body(Loops *l, Sweep *s) {
     }
 }
 
-static void sweep_inner(Loops *l, Sweep *s, int axis) {
-    Emit *e = l->e;
-    while (axis < l->kernel->axes.n && axis == l->vector) axis++;
-    if (axis < l->kernel->axes.n) {
-        EmitLoop loop = emit_loop_begin(e, emit_i64(e, 0), l->extent[axis], emit_i64(e, 1), "inner");
-        l->index[axis] = loop.index;
-        sweep_inner(l, s, axis + 1);
-        emit_loop_end(e, &loop);
-    } else if (l->vector_inner) {
-        Strip strip = {.from = emit_i64(e, 0), .until = l->extent[l->vector], .body = sweep_row_body, .user = s,
-                       .most = l->kernel->axes.at[l->vector].extent->upper};
-        emit_strip(l, &strip);
-    } else {
-        sweep_group_body(l, s);
+/* Rounds of the vector axis that take one vector or one element: what is left behind the whole groups of vectors. */
+static int64_t rounds_left(const Loops *l, int64_t unroll) {
+    Dim extent = l->kernel->axes.at[l->vector].extent;
+    if (dim_is_const(extent) && dim_value(extent) % (unroll * l->lanes) == 0) return 0;
+    return l->e->target->masked_memory || l->lanes < unroll ? unroll : l->lanes;
+}
+
+/* The loops over the inner axes. A row's vectors are the innermost. */
+static Cascade sweep_cascade(const Loops *l, const Sweep *s) {
+    const Kernel *k = l->kernel;
+    Cascade c = cascade_new();
+    bool sums = false;
+    for (int r = 0; r < k->stages.at[s->stage].reductions.n; r++) sums |= cascades(l, s, r);
+    if (l->vector_inner) {
+        int64_t most = k->axes.at[l->vector].extent->upper, unroll = unroll_for(l, most);
+        if (most >= unroll * l->lanes)
+            cascade_axis(l->e->arena, &c, l->vector, unroll * l->lanes, most / (unroll * l->lanes), sums);
+        c.terms += rounds_left(l, unroll);
     }
+    for (int a = k->axes.n - 1; a >= l->outer; a--)
+        if (a != l->vector) cascade_axis(l->e->arena, &c, a, 1, k->axes.at[a].extent->upper, sums);
+    return c;
+}
+
+static void sweep_loops(Loops *l, Sweep *s, int at);
+
+/* Loop `at` of the sweep from `from` to `until`, and what it contains. */
+static void sweep_loop(Loops *l, Sweep *s, int at, LLVMValueRef from, LLVMValueRef until) {
+    Emit *e = l->e;
+    const CascadeLoop *c = &s->cascade.loops.at[at];
+    bool block = at > 0 && c[-1].axis == c->axis;
+    EmitLoop loop = emit_loop_begin(e, from, until, emit_i64(e, c->step), block ? "block" : "inner");
+    l->index[c->axis] = loop.index;
+    if (block) sweep_loop(l, s, at - 1, loop.index, emit_min(e, emit_add(e, loop.index, emit_i64(e, c->step)), until));
+    else if (c->axis == l->vector) sweep_row_body(l, s, loop.index, (int)c->step / l->lanes, l->lanes, NULL);
+    else sweep_loops(l, s, at - 1);
+    if (c->closes) close_level(l, s);
+    emit_loop_end(e, &loop);
+}
+
+static void sweep_row(Loops *l, Sweep *s, int at) {
+    int64_t most = l->kernel->axes.at[l->vector].extent->upper;
+    Strip strip = {.from = emit_i64(l->e, 0), .until = l->extent[l->vector], .body = sweep_row_body, .user = s,
+                   .most = most};
+    int unroll = unroll_for(l, most);
+    LLVMValueRef from = strip.from;
+    if (at >= 0) {
+        LLVMValueRef until = whole_steps(l->e, from, strip.until, (int64_t)unroll * l->lanes);
+        sweep_loop(l, s, at, from, until);
+        from = until;
+    }
+    strip_rest(l, &strip, from, unroll);
+}
+
+/* Loops `at` .. 0 of the sweep. */
+static void sweep_loops(Loops *l, Sweep *s, int at) {
+    int axis = at < 0 ? l->vector : s->cascade.loops.at[at].axis;
+    if (l->vector_inner && axis == l->vector) sweep_row(l, s, at);
+    else if (at < 0) sweep_group_body(l, s);
+    else sweep_loop(l, s, at, emit_i64(l->e, 0), l->extent[axis]);
 }
 
 /* A row's accumulators become one value for each reduction of the stage. */
@@ -239,10 +317,10 @@ static void finish_row(Loops *l, Sweep *s, int vectors) {
     const KStage *stage = &l->kernel->stages.at[s->stage];
     Accumulator *all = arena_array(l->e->arena, Accumulator, vectors + 1);
     for (int r = 0; r < stage->reductions.n; r++) {
-        for (int i = 0; i < vectors; i++) all[i] = s->slot[i][r];
+        for (int i = 0; i < vectors; i++) all[i] = *accumulator_at(l, s, i, r);
         Accumulator sum = accumulator_merge(l->e, all, vectors);
         sum = accumulator_combine_lanes(l->e, &sum);
-        if (s->slots > vectors) sum = accumulator_merge(l->e, (Accumulator[]){sum, s->slot[vectors][r]}, 2);
+        if (s->slots > vectors) sum = accumulator_merge(l->e, (Accumulator[]){sum, *accumulator_at(l, s, vectors, r)}, 2);
         s->base.points[0]->reduced[stage->reductions.at[r]] = accumulator_result(l->e, &sum);
     }
 }
@@ -251,16 +329,18 @@ static void finish_group(Loops *l, Sweep *s) {
     const KStage *stage = &l->kernel->stages.at[s->stage];
     for (int i = 0; i < s->base.n; i++)
         for (int r = 0; r < stage->reductions.n; r++)
-            s->base.points[i]->reduced[stage->reductions.at[r]] = accumulator_result(l->e, &s->slot[i][r]);
+            s->base.points[i]->reduced[stage->reductions.at[r]] = accumulator_result(l->e, accumulator_at(l, s, i, r));
 }
 
 static void sweep_stage(Loops *l, Sweep *s) {
     for (int i = 0; i < s->base.n; i++) compute_invariants(l, s->stage, s->base.points[i]);
     if (!l->vector_inner) {
+        s->cascade = sweep_cascade(l, s);
         sweep_slots(l, s, s->base.n, s->base.points[0]->lanes, -1);
-        sweep_inner(l, s, l->outer);
+        sweep_loops(l, s, s->cascade.loops.n - 1);
         finish_group(l, s);
     } else if (s->resident.n) {
+        s->cascade = cascade_new();
         sweep_slots(l, s, s->resident.n, l->lanes, -1);
         for (int i = 0; i < s->resident.n; i++) {
             inherit(l, s->resident.points[i], s->base.points[0]);
@@ -270,8 +350,9 @@ static void sweep_stage(Loops *l, Sweep *s) {
     } else {
         int vectors = unroll_for(l, l->kernel->axes.at[l->vector].extent->upper);
         bool left_over = l->lanes > 1 && !l->e->target->masked_memory;
+        s->cascade = sweep_cascade(l, s);
         sweep_slots(l, s, vectors + left_over, l->lanes, left_over ? vectors : -1);
-        sweep_inner(l, s, l->outer);
+        sweep_loops(l, s, s->cascade.loops.n - 1);
         finish_row(l, s, vectors);
     }
 }

@@ -128,6 +128,15 @@ void accumulator_add(Emit *e, Accumulator *a, NodePoint *p, bool partial) {
 
 /* -------------------------------------------------------------------------- results */
 
+bool accumulator_cascades(const Kernel *k, const KReduction *r) {
+    return r->map == MAP_add && !r->running && dtype_is_float(k->nodes.at[r->node].dtype);
+}
+
+void accumulator_close(Emit *e, Accumulator *a, Accumulator *above) {
+    take_in(e, above, get_value(e, a), NULL);
+    emit_set(e, a->value, neutral(e, a));
+}
+
 Accumulator accumulator_merge(Emit *e, const Accumulator *all, int n) {
     if (n == 1) return all[0];
     Accumulator first = accumulator_merge(e, all, (n + 1) / 2), second = accumulator_merge(e, all + (n + 1) / 2, n / 2);

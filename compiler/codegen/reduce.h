@@ -1,4 +1,5 @@
-/* Reductions in registers: accumulators over the points of a sweep, and how they become one value. */
+/* Reductions in registers: accumulators over the points of a sweep, and how they become one value. Of a sum there is
+ * one for each level of its cascade (cascade.h). */
 #ifndef DLCC_CODEGEN_REDUCE_H
 #define DLCC_CODEGEN_REDUCE_H
 
@@ -18,6 +19,10 @@ Accumulator accumulator_new(Emit *e, const Kernel *k, const KReduction *r, int l
 /* Takes in the reduction's node at a point. Lanes off in p->mask change nothing if `partial`; else the point's
  * lanes are the accumulator's own and those off hold anything. */
 void accumulator_add(Emit *e, Accumulator *a, NodePoint *p, bool partial);
+/* Whether the reduction is a sum whose order is free and whose terms are rounded, so that it matters. */
+bool accumulator_cascades(const Kernel *k, const KReduction *r);
+/* The sum so far becomes a term of the one above, and starts anew. */
+void accumulator_close(Emit *e, Accumulator *a, Accumulator *above);
 /* The accumulators' result, `lanes` lanes: they are combined pairwise, neighbours first. Of the positions
  * of equal extremes the least stays. */
 Accumulator accumulator_merge(Emit *e, const Accumulator *all, int n);

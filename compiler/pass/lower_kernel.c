@@ -392,10 +392,13 @@ static int convert_node(Maker *m, int node, DType t) {
     return m->k->nodes.at[node].dtype == t ? node : map_node(m, MAP_convert, t, node, -1, -1);
 }
 
-/* What type a reduction over elements of type t runs in: sums and products of narrow floats in f32. */
+/* What type a reduction over elements of type t runs in: sums and products of narrow floats in f32, those of f32 in f64
+ * where every value on the way counts: they come in their order, one chain that cannot be cut. */
 static DType run_type(const Op *op, DType t) {
     bool rounds = op->info->kind == KIND_CONTRACT || op->info->map == MAP_add || op->info->map == MAP_multiply;
-    return rounds && dtype_is_float(t) && dtype_bytes(t) < 4 ? DTYPE_F32 : t;
+    if (!rounds || !dtype_is_float(t)) return t;
+    if (op->info->kind == KIND_CUMULATE && t == DTYPE_F32) return DTYPE_F64;
+    return dtype_bytes(t) < 4 ? DTYPE_F32 : t;
 }
 
 static int reduction_node(Maker *m, const Op *op) {

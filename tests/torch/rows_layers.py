@@ -99,7 +99,7 @@ class RMSNorm(nn.Module):
 
 
 layer("LayerNorm(5, bias = false)", lambda: NoBias(5), x=image)
-layer("RMSNorm(5)", lambda: RMSNorm([5]), x=real(B, 5))
+layer("RMSNorm(5)", lambda: RMSNorm([5]), x=image)
 layer("RMSNorm([3, 5], eps = 1e-2)", lambda: RMSNorm([3, 5], 1e-2), x=image)
 layer("RMSNorm(5, elementwise_affine = false)", lambda: RMSNorm([5], affine=False), x=image)
 
