@@ -175,6 +175,60 @@ static void gradients(void **state) {
     check(convs, COUNT, "x86-64");
 }
 
+/* ------------------------------------------------------------------------------ factors */
+
+#define CONV(x, w, pad, result)                                                                                        \
+    "convolution " x ", " w " {input = [0, 1, 2], kernel = [1, 0, 2], output = [0, 1, 2], strides = [1], "             \
+    "low = [" pad "], high = [" pad "], input_dilation = [1], kernel_dilation = [1], feature_groups = 1, "             \
+    "batch_groups = 1} : " result "\n"
+#define DOT(x, y, result)                                                                                              \
+    "dot_general " x ", " y " {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]} : " result "\n"
+
+/* What a factor is computed from: padded, joined, converted, with elementwise work; of constants; used elsewhere too. */
+static void computed_factors(void **state) {
+    (void)state;
+    static const char text[] =
+        "module @m\ndim B in 1..9\n"
+        "func @rides(%x: f32[B,5,21] = arg \"x\", %y: f32[B,5,21] = arg \"y\", %w: f32[18,5,3] = arg \"w\") dims(B) {\n"
+        "%s = multiply %x, %y : f32[B,5,21]\n%m = maximum %s, %x : f32[B,5,21]\n"
+        "%r = " CONV("%m", "%w", "1", "f32[B,18,21]") "return %r as \"r\"\n}\n"
+        "func @bytes(%x: u8[B,5,21] = arg \"x\", %w: f32[18,5,3] = arg \"w\") dims(B) {\n"
+        "%c = convert %x {dtype = f32} : f32[B,5,21]\n%o = constant {dtype = f32, shape = [B,5,21], value = 2.0} : f32[B,5,21]\n"
+        "%m = subtract %c, %o : f32[B,5,21]\n"
+        "%r = " CONV("%m", "%w", "1", "f32[B,18,21]") "return %r as \"r\"\n}\n"
+        "func @joined(%x: f32[B,2,21] = arg \"x\", %y: f32[B,3,21] = arg \"y\", %w: f32[18,5,3] = arg \"w\") dims(B) {\n"
+        "%c = concatenate %x, %y {axis = 1} : f32[B,5,21]\n"
+        "%r = " CONV("%c", "%w", "0", "f32[B,18,19]") "return %r as \"r\"\n}\n"
+        "func @filled(%x: f32[B,5,21] = arg \"x\", %w: f32[18,5,3] = arg \"w\") dims(B) {\n"
+        "%o = constant {dtype = f32, shape = [], value = 3.0} : f32\n"
+        "%p = pad %x, %o {low = [0, 0, 2], high = [0, 0, -1], interior = [0, 0, 1]} : f32[B,5,42]\n"
+        "%r = " CONV("%p", "%w", "1", "f32[B,18,42]") "return %r as \"r\"\n}\n"
+        "func @twice(%x: f32[B,18,21] = arg \"x\", %w: f32[18,18,3] = arg \"w\") dims(B) {\n"
+        "%m = multiply %x, %x : f32[B,18,21]\n"
+        "%r = " CONV("%m", "%w", "1", "f32[B,18,21]") "%s = add %r, %m : f32[B,18,21]\nreturn %s as \"s\"\n}\n"
+        "func @ones(%x: f32[B,5,21] = arg \"x\") dims(B) {\n"
+        "%w = constant {dtype = f32, shape = [7,5,3], value = 0.5} : f32[7,5,3]\n"
+        "%r = " CONV("%x", "%w", "1", "f32[B,7,21]") "return %r as \"r\"\n}\n"
+        "func @product(%x: f32[B,10] = arg \"x\", %y: f32[10,33] = arg \"y\") dims(B) {\n"
+        "%o = constant {dtype = f32, shape = [], value = 1.0} : f32\n"
+        "%p = pad %x, %o {low = [0, 1], high = [0, 2], interior = [0, 0]} : f32[B,13]\n"
+        "%q = pad %y, %o {low = [3, -1], high = [0, 2], interior = [0, 0]} : f32[13,34]\n"
+        "%r = " DOT("%p", "%q", "f32[B,34]") "return %r as \"r\"\n}\n"
+        "func @one(%x: f32[B,300] = arg \"x\", %y: f32[300,1] = arg \"y\") dims(B) {\n"
+        "%h = slice %x {start = [0, 0], limit = [1, 300], strides = [1, 1]} : f32[1,300]\n"
+        "%r = " DOT("%h", "%y", "f32[1,1]") "%s = " DOT("%x", "%y", "f32[B,1]") "return %r as \"r\", %s as \"s\"\n}\n";
+    static const char *const names[] = {"rides", "bytes", "joined", "filled", "twice", "ones", "product", "one"};
+    static const char *const cpus[] = {NULL, "x86-64-v3", "x86-64"};
+    static const int64_t batches[] = {1, 2, 9};
+    for (int c = 0; c < 3; c++) {
+        Native *n = native_open_with(text, &(NativeOptions){.cpu = cpus[c], .threads = 3, .divide = true});
+        n->by_largest = true;
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            for (int b = 0; b < 3; b++) native_check(n, names[i], &batches[b], 1e-5);
+        native_close(n);
+    }
+}
+
 /* -------------------------------------------------------------------------------- drawn */
 
 typedef struct Draw {
@@ -234,6 +288,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(networks),
         cmocka_unit_test(gradients),
+        cmocka_unit_test(computed_factors),
         cmocka_unit_test(drawn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
