@@ -72,15 +72,15 @@ both("Bottleneck(4, 4, 1, groups = 2, base_width = 32, dilation = 2)", lambda: b
 
 
 class ResNet(nn.Module):
-    def __init__(self, block, expansion, layers, classes, channels):
+    def __init__(self, block, expansion, layers, classes, channels, width=64):
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64)
-        planes = 64
+        self.conv1, self.bn1 = nn.Conv2d(channels, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width)
+        planes = width
         for i, count in enumerate(layers):
             blocks = []
             for k in range(count):
-                blocks.append(block(planes, 64 << i, 2 if i and not k else 1))
-                planes = expansion * 64 << i
+                blocks.append(block(planes, width << i, 2 if i and not k else 1))
+                planes = expansion * width << i
             setattr(self, f"layer{i + 1}", nn.Sequential(*blocks))
         self.fc = nn.Linear(planes, classes) if classes else nn.Identity()
 
@@ -96,9 +96,12 @@ class ResNet(nn.Module):
 
 
 picture = real(B, 1, 32, 35)
+layer("ResNet(BasicBlock, [1, 2, 1, 1], 0, 1, width = 4)", lambda: ResNet(basic, 1, [1, 2, 1, 1], 0, 1, 4),
+      call="{l}.features(x, training = false)", torch_call=lambda m, x: m.features(x), training=False, batches=(2,), x=picture)
 network("ResNet(BasicBlock, [1, 2, 1, 1], 3, 1)", lambda: ResNet(basic, 1, [1, 2, 1, 1], 3, 1), x=picture)
 network("ResNet18(3, 1)", lambda: ResNet(basic, 1, [2, 2, 2, 2], 3, 1), x=picture)
 network("ResNet34(0, 1)", lambda: ResNet(basic, 1, [3, 4, 6, 3], 0, 1), x=picture)
+network("ResNet(Bottleneck, [1, 2, 1, 1], 3, 1, 8)", lambda: ResNet(bottleneck, 4, [1, 2, 1, 1], 3, 1, 8), x=picture)
 network("ResNet50(3, 1)", lambda: ResNet(bottleneck, 4, [3, 4, 6, 3], 3, 1), x=picture)
 
 # ------------------------------------------------------------------------ dense
