@@ -16,7 +16,8 @@ typedef struct Case {
     double tolerance;
     int64_t int_limit;         /* integers are drawn below it */
     double var_high;           /* of variables */
-    bool finds_none;           /* what sizes itself is empty at the initial values */
+    /* Too deep for a tolerance: held to what rounding explains. What sizes itself is empty at the initial values. */
+    bool deep;
 } Case;
 
 static const char *folder = ".";
@@ -29,7 +30,7 @@ static const Case cases[] = {
     {"04_gcn.dl", "N=9 E=30", 2e-4, 7, 1, false},
     {"05_wgan_gp.dl", "K=5 B=3 B_2=3", 1e-3, 2, 1, false},
     {"06_byol.dl", "B=5", 1e-3, 2, 1, false},
-    {"07_fpn.dl", "B=2 G=3", 1e-2, 3, 0.1, true},
+    {"07_fpn.dl", "B=2 G=3", 1e-4, 3, 0.1, true},
     {"08_beam.dl", "S=4 T=3", 1e-3, 7, 1, false},
     {"09_ctc.dl", "B=3 T=7 S=3", 1e-3, 3, 1, false},
     {"10_optim.dl", "B=6", 1e-3, 3, 1, false},
@@ -133,7 +134,7 @@ static void check_sizing(Native *n, const Case *c, const Func *func) {
         assert_int_equal(dlrt_call(n->context, number, in, count, out, result_count), DLRT_ERR_SIZE);
     }
     for (int i = 0, lengths = 0; i < ROOM; i++) varies = varies || (lengths += seen[i]) > 1;
-    assert_true(varies != c->finds_none && (!c->finds_none || seen[0]));
+    assert_true(varies != c->deep && (!c->deep || seen[0]));
 }
 
 static void check_file(void **state) {
@@ -144,7 +145,8 @@ static void check_file(void **state) {
     if (!f) fail_msg("cannot open %s", path);
     text[fread(text, 1, sizeof text - 1, f)] = 0;
     fclose(f);
-    Native *n = native_open_source(c->file, text, NULL, 2);
+    NativeOptions options = {.threads = 2, .sampled = c->deep};
+    Native *n = native_open_source_with(c->file, text, &options);
     n->int_limit = c->int_limit;
     n->by_largest = true;
     n->var_low = 0.1 * c->var_high, n->var_high = c->var_high;
