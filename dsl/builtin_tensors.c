@@ -334,7 +334,12 @@ static Val run_pad(Elab *e, const Builtin *self, const BuiltinCall *c) {
     if (!interior_arg(e, c, 4, x->type.rank, interior)) return POISON;
     Val fill = c->args[3].kind == VAL_NONE ? (x->type.dtype == DTYPE_BOOL ? val_bool(false) : val_int(0)) : c->args[3];
     Value *f = elab_tensor(e, c->at, fill, x->type.dtype);
-    return f ? val_tensor(build_pad(elab_builder(e, c->at), x, f, low, high, interior)) : POISON;
+    Value *r = f ? build_pad(elab_builder(e, c->at), x, f, low, high, interior) : NULL;
+    for (int i = 0; r && i < x->type.rank; i++)
+        if (dim_is(r->type.shape[i], 0) && !dim_is(x->type.shape[i], 0))
+            return elab_fail(e, DL0301, c->at, "pad cuts all of dim %d off, which is %s", i,
+                             elab_dim_text(e, x->type.shape[i]));
+    return val_tensor(r);
 }
 
 /* ------------------------------------------------------------------ random */

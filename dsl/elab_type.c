@@ -362,6 +362,11 @@ bool elab_type(Elab *e, const Node *type, bool exported, Sig *sig, Type *to) {
     int rank;
     for (int i = 0; exported && i < type->n; i++) known = declare_unknown(e, sig, type->kids[i]) && known;
     if (!known || !type_shape(e, type, sig, shape, &rank)) return false;
+    for (int i = 0; i < rank; i++) {
+        if (!dim_is(shape[i], 0)) continue;
+        elab_fail(e, DL0304, type->span, "dim %d of this type is 0, so that it holds nothing", i);
+        return false;
+    }
     *to = type_make(e->module, t, rank, shape);
     if (type_elements(&e->module->dims, *to)->upper < DIM_HUGE) return true;
     elab_fail(e, DL0304, type->span, "a tensor of this type can have too many elements");
