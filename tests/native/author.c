@@ -8,8 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-int below(Author *a, int n) { return (int)(native_random(&a->random) * n); }
-bool chance(Author *a, int n) { return below(a, n) == 0; }
+int below(Author *a, int n) {
+    return (int)(native_random(&a->random) * n);
+}
+bool chance(Author *a, int n) {
+    return below(a, n) == 0;
+}
 
 static const char *print_list(Arena *arena, const char *format, va_list list) {
     char buffer[4096];
@@ -27,9 +31,15 @@ const char *print(Author *a, const char *format, ...) {
 
 /* ------------------------------------------------------------------------------ sizes */
 
-Size size_of(Author *a, int n) { return (Size){print(a, "%d", n), n, n, false}; }
-bool size_fixed(Size s) { return s.low == s.high; }
-bool size_equal(Size x, Size y) { return !strcmp(x.text, y.text); }
+Size size_of(Author *a, int n) {
+    return (Size){print(a, "%d", n), n, n, false};
+}
+bool size_fixed(Size s) {
+    return s.low == s.high;
+}
+bool size_equal(Size x, Size y) {
+    return !strcmp(x.text, y.text);
+}
 
 Size size_sum(Author *a, Size x, int plus) {
     if (size_fixed(x)) return size_of(a, x.low + plus);
@@ -68,22 +78,42 @@ void insert_dim(Known *k, int axis, Size s) {
 
 /* ----------------------------------------------------------------------------- values */
 
-bool is_f32(const Known *k) { return k->type == DTYPE_F32; }
-bool is_float(const Known *k) { return dtype_is_float(k->type); }
-bool is_f32_ranked(const Known *k) { return is_f32(k) && k->rank; }
-bool is_float_ranked(const Known *k) { return is_float(k) && k->rank; }
-bool is_f32_row(const Known *k) { return is_f32_ranked(k) && size_fixed(k->shape[k->rank - 1]); }
-bool is_f32_matrix(const Known *k) { return is_f32(k) && k->rank >= 2; }
-bool is_apart(const Known *k) { return is_float(k) && k->apart; }
-bool is_apart_ranked(const Known *k) { return is_apart(k) && k->rank; }
-bool is_int(const Known *k) { return dtype_is_int(k->type); }
+bool is_f32(const Known *k) {
+    return k->type == DTYPE_F32;
+}
+bool is_float(const Known *k) {
+    return dtype_is_float(k->type);
+}
+bool is_f32_ranked(const Known *k) {
+    return is_f32(k) && k->rank;
+}
+bool is_float_ranked(const Known *k) {
+    return is_float(k) && k->rank;
+}
+bool is_f32_row(const Known *k) {
+    return is_f32_ranked(k) && size_fixed(k->shape[k->rank - 1]);
+}
+bool is_f32_matrix(const Known *k) {
+    return is_f32(k) && k->rank >= 2;
+}
+bool is_apart(const Known *k) {
+    return is_float(k) && k->apart;
+}
+bool is_apart_ranked(const Known *k) {
+    return is_apart(k) && k->rank;
+}
+bool is_int(const Known *k) {
+    return dtype_is_int(k->type);
+}
 bool is_f32_fixed(const Known *k) {
     bool fixed = is_f32(k);
     for (int i = 0; i < k->rank; i++) fixed = fixed && size_fixed(k->shape[i]);
     return fixed;
 }
 
-Known value_at(Author *a, int number) { return a->values.at[number]; }
+Known value_at(Author *a, int number) {
+    return a->values.at[number];
+}
 
 bool choose(Author *a, Wanted *wanted, Known *k) {
     bool fresh = !chance(a, 4);

@@ -1,9 +1,9 @@
 /* An author of random valid models: sources in the language, by a seed.
  *
  * A model is kept as pieces of text - arguments, members, statements, results, terms of the loss - that name each other
- * by v<number> (values), m<number> (members that learn), s<number> (other members) and t<number> (functions at the top).
- * So pieces can be left out, or values turned into arguments, and what nothing names falls away: that is how a model that
- * fails is made small (random_models.c).
+ * by v<number> (values), m<number> (members that learn), s<number> (other members) and t<number> (functions at the
+ * top). So pieces can be left out, or values turned into arguments, and what nothing names falls away: that is how a
+ * model that fails is made small (random_models.c).
  *
  * What holds throughout: every size, index and loop count is valid at all sizes of the run-time dims and for integer
  * arguments 0 .. 4; values stay tame (about -4 .. 4); operators that decide (sort, argmax, comparisons, floor) see only
@@ -24,7 +24,7 @@ enum { MOST_DIMS = 5, INT_LIMIT = 5, MOST_ELEMENTS = 6000, BOUND_B = 9, BOUND_T 
 typedef struct Size {
     const char *text;
     int low, high;
-    bool late;                 /* the call itself finds it */
+    bool late; /* the call itself finds it */
 } Size;
 
 /* The value v<number>. */
@@ -33,28 +33,28 @@ typedef struct Known {
     DType type;
     int rank;
     Size shape[MOST_DIMS];
-    bool apart;                /* its elements are distinct and well apart, and exact */
+    bool apart; /* its elements are distinct and well apart, and exact */
     bool argument;
-    uint64_t on;               /* what gradients flow to: bit i: m<i>; bit 48 + i: argument v<i> */
+    uint64_t on; /* what gradients flow to: bit i: m<i>; bit 48 + i: argument v<i> */
     int uses;
 } Known;
 
 typedef struct Piece {
-    const char *text;          /* whole lines */
-    int first, count;          /* the values that it defines */
+    const char *text; /* whole lines */
+    int first, count; /* the values that it defines */
     bool dropped;
-    bool checks;               /* kept though nothing names it: writes a variable, or requires something */
+    bool checks; /* kept though nothing names it: writes a variable, or requires something */
 } Piece;
 
 typedef struct Author {
     Arena *arena;
     uint64_t random;
-    VEC(Known) values;         /* by number */
+    VEC(Known) values; /* by number */
     VEC(Piece) tops, members, code;
-    VEC(int) learned;          /* numbers of members that learn */
+    VEC(int) learned; /* numbers of members that learn */
     int member_count, top_count;
-    int flag, at, index, pairs;            /* arguments: bool, i32, i32[B], i32[B, 3] */
-    Size b, t, g;              /* the run-time dims: from 1, from 2, from 0 */
+    int flag, at, index, pairs; /* arguments: bool, i32, i32[B], i32[B, 3] */
+    Size b, t, g;               /* the run-time dims: from 1, from 2, from 0 */
 } Author;
 
 /* A choice of 0 .. n-1; one in n. */
@@ -64,7 +64,7 @@ bool chance(Author *a, int n);
 const char *print(Author *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 Size size_of(Author *a, int n);
-Size size_sum(Author *a, Size x, int plus);                /* x + plus; x is at least -plus */
+Size size_sum(Author *a, Size x, int plus); /* x + plus; x is at least -plus */
 bool size_fixed(Size s);
 bool size_equal(Size x, Size y);
 bool same_shape(const Known *x, const Known *y);
@@ -87,7 +87,8 @@ Wanted is_f32, is_float, is_f32_row, is_f32_matrix, is_f32_ranked, is_float_rank
  * text names. The result is valid until the next one. */
 Known *let(Author *a, Known like, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* One that defines two, or three. */
-Known *let_several(Author *a, const Known *like, int count, const char *format, ...) __attribute__((format(printf, 4, 5)));
+Known *let_several(Author *a, const Known *like, int count, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 /* A statement that defines nothing. */
 void say(Author *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A member, called m and a->member_count, or s and that where it learns nothing; returns the number. A function at the
@@ -117,11 +118,11 @@ typedef struct Term {
 typedef struct Story {
     Author *author;
     VEC(Term) results, losses;
-    const char *update;        /* of the training function, behind `let loss` */
-    const char *extra;         /* another exported function, or "" */
+    const char *update; /* of the training function, behind `let loss` */
+    const char *extra;  /* another exported function, or "" */
     bool no_function, no_training, no_extra;
-    bool lean;                 /* what nothing names is left out */
-    uint8_t *as_argument;      /* by value: it is an argument instead of what its statement says */
+    bool lean;            /* what nothing names is left out */
+    uint8_t *as_argument; /* by value: it is an argument instead of what its statement says */
 } Story;
 
 Story *story_new(Arena *arena, uint64_t seed);

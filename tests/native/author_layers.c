@@ -1,7 +1,9 @@
 /* Statements of layers: matrix products, convolutions, windows, norms, attention, graphs. */
 #include "author.h"
 
-static int last(const Known *k) { return k->shape[k->rank - 1].low; }
+static int last(const Known *k) {
+    return k->shape[k->rank - 1].low;
+}
 
 static void linear(Author *a) {
     Known x, y;
@@ -79,7 +81,9 @@ static void matmul(Author *a) {
 
 /* -------------------------------------------------------------- convolution and windows */
 
-static bool is_rows(const Known *k) { return is_f32_row(k) && k->rank == 2 && k->shape[0].low > 0; }
+static bool is_rows(const Known *k) {
+    return is_f32_row(k) && k->rank == 2 && k->shape[0].low > 0;
+}
 
 /* Rows made into [rows, channels, sizes..] by a product and a reshape. */
 static bool make_field(Author *a, Known *x, int spatial) {
@@ -146,30 +150,36 @@ static void convolution(Author *a) {
     }
     if (!is_small(&y)) return;
     learn(a, "param m%d: num[%d, %d%s] = uniform(-0.5, 0.5)", m, out, channels / groups, text_get(&kernel));
-    let(a, y, "conv(v%d, m%d, stride = [%s], padding = [%s], dilation = [%s], groups = %d, input_dilation = [%s])%s", x.number,
-        m, text_get(&list[0]), text_get(&list[1]), text_get(&list[2]), groups, text_get(&list[3]), chance(a, 2) ? " / 2" : "");
+    let(a, y, "conv(v%d, m%d, stride = [%s], padding = [%s], dilation = [%s], groups = %d, input_dilation = [%s])%s",
+        x.number, m, text_get(&list[0]), text_get(&list[1]), text_get(&list[2]), groups, text_get(&list[3]),
+        chance(a, 2) ? " / 2" : "");
 }
 
 /* Reductions over windows along one dim, and what overlapping windows add up to. */
 static void windows(Author *a) {
-    static const char *const forms[] = {"mean(%s, axis = -1)", "sum(sin(%s), axis = -1) / 4", "max(%s, axis = [-1], first = true)",
+    static const char *const forms[] = {"mean(%s, axis = -1)", "sum(sin(%s), axis = -1) / 4",
+                                        "max(%s, axis = [-1], first = true)",
                                         "min(tanh(%s), axis = [-1], first = true)"};
     Known x, y;
     if (!choose(a, is_f32_ranked, &x)) return;
     int axis = below(a, x.rank), n = x.shape[axis].low, size = 1 + below(a, 3), stride = 1 + below(a, 2);
     int dilation = 1 + below(a, 2), wide = (size - 1) * dilation + 1;
     if (n < wide) return;
-    const char *text = print(a, "windows(v%d, %d, %d, stride = %d, dilation = %d)", x.number, axis, size, stride, dilation);
+    const char *text =
+        print(a, "windows(v%d, %d, %d, stride = %d, dilation = %d)", x.number, axis, size, stride, dilation);
     y = x;
     if (chance(a, 3)) {
-        let(a, x, "overlap_add(cos(%s), %d, %s, stride = %d, dilation = %d) / 2", text, axis, x.shape[axis].text, stride,
-            dilation);
+        let(a, x, "overlap_add(cos(%s), %d, %s, stride = %d, dilation = %d) / 2", text, axis, x.shape[axis].text,
+            stride, dilation);
         return;
     }
-    if (size_fixed(x.shape[axis])) y.shape[axis] = size_of(a, (n - wide) / stride + 1);
-    else if (stride == 1) y.shape[axis] = size_sum(a, x.shape[axis], 1 - wide);
-    else y.shape[axis] = (Size){print(a, "dims(v%d)[%d]", a->values.n, axis), (n - wide) / stride + 1,
-                                (x.shape[axis].high - wide) / stride + 1, x.shape[axis].late};
+    if (size_fixed(x.shape[axis]))
+        y.shape[axis] = size_of(a, (n - wide) / stride + 1);
+    else if (stride == 1)
+        y.shape[axis] = size_sum(a, x.shape[axis], 1 - wide);
+    else
+        y.shape[axis] = (Size){print(a, "dims(v%d)[%d]", a->values.n, axis), (n - wide) / stride + 1,
+                               (x.shape[axis].high - wide) / stride + 1, x.shape[axis].late};
     let(a, y, print(a, PICK(a, forms), text), 0);
 }
 
@@ -189,7 +199,8 @@ static void library_convolution(Author *a) {
               chance(a, 2) ? channels : 1, PICK(a, modes));
         break;
     case 1:
-        learn(a, "let m%d = ConvTranspose%dd(%d, %d, 2, stride = 2, groups = %d)", m, n, channels, out, chance(a, 2) ? channels : 1);
+        learn(a, "let m%d = ConvTranspose%dd(%d, %d, 2, stride = 2, groups = %d)", m, n, channels, out,
+              chance(a, 2) ? channels : 1);
         for (int i = 2; i < x.rank; i++) y.shape[i] = size_of(a, 2 * x.shape[i].low);
         break;
     default: learn(a, "let m%d = SeparableConv2d(%d, %d, 3, padding = \"same\")", m, channels, out);
@@ -198,9 +209,9 @@ static void library_convolution(Author *a) {
 }
 
 static void pooled(Author *a) {
-    static const char *const forms[] = {
-        "max_pool(v%d, 2, padding = 1, stride = 2)", "avg_pool(v%d, 2, padding = 1, stride = 2)",
-        "avg_pool(v%d, 3, padding = 1, stride = 2, count_include_pad = false)"};
+    static const char *const forms[] = {"max_pool(v%d, 2, padding = 1, stride = 2)",
+                                        "avg_pool(v%d, 2, padding = 1, stride = 2)",
+                                        "avg_pool(v%d, 3, padding = 1, stride = 2, count_include_pad = false)"};
     Known x, y;
     if (!choose_field(a, &x)) return;
     y = x;
@@ -216,10 +227,15 @@ static void pooled(Author *a) {
         y.shape[i] = size_of(a, way == 1 ? 2 : way == 2 ? up : down);
     }
     if (!is_small(&y)) return;
-    if (way == 1) let(a, y, "adaptive_%s_pool(v%d, 2)", chance(a, 2) ? "avg" : "max", x.number);
-    else if (way == 2) let(a, y, "interpolate(v%d, scale_factor = 2, mode = \"%s\")", x.number,
-                           x.rank == 3 && chance(a, 2) ? "linear" : x.rank == 4 && chance(a, 2) ? "bicubic" : "nearest");
-    else let(a, y, forms[form], x.number);
+    if (way == 1)
+        let(a, y, "adaptive_%s_pool(v%d, 2)", chance(a, 2) ? "avg" : "max", x.number);
+    else if (way == 2)
+        let(a, y, "interpolate(v%d, scale_factor = 2, mode = \"%s\")", x.number,
+            x.rank == 3 && chance(a, 2)   ? "linear"
+            : x.rank == 4 && chance(a, 2) ? "bicubic"
+                                          : "nearest");
+    else
+        let(a, y, forms[form], x.number);
 }
 
 /* ---------------------------------------------------------------- attention and graphs */
@@ -244,10 +260,16 @@ static void attention(Author *a) {
     int width = last(&x), m = a->member_count;
     const char *causal = chance(a, 2) ? "true" : "false";
     switch (below(a, 5)) {
-    case 0: let(a, x, "sdpa(v%d, sin(v%d), cos(v%d), causal = %s, offset = v%d)", x.number, x.number, x.number, causal, a->at); return;
+    case 0:
+        let(a, x, "sdpa(v%d, sin(v%d), cos(v%d), causal = %s, offset = v%d)", x.number, x.number, x.number, causal,
+            a->at);
+        return;
     case 1: let(a, x, "rotary(v%d, offset = v%d, interleaved = %s)", x.number, a->at, causal); return;
     case 2:
-        learn(a, "let m%d = TransformerEncoderLayer(%d, 2, 6, 0.25, activation = gelu, layer_norm_eps = 0.125, norm_first = %s)", m, width, causal);
+        learn(a,
+              "let m%d = TransformerEncoderLayer(%d, 2, 6, 0.25, activation = gelu, layer_norm_eps = 0.125, norm_first "
+              "= %s)",
+              m, width, causal);
         let(a, x, "m%d(v%d)", m, x.number);
         return;
     case 3:
@@ -260,7 +282,9 @@ static void attention(Author *a) {
     }
 }
 
-static bool is_nodes(const Known *k) { return is_f32_row(k) && k->rank == 2 && size_fixed(k->shape[0]); }
+static bool is_nodes(const Known *k) {
+    return is_f32_row(k) && k->rank == 2 && size_fixed(k->shape[0]);
+}
 
 /* Recurrent layers, with lengths and in both directions. */
 static void recurrent(Author *a) {
@@ -308,8 +332,9 @@ static void graph(Author *a) {
 }
 
 Makers layer_makers(void) {
-    static Maker *const all[] = {linear, linear, bilinear, norm, channel_norm, channel_norm, matmul, matmul, convolution,
-                                 convolution, convolution, library_convolution, windows, windows, pooled, attention, attention, recurrent,
+    static Maker *const all[] = {linear,  linear,  bilinear,    norm,        channel_norm, channel_norm,
+                                 matmul,  matmul,  convolution, convolution, convolution,  library_convolution,
+                                 windows, windows, pooled,      attention,   attention,    recurrent,
                                  graph};
     return (Makers){all, sizeof all / sizeof *all};
 }

@@ -5,23 +5,60 @@
 #define FORMS(list) static const char *const list[]
 
 static void unary(Author *a) {
-    FORMS(forms) = {"tanh(v%d)", "sigmoid(v%d)", "gelu(v%d)", "silu(v%d)", "softplus(v%d)", "sin(v%d)",
-                    "exp(-abs(v%d))", "log1p(abs(v%d))", "v%1$d / (1 + abs(v%1$d))", "sqrt(1 + v%1$d * v%1$d)",
-                    "relu(v%d)", "erf(v%d)", "-v%d", "atan2(v%1$d, 2 + abs(v%1$d))", "elu(v%d)", "0.5 * cos(v%d)",
-                    "expm1(0.25 * v%d)", "rsqrt(1 + v%1$d ^ 2)", "tan(0.25 * tanh(v%d))", "log(2 + abs(v%d))",
-                    "clamp(v%d, -0.75, 1.25)", "leaky_relu(v%d, 0.2)", "mish(v%d)", "hardswish(v%d)", "selu(v%d) / 2",
-                    "log2(1 + exp(v%d))", "(1.5 + tanh(v%1$d)) ^ 1.5", "asinh(v%d)", "softsign(v%d) ^ 3",
-                    "abs(v%d) ^ 1.5 / 4", "reciprocal(1 + v%1$d ^ 2)", "maximum(v%d, 0.125)", "logsigmoid(v%d)",
-                    "where(v%1$d * 0 == 0, cos(v%1$d), v%1$d)", "stop_gradient(v%1$d) * tanh(v%1$d)", "0.5 * v%1$d ^ 2"};
+    FORMS(forms) = {"tanh(v%d)",
+                    "sigmoid(v%d)",
+                    "gelu(v%d)",
+                    "silu(v%d)",
+                    "softplus(v%d)",
+                    "sin(v%d)",
+                    "exp(-abs(v%d))",
+                    "log1p(abs(v%d))",
+                    "v%1$d / (1 + abs(v%1$d))",
+                    "sqrt(1 + v%1$d * v%1$d)",
+                    "relu(v%d)",
+                    "erf(v%d)",
+                    "-v%d",
+                    "atan2(v%1$d, 2 + abs(v%1$d))",
+                    "elu(v%d)",
+                    "0.5 * cos(v%d)",
+                    "expm1(0.25 * v%d)",
+                    "rsqrt(1 + v%1$d ^ 2)",
+                    "tan(0.25 * tanh(v%d))",
+                    "log(2 + abs(v%d))",
+                    "clamp(v%d, -0.75, 1.25)",
+                    "leaky_relu(v%d, 0.2)",
+                    "mish(v%d)",
+                    "hardswish(v%d)",
+                    "selu(v%d) / 2",
+                    "log2(1 + exp(v%d))",
+                    "(1.5 + tanh(v%1$d)) ^ 1.5",
+                    "asinh(v%d)",
+                    "softsign(v%d) ^ 3",
+                    "abs(v%d) ^ 1.5 / 4",
+                    "reciprocal(1 + v%1$d ^ 2)",
+                    "maximum(v%d, 0.125)",
+                    "logsigmoid(v%d)",
+                    "where(v%1$d * 0 == 0, cos(v%1$d), v%1$d)",
+                    "stop_gradient(v%1$d) * tanh(v%1$d)",
+                    "0.5 * v%1$d ^ 2"};
     Known x;
     if (choose(a, is_float, &x)) let(a, x, PICK(a, forms), x.number);
 }
 
 static void binary(Author *a) {
-    FORMS(forms) = {"v%d + v%d", "v%d - v%d", "tanh(v%d) * v%d", "v%1$d / (1 + v%2$d * v%2$d)",
-                    "where(v%3$d, v%1$d, v%2$d)", "maximum(v%d, v%d)", "minimum(v%d, v%d)",
-                    "(1.25 + tanh(v%1$d)) ^ (0.5 * tanh(v%2$d))", "atan2(v%d, 2 + abs(v%d))", "hypot(v%1$d, 1 + v%2$d)",
-                    "logaddexp(v%1$d, v%2$d)", "tanh(v%d - stop_gradient(v%d))", "where(v%4$d > 1, v%1$d, v%2$d)"};
+    FORMS(forms) = {"v%d + v%d",
+                    "v%d - v%d",
+                    "tanh(v%d) * v%d",
+                    "v%1$d / (1 + v%2$d * v%2$d)",
+                    "where(v%3$d, v%1$d, v%2$d)",
+                    "maximum(v%d, v%d)",
+                    "minimum(v%d, v%d)",
+                    "(1.25 + tanh(v%1$d)) ^ (0.5 * tanh(v%2$d))",
+                    "atan2(v%d, 2 + abs(v%d))",
+                    "hypot(v%1$d, 1 + v%2$d)",
+                    "logaddexp(v%1$d, v%2$d)",
+                    "tanh(v%d - stop_gradient(v%d))",
+                    "where(v%4$d > 1, v%1$d, v%2$d)"};
     Known x;
     if (!choose(a, is_float, &x)) return;
     Known y = partner(a, x);
@@ -44,16 +81,18 @@ static void spread(Author *a) {
 }
 
 static void rowwise(Author *a) {
-    FORMS(forms) = {"softmax(v%d, axis = %d)", "log_softmax(v%d, axis = %d) / 8",
-                    "v%1$d - mean(v%1$d, axis = %2$d, keep = true)", "v%1$d + logsumexp(v%1$d, axis = %2$d, keep = true) / 8",
-                    "v%1$d * rsqrt(mean(v%1$d ^ 2, axis = %2$d, keep = true) + 1)", "2 * normalize(v%d + 0.5, axis = %d)",
-                    "softmin(v%d, axis = %d)", "logcumsumexp(v%d, axis = %d) / 2",
-                    /* from here also over nothing */
-                    "cumsum(v%d, axis = %d) / 8", "reverse(v%d, %d)", "cumprod(1 + 0.25 * tanh(v%d), axis = %d)",
-                    "cumsum(v%d, axis = %d, reverse = true, exclusive = true) / 8",
-                    "linear_recurrence(sigmoid(v%1$d), v%1$d, axis = %2$d) / 2", "shift(v%d, 1, %d, 0.5)",
-                    "linear_recurrence(0.5 * tanh(v%1$d), cos(v%1$d), axis = %2$d, reverse = true)",
-                    "v%1$d + sum(v%1$d, axis = %2$d, keep = true) / 16", "v%1$d * along(1.0 * f32(iota(dims(v%1$d)[%2$d])), v%1$d, axis = %2$d) / 8"};
+    FORMS(forms) = {
+        "softmax(v%d, axis = %d)", "log_softmax(v%d, axis = %d) / 8", "v%1$d - mean(v%1$d, axis = %2$d, keep = true)",
+        "v%1$d + logsumexp(v%1$d, axis = %2$d, keep = true) / 8",
+        "v%1$d * rsqrt(mean(v%1$d ^ 2, axis = %2$d, keep = true) + 1)", "2 * normalize(v%d + 0.5, axis = %d)",
+        "softmin(v%d, axis = %d)", "logcumsumexp(v%d, axis = %d) / 2",
+        /* from here also over nothing */
+        "cumsum(v%d, axis = %d) / 8", "reverse(v%d, %d)", "cumprod(1 + 0.25 * tanh(v%d), axis = %d)",
+        "cumsum(v%d, axis = %d, reverse = true, exclusive = true) / 8",
+        "linear_recurrence(sigmoid(v%1$d), v%1$d, axis = %2$d) / 2", "shift(v%d, 1, %d, 0.5)",
+        "linear_recurrence(0.5 * tanh(v%1$d), cos(v%1$d), axis = %2$d, reverse = true)",
+        "v%1$d + sum(v%1$d, axis = %2$d, keep = true) / 16",
+        "v%1$d * along(1.0 * f32(iota(dims(v%1$d)[%2$d])), v%1$d, axis = %2$d) / 8"};
     Known x;
     if (!choose(a, is_f32_ranked, &x)) return;
     int axis = below(a, x.rank), whole = (int)(sizeof forms / sizeof *forms), empty = 8;
@@ -65,8 +104,8 @@ static void reduction(Author *a) {
     FORMS(forms) = {"mean(v%d, axis = %d)", "norm(v%d, axis = %d) / 4", "variance(v%d, axis = %d)",
                     "logsumexp(v%d, axis = %d) / 4",
                     /* over nothing too */
-                    "sum(v%d, axis = %d) / 8", "prod(1 + 0.25 * tanh(v%d), axis = %d)", "sum(v%1$d * sin(v%1$d), axis = %2$d) / 8",
-                    "f32(count(v%d * 0 == 0, axis = %d)) / 4"};
+                    "sum(v%d, axis = %d) / 8", "prod(1 + 0.25 * tanh(v%d), axis = %d)",
+                    "sum(v%1$d * sin(v%1$d), axis = %2$d) / 8", "f32(count(stop_gradient(v%d) * 0 == 0, axis = %d)) / 4"};
     Known x, y;
     if (!choose(a, is_f32_ranked, &x)) return;
     int axis = below(a, x.rank), whole = (int)(sizeof forms / sizeof *forms), empty = 4;
@@ -84,7 +123,8 @@ static void reduction(Author *a) {
 
 /* The greatest and least, and where they are, of values that are apart. */
 static void extreme(Author *a) {
-    FORMS(forms) = {"max(v%d, axis = %d)", "min(v%d, axis = %d)", "median(v%d, axis = %d)", "quantile(v%d, 0.375, axis = %d)"};
+    FORMS(forms) = {"max(v%d, axis = %d)", "min(v%d, axis = %d)", "median(v%d, axis = %d)",
+                    "quantile(v%d, 0.375, axis = %d)"};
     FORMS(indices) = {"argmax(v%d, axis = %d)", "argmin(v%d, axis = %d)"};
     FORMS(running) = {"cummax(v%d, axis = %d)", "cummin(v%d, axis = %d, reverse = true)"};
     FORMS(empty) = {"max(v%d, axis = %d, initial = -2.5)", "min(v%d, axis = %d, initial = 0.125)"};
@@ -95,20 +135,35 @@ static void extreme(Author *a) {
     drop_dim(&y, axis);
     Known index = y;
     index.type = DTYPE_I32;
-    if (!x.shape[axis].low && way < 4) let(a, y, PICK(a, empty), x.number, axis);
-    else if (!x.shape[axis].low) let(a, index, "argmax(v%d, axis = %d, empty = -1)", x.number, axis);
-    else if (way < 3) let(a, y, forms[below(a, x.type != DTYPE_F32 || !size_fixed(x.shape[axis]) ? 2 : 4)], x.number, axis);
-    else if (way < 5) let(a, index, PICK(a, indices), x.number, axis);
-    else if (way < 7) let(a, x, PICK(a, running), x.number, axis);
-    else if (size_fixed(x.shape[axis])) let(a, y, "kth_value(v%d, %d, axis = %d)", x.number, below(a, x.shape[axis].low), axis);
+    if (!x.shape[axis].low && way < 4)
+        let(a, y, PICK(a, empty), x.number, axis);
+    else if (!x.shape[axis].low)
+        let(a, index, "argmax(v%d, axis = %d, empty = -1)", x.number, axis);
+    else if (way < 3)
+        let(a, y, forms[below(a, x.type != DTYPE_F32 || !size_fixed(x.shape[axis]) ? 2 : 4)], x.number, axis);
+    else if (way < 5)
+        let(a, index, PICK(a, indices), x.number, axis);
+    else if (way < 7)
+        let(a, x, PICK(a, running), x.number, axis);
+    else if (size_fixed(x.shape[axis]))
+        let(a, y, "kth_value(v%d, %d, axis = %d)", x.number, below(a, x.shape[axis].low), axis);
 }
 
-/* What jumps, of values that are exact and not at the jump. */
+/* What jumps, of values that are exact and not at the jump. The first ones have no gradient. */
 static void jump(Author *a) {
-    FORMS(forms) = {"floor(v%d)", "sign(v%1$d + 0.0009765625)", "v%d %% 0.75", "round(v%d)", "ceil(v%1$d) - v%1$d",
-                    "where(v%1$d > 0.25, sin(v%1$d), 2 * v%1$d)", "relu(v%1$d) + abs(v%1$d)", "trunc(v%d)"};
+    FORMS(forms) = {"floor(v%d)",
+                    "sign(v%1$d + 0.0009765625)",
+                    "round(v%d)",
+                    "trunc(v%d)",
+                    "v%d %% 0.75",
+                    "ceil(v%1$d) - v%1$d",
+                    "where(v%1$d > 0.25, sin(v%1$d), 2 * v%1$d)",
+                    "relu(v%1$d) + abs(v%1$d)"};
     Known x;
-    if (choose(a, is_apart, &x)) let(a, x, PICK(a, forms), x.number);
+    if (!choose(a, is_apart, &x)) return;
+    int form = below(a, 8);
+    Known *y = let(a, x, forms[form], x.number);
+    if (form < 4) y->on = 0;
 }
 
 static void compare(Author *a) {
@@ -133,8 +188,16 @@ static void compare(Author *a) {
 
 /* Integers are exact in every type, and wrap around. */
 static void integers(Author *a) {
-    FORMS(forms) = {"v%1$d * 3 + 1", "v%d %% 3", "div(v%d, 2)", "v%1$d * v%1$d - 5", "min(v%d, 2)", "abs(v%1$d - 3)",
-                    "where(v%1$d > 1, v%1$d, -v%1$d)", "v%1$d + v%2$d", "max(v%1$d, 3 - v%1$d)", "sign(v%1$d - 2)",
+    FORMS(forms) = {"v%1$d * 3 + 1",
+                    "v%d %% 3",
+                    "div(v%d, 2)",
+                    "v%1$d * v%1$d - 5",
+                    "min(v%d, 2)",
+                    "abs(v%1$d - 3)",
+                    "where(v%1$d > 1, v%1$d, -v%1$d)",
+                    "v%1$d + v%2$d",
+                    "max(v%1$d, 3 - v%1$d)",
+                    "sign(v%1$d - 2)",
                     "v%1$d * 100 + v%2$d"};
     FORMS(rows) = {"cumsum(v%d, axis = %d)", "reverse(v%d, %d)", "cummax(v%d, axis = %d)"};
     FORMS(over) = {"sum(v%d, axis = %d)", "count(v%d > 1, axis = %d)"};
@@ -162,7 +225,9 @@ static void integers(Author *a) {
     }
 }
 
-static bool is_other(const Known *k) { return is_float(k) && k->type != DTYPE_F32; }
+static bool is_other(const Known *k) {
+    return is_float(k) && k->type != DTYPE_F32;
+}
 
 /* To another type, and back. */
 static void converted(Author *a) {
@@ -185,7 +250,9 @@ static bool is_fixed_float(const Known *k) {
     return fixed;
 }
 
-static bool is_other_ranked(const Known *k) { return is_other(k) && k->rank; }
+static bool is_other_ranked(const Known *k) {
+    return is_other(k) && k->rank;
+}
 
 /* Sums and products of the other types. */
 static void other_types(Author *a) {
@@ -206,7 +273,7 @@ static void other_types(Author *a) {
 }
 
 Makers maths_makers(void) {
-    static Maker *const all[] = {unary, unary, unary, binary, binary, spread, rowwise, rowwise, reduction, reduction,
-                                 extreme, jump, compare, integers, converted, other_types};
+    static Maker *const all[] = {unary,     unary,     unary,   binary, binary,  spread,   rowwise,   rowwise,
+                                 reduction, reduction, extreme, jump,   compare, integers, converted, other_types};
     return (Makers){all, sizeof all / sizeof *all};
 }

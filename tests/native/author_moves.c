@@ -61,8 +61,9 @@ static void grow(Author *a) {
     Size size = x.shape[axis];
     y = x;
     if (chance(a, 2)) {
-        y.shape[axis] = size_fixed(size) ? size_of(a, 2 * size.low)
-                                         : (Size){print(a, "(2 * %s)", size.text), 2 * size.low, 2 * size.high, size.late};
+        y.shape[axis] = size_fixed(size)
+                            ? size_of(a, 2 * size.low)
+                            : (Size){print(a, "(2 * %s)", size.text), 2 * size.low, 2 * size.high, size.late};
         if (is_small(&y)) let(a, y, "concat([v%d, sin(v%d)], axis = %d)", x.number, partner(a, x).number, axis);
         return;
     }
@@ -111,9 +112,10 @@ static void relabel(Author *a) {
     } else if (axis + 1 < x.rank) {
         Size next = x.shape[axis + 1];
         drop_dim(&y, axis);
-        y.shape[axis] = size_fixed(size) && size_fixed(next) ? size_of(a, size.low * next.low)
-                      : (Size){print(a, "(%s * %s)", size.text, next.text), size.low * next.low,
-                               size.high * next.high, size.late || next.late};
+        y.shape[axis] = size_fixed(size) && size_fixed(next)
+                            ? size_of(a, size.low * next.low)
+                            : (Size){print(a, "(%s * %s)", size.text, next.text), size.low * next.low,
+                                     size.high * next.high, size.late || next.late};
     } else {
         return;
     }
@@ -180,13 +182,15 @@ static void scattered(Author *a) {
     bool batch = axis && size_equal(x.shape[0], a->b) && chance(a, 2);
     const char *index = index_text(a, x.shape[axis]), *more = batch ? ", batch = 1" : "";
     const char *mask = chance(a, 3) ? print(a, ", mask = v%d > 0", a->index) : "";
-    const char *values = print(a, "%s(gather(v%d, %s, axis = %d%s) + 0.375) / 2", chance(a, 2) ? "sin" : "cos", x.number,
-                               index, axis, more);
+    const char *values = print(a, "%s(gather(v%d, %s, axis = %d%s) + 0.375) / 2", chance(a, 2) ? "sin" : "cos",
+                               x.number, index, axis, more);
     let(a, x, "scatter(v%d, %s, %s, axis = %d%s, mode = \"%s\"%s)", x.number, index, values, axis, more, PICK(a, modes),
         mask);
 }
 
-static bool leads_with_b(const Known *k) { return is_f32_ranked(k) && !strcmp(k->shape[0].text, "B"); }
+static bool leads_with_b(const Known *k) {
+    return is_f32_ranked(k) && !strcmp(k->shape[0].text, "B");
+}
 
 static void segments(Author *a) {
     static const char *const forms[] = {"segment_sum(v%d, v%d, 5) / 4", "segment_mean(v%d, v%d, 5)",
@@ -227,9 +231,12 @@ static void bound_dim(Author *a) {
     if (!x.shape[axis].low) return;
     Size l = {print(a, "L%d", a->values.n), 1, 9, true};
     Size t = x.shape[axis];
-    if (chance(a, 2)) say(a, "dim %s <= 9 = min(i64(v%d) + 1, %s)", l.text, a->at, a->b.text);
-    else if (chance(a, 2)) say(a, "dim %s <= 9 = i64(v%d) + 1 + i64(v%d)", l.text, a->at, a->flag);
-    else l.low = 0, say(a, "dim 0 <= %s <= 9 = i64(v%d)", l.text, a->at);
+    if (chance(a, 2))
+        say(a, "dim %s <= 9 = min(i64(v%d) + 1, %s)", l.text, a->at, a->b.text);
+    else if (chance(a, 2))
+        say(a, "dim %s <= 9 = i64(v%d) + 1 + i64(v%d)", l.text, a->at, a->flag);
+    else
+        l.low = 0, say(a, "dim 0 <= %s <= 9 = i64(v%d)", l.text, a->at);
     y = x;
     y.shape[axis] = l;
     if (!is_small(&y)) return;
@@ -237,7 +244,9 @@ static void bound_dim(Author *a) {
         size_fixed(t) ? "" : ")", axis);
 }
 
-static bool is_apart_f32(const Known *k) { return is_apart_ranked(k) && is_f32(k); }
+static bool is_apart_f32(const Known *k) {
+    return is_apart_ranked(k) && is_f32(k);
+}
 
 static void sorted(Author *a) {
     Known x, both[2];
@@ -248,13 +257,15 @@ static void sorted(Author *a) {
     bool down = chance(a, 2);
     switch (below(a, 4)) {
     case 0:
-        let_several(a, both, 2, "sort(v%d, %d, descending = %s)", x.number, axis, down ? "true" : "false")->apart = true;
+        let_several(a, both, 2, "sort(v%d, %d, descending = %s)", x.number, axis, down ? "true" : "false")->apart =
+            true;
         return;
     case 1: let(a, both[1], "argsort(v%d, %d)", x.number, axis); return;
     case 2: {
         Known y = partner(a, x);
         let(a, x, "sort_by(v%d, cos(v%d), axis = %d, descending = %s)", x.number, y.number, axis,
-            down ? "true" : "false")->on = y.on;
+            down ? "true" : "false")
+            ->on = y.on;
         return;
     }
     default:
@@ -276,12 +287,15 @@ static void requirement(Author *a) {
 /* What is computed of sizes and places alone. */
 static void made(Author *a) {
     Known y = {.type = DTYPE_F32, .rank = 2, .shape = {chance(a, 2) ? a->b : a->t, size_of(a, 2 + 2 * below(a, 3))}};
-    if (chance(a, 2)) let(a, y, "sinusoidal_positions(%s, %s, offset = v%d)", y.shape[0].text, y.shape[1].text, a->at);
-    else let(a, y, "sin(f32(iota(%s))[:, none] + 0.5 * f32(iota(%s)) + f32(%s))", y.shape[0].text, y.shape[1].text, a->g.text);
+    if (chance(a, 2))
+        let(a, y, "sinusoidal_positions(%s, %s, offset = v%d)", y.shape[0].text, y.shape[1].text, a->at);
+    else
+        let(a, y, "sin(f32(iota(%s))[:, none] + 0.5 * f32(iota(%s)) + f32(%s))", y.shape[0].text, y.shape[1].text,
+            a->g.text);
 }
 
 Makers index_makers(void) {
-    static Maker *const all[] = {table, gathered, gathered, scattered, scattered, segments, box, box, bound_dim, sorted,
-                                 sorted, requirement, made};
+    static Maker *const all[] = {table, gathered,  gathered, scattered, scattered,   segments, box,
+                                 box,   bound_dim, sorted,   sorted,    requirement, made};
     return (Makers){all, sizeof all / sizeof *all};
 }

@@ -95,10 +95,20 @@ static const char *group_text(Author *a, uint64_t on, int half) {
     return any ? text_get(&t) : NULL;
 }
 
-static const char *const optimizers[] = {
-    "sgd", "sgd(momentum = 0.9)", "sgd(momentum = 0.5, nesterov = true)", "adam(eps = 0.5)", "adamw(eps = 0.5)",
-    "rmsprop(eps = 0.5)", "adam(eps = 0.5, amsgrad = true)", "nadam(eps = 0.5)", "radam(eps = 0.5)", "adagrad(eps = 0.5)",
-    "adadelta(eps = 0.5)", "adamax(eps = 0.5)", "lamb(eps = 0.5)", "rmsprop(eps = 0.5, momentum = 0.5, centered = true)"};
+static const char *const optimizers[] = {"sgd",
+                                         "sgd(momentum = 0.9)",
+                                         "sgd(momentum = 0.5, nesterov = true)",
+                                         "adam(eps = 0.5)",
+                                         "adamw(eps = 0.5)",
+                                         "rmsprop(eps = 0.5)",
+                                         "adam(eps = 0.5, amsgrad = true)",
+                                         "nadam(eps = 0.5)",
+                                         "radam(eps = 0.5)",
+                                         "adagrad(eps = 0.5)",
+                                         "adadelta(eps = 0.5)",
+                                         "adamax(eps = 0.5)",
+                                         "lamb(eps = 0.5)",
+                                         "rmsprop(eps = 0.5, momentum = 0.5, centered = true)"};
 
 /* "adam(lr, eps = 0.5)" */
 static const char *optimizer_text(Author *a, const char *rate) {
@@ -113,30 +123,37 @@ static const char *update_text(Author *a, uint64_t on) {
     const char *all = group_text(a, on, 2), *even = group_text(a, on, 0), *odd = group_text(a, on, 1);
     int way = below(a, 9), s = a->member_count;
     if (way == 1 && even && odd)
-        return print(a, "        minimize loss over %s with %s\n        minimize 0.5 * loss * loss over %s with %s\n", even,
-                     optimizer_text(a, "lr"), odd, optimizer_text(a, "0.5 * lr"));
+        return print(a, "        minimize loss over %s with %s\n        minimize 0.5 * loss * loss over %s with %s\n",
+                     even, optimizer_text(a, "lr"), odd, optimizer_text(a, "0.5 * lr"));
     if (way == 2 && all)
-        return print(a, "        let g = grad(loss, params(%s))\n        apply clip_norm(g, 0.125) to params(%s) with %s\n", all, all,
-                     optimizer_text(a, "lr"));
+        return print(
+            a, "        let g = grad(loss, params(%s))\n        apply clip_norm(g, 0.125) to params(%s) with %s\n", all,
+            all, optimizer_text(a, "lr"));
     if (way == 3 && all)
-        return print(a, "        let g = grad(loss, params(%s))\n        apply clamp(g, -0.0625, 0.0625) to params(%s) with %s\n", all,
-                     all, optimizer_text(a, "lr"));
+        return print(
+            a,
+            "        let g = grad(loss, params(%s))\n        apply clamp(g, -0.0625, 0.0625) to params(%s) with %s\n",
+            all, all, optimizer_text(a, "lr"));
     if (way == 4) {
         member(a, "let s%d = adam(eps = 0.5)", s);
         return print(a, "        minimize loss with s%d(lr / (1 + f32(s%d.step)))\n", s, s);
     }
     if (way == 5 && all)
-        return print(a, "        let p = grad(loss, params(%s))\n        let total = loss + 0.0625 * sum(p ^ 2)\n"
-                        "        minimize total over %s with %s\n", all, all, optimizer_text(a, "lr"));
+        return print(a,
+                     "        let p = grad(loss, params(%s))\n        let total = loss + 0.0625 * sum(p ^ 2)\n"
+                     "        minimize total over %s with %s\n",
+                     all, all, optimizer_text(a, "lr"));
     if (way == 6) {
         member(a, "let s%d = sgd(momentum = 0.5)", s);
-        return print(a, "        minimize loss with %s\n        scan k in range(T) {\n"
-                        "            minimize (m0 - 0.25 * f32(k)) ^ 2 over m0 with s%d(lr)\n        }\n",
+        return print(a,
+                     "        minimize loss with %s\n        scan k in range(T) {\n"
+                     "            minimize (m0 - 0.25 * f32(k)) ^ 2 over m0 with s%d(lr)\n        }\n",
                      optimizer_text(a, "lr"), s);
     }
     if (way == 7) {
         member(a, "state s%d: num = 1", s);
-        return print(a, "        minimize loss with %s\n        s%d <- 0.875 * s%d + 0.125 * m0\n", optimizer_text(a, "lr"), s, s);
+        return print(a, "        minimize loss with %s\n        s%d <- 0.875 * s%d + 0.125 * m0\n",
+                     optimizer_text(a, "lr"), s, s);
     }
     return print(a, "        minimize loss with %s\n", optimizer_text(a, "lr"));
 }
@@ -145,11 +162,13 @@ static const char *update_text(Author *a, uint64_t on) {
 static const char *accumulation_text(Author *a) {
     int n = 1 + below(a, 6), m = learn(a, "let m%d = Linear(%d, 3)", a->member_count, n);
     member(a, "let s%d = adam(eps = 0.5)", a->member_count);
-    return print(a, "    export fn accumulate(x: f32[T, B, %d], y: f32[T, B, 3], lr: f32) -> (loss: f32) {\n"
-                    "        let ls, g = scan xb in x, yb in y with g = zeros(like(params(m%d))) {\n"
-                    "            let l = mean((tanh(m%d(xb)) - yb) ^ 2)\n            g = g + grad(l, params(m%d))\n"
-                    "            yield l\n        }\n        apply g / f32(T) to params(m%d) with s%d(lr)\n"
-                    "        return mean(ls)\n    }\n", n, m, m, m, m, a->member_count - 1);
+    return print(a,
+                 "    export fn accumulate(x: f32[T, B, %d], y: f32[T, B, 3], lr: f32) -> (loss: f32) {\n"
+                 "        let ls, g = scan xb in x, yb in y with g = zeros(like(params(m%d))) {\n"
+                 "            let l = mean((tanh(m%d(xb)) - yb) ^ 2)\n            g = g + grad(l, params(m%d))\n"
+                 "            yield l\n        }\n        apply g / f32(T) to params(m%d) with s%d(lr)\n"
+                 "        return mean(ls)\n    }\n",
+                 n, m, m, m, m, a->member_count - 1);
 }
 
 Story *story_new(Arena *arena, uint64_t seed) {
@@ -257,7 +276,8 @@ const char *story_text(Story *s, Arena *arena) {
     }
     if (!s->no_training) {
         memset(n.values, 0, sizeof *n.values * (size_t)a->values.n);
-        const char *tail = arena_printf(arena, "        let loss = m0 * (%s)\n%s        return loss\n", losses, s->update);
+        const char *tail =
+            arena_printf(arena, "        let loss = m0 * (%s)\n%s        return loss\n", losses, s->update);
         const char *code = code_text(s, arena, tail, &n);
         text_add(&functions, "    export fn train(%slr: f32) {\n%s    }\n", arguments_text(s, arena, n.values), code);
     }

@@ -9,11 +9,11 @@ struct Bound {
     Native *n;
     Func *f;
     const int64_t *dims;
-    Tensor **args, **vars;     /* variables as before the call */
-    Tensor **want, **after;    /* results of the reference; variables behind its call */
-    double *spread, *spread_after;         /* the largest deviation seen, by result and by variable */
+    Tensor **args, **vars;         /* variables as before the call */
+    Tensor **want, **after;        /* results of the reference; variables behind its call */
+    double *spread, *spread_after; /* the largest deviation seen, by result and by variable */
     int arg_count, result_count, var_count, samples;
-    int64_t count;             /* the call's number */
+    int64_t count; /* the call's number */
     uint64_t random;
 };
 
@@ -113,8 +113,10 @@ static double distance(const Tensor *got, const Tensor *want, int64_t *at) {
     double most = 0;
     for (int64_t i = 0; i < want->count; i++) {
         double g = got->at[i].f, w = want->at[i].f, off = fabs(g - w);
-        if (!dtype_is_float(want->dtype)) off = got->at[i].i == want->at[i].i ? 0 : INFINITY;
-        else if (isnan(w) || isinf(w) || isnan(g)) off = (isnan(w) ? isnan(g) : g == w) ? 0 : INFINITY;
+        if (!dtype_is_float(want->dtype))
+            off = got->at[i].i == want->at[i].i ? 0 : INFINITY;
+        else if (isnan(w) || isinf(w) || isnan(g))
+            off = (isnan(w) ? isnan(g) : g == w) ? 0 : INFINITY;
         if (off > most) most = off, *at = i;
     }
     return most;

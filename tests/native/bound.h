@@ -3,17 +3,17 @@
  * The reference computes in f64. What native code gives may be off by a few units in the last place of a tensor's
  * largest element, or by some times what the same arithmetic is off elsewhere: the interpreter runs the call again with
  * every operation's results moved at random by a unit in the last place and rounded, from arguments and variables moved
- * likewise (Monte Carlo arithmetic). So a call that magnifies errors is allowed those that it magnifies, one that does not is
- * held to the last digits, and no number is chosen by what passes. Samples are taken only where the last digits do not
- * suffice, until they suffice or there are SAMPLES_MOST. */
+ * likewise (Monte Carlo arithmetic). So a call that magnifies errors is allowed those that it magnifies, one that does
+ * not is held to the last digits, and no number is chosen by what passes. Samples are taken only where the last digits
+ * do not suffice, until they suffice or there are SAMPLES_MOST. */
 #ifndef DLCC_TESTS_BOUND_H
 #define DLCC_TESTS_BOUND_H
 
 #include "native.h"
 
 enum {
-    BOUND_UNITS = 8,           /* units in the last place of the largest element */
-    BOUND_TIMES = 8,           /* times the largest deviation of a sample: kernels add up one by one, samples in f64 */
+    BOUND_UNITS = 8, /* units in the last place of the largest element */
+    BOUND_TIMES = 8, /* times the largest deviation of a sample: kernels add up one by one, samples in f64 */
     SAMPLES_MOST = 48
 };
 

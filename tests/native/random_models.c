@@ -3,10 +3,10 @@
  * -O3, with a pass left out, or for vectors of another width. How far native code may be off is what rounding explains
  * (bound.h).
  *
- * Every check runs in a process of its own, so a crash is a failure like others. What fails is made smaller - functions,
- * results, terms of the loss and statements left out, values turned into arguments - as long as it fails in the same
- * manner, and printed. At the end most parameters must have been moved by training and hardly anything may have been
- * infinite or NaN: else the models test nothing.
+ * Every check runs in a process of its own, so a crash is a failure like others. What fails is made smaller -
+ * functions, results, terms of the loss and statements left out, values turned into arguments - as long as it fails in
+ * the same manner, and printed. At the end most parameters must have been moved by training and hardly anything may
+ * have been infinite or NaN: else the models test nothing.
  *
  * In the environment: RANDOM_SEED and RANDOM_COUNT say which and how many; RANDOM_SHOW prints the sources;
  * RANDOM_GO_ON reports failures without being made smaller and goes on. */
@@ -47,8 +47,10 @@ static void fill(Native *n, void *user, Tensor *const *args, int count) {
         bool floats = dtype_is_float(t->dtype);
         for (int64_t k = 0; k < t->count; k++) {
             double even = -2 + 4 * ((double)k + 0.5) / (double)t->count;
-            if (floats) t->at[k].f = t->rank ? number_round(t->dtype, (double)(float)even) : 0.0625;
-            else t->at[k].i = (int64_t)(native_random(&own) * (t->dtype == DTYPE_BOOL ? 2 : (double)n->int_limit));
+            if (floats)
+                t->at[k].f = t->rank ? number_round(t->dtype, (double)(float)even) : 0.0625;
+            else
+                t->at[k].i = (int64_t)(native_random(&own) * (t->dtype == DTYPE_BOOL ? 2 : (double)n->int_limit));
         }
         for (int64_t k = t->count - 1; floats && k > 0; k--) {
             int64_t other = (int64_t)(native_random(&own) * (double)(k + 1));
@@ -148,8 +150,8 @@ static const char *trouble(Arena *arena, const char *text, const Way *way, uint6
 
 /* What sort of trouble: a signal, a difference, threads, or the stage that refused. */
 static const char *sort_of(Arena *arena, const char *message) {
-    static const char *const sorts[] = {"signal", "exception", "threads", "expected", "status", "reading", "passes", "lowering", "kernel IR",
-                                        "code", "link"};
+    static const char *const sorts[] = {"signal", "exception", "threads",   "expected", "status", "reading",
+                                        "passes", "lowering",  "kernel IR", "code",     "link"};
     for (int i = 0; i < (int)(sizeof sorts / sizeof *sorts); i++)
         if (strstr(message, sorts[i])) return sorts[i];
     return arena_printf(arena, "%.20s", message);
@@ -295,10 +297,11 @@ static void random_models(void **state) {
     uint64_t first = setting("RANDOM_SEED", 1), count = setting("RANDOM_COUNT", 150), failed = 0;
     memset(counts, 0, sizeof *counts);
     for (uint64_t seed = first; seed < first + count; seed++) failed += !check_seed(seed);
-    print_message("seeds %llu to %llu: %llu failed; %lld of %lld elements are no numbers, %lld of %lld parameters moved\n",
-                  (unsigned long long)first, (unsigned long long)(first + count - 1), (unsigned long long)failed,
-                  (long long)counts->no_numbers, (long long)counts->elements, (long long)counts->moved,
-                  (long long)counts->written);
+    print_message(
+        "seeds %llu to %llu: %llu failed; %lld of %lld elements are no numbers, %lld of %lld parameters moved\n",
+        (unsigned long long)first, (unsigned long long)(first + count - 1), (unsigned long long)failed,
+        (long long)counts->no_numbers, (long long)counts->elements, (long long)counts->moved,
+        (long long)counts->written);
     assert_int_equal(failed, 0);
     if (count < 20) return;
     assert_true(counts->no_numbers * 1000 <= counts->elements);
