@@ -31,6 +31,7 @@ double native_random(uint64_t *state) {
 static void stop(Native *n, const char *what, const char *why) {
     Text t = text_new(&n->arena);
     diags_render(&n->diags, &t, false);
+    unlink(n->path);
     fputs(text_get(&t), stderr);           /* cmocka cuts long messages */
     fail_msg("%s: %s", what, why ? why : "");
 }
@@ -132,6 +133,7 @@ static Native *open_module(const char *path, const char *text, const NativeOptio
     n->context = n->contexts[0];
     for (int less = 1; options->divide && less < options->threads && less < NATIVE_MOST; less++)
         open_object(n, options->threads - less);
+    unlink(n->path);                       /* what is loaded stays */
     return n;
 }
 
@@ -154,7 +156,6 @@ void native_close(Native *n) {
         dlrt_context_destroy(n->contexts[i]);
         dlrt_close(n->models[i]);
     }
-    unlink(n->path);
     arena_reset(&n->scratch);
     arena_reset(&n->arena);
     free(n);

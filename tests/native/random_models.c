@@ -31,7 +31,7 @@ enum { SECONDS_MOST = 240, MOST_WAYS = 16, TRIALS_MOST = 400 };
 
 /* What the checks of all models saw; shared with their processes. */
 typedef struct Counts {
-    int64_t elements, no_numbers, written, moved;
+    _Atomic int64_t elements, no_numbers, written, moved;
 } Counts;
 
 static Counts *counts;
@@ -127,25 +127,39 @@ static const char *read_message(FILE *from, Arena *arena) {
     return arena_printf(arena, "%s%s", error ? error + 7 : buffer, refused ? refused : "");
 }
 
-/* Null if all is well, else what is not. */
-static const char *trouble(Arena *arena, const char *text, const Way *way, uint64_t seed) {
-    FILE *out = tmpfile();
-    assert_non_null(out);
+/* A check that runs. */
+typedef struct Trial {
+    FILE *out;
+    pid_t child;
+} Trial;
+
+static Trial trial_begin(const char *text, const Way *way, uint64_t seed) {
+    Trial t = {.out = tmpfile()};
+    assert_non_null(t.out);
     fflush(NULL);
-    pid_t child = fork();
-    if (child == 0) {
+    t.child = fork();
+    if (t.child == 0) {
         alarm(SECONDS_MOST);
-        dup2(fileno(out), 1);
-        dup2(fileno(out), 2);
+        dup2(fileno(t.out), 1);
+        dup2(fileno(t.out), 2);
         check(text, way->options, seed);
         _exit(0);
     }
+    return t;
+}
+
+/* Null if all is well, else what is not. */
+static const char *trial_end(Arena *arena, Trial t) {
     int status = 0;
-    assert_true(child > 0 && waitpid(child, &status, 0) == child);
-    const char *message = read_message(out, arena);
-    fclose(out);
+    assert_true(t.child > 0 && waitpid(t.child, &status, 0) == t.child);
+    const char *message = read_message(t.out, arena);
+    fclose(t.out);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return NULL;
     return WIFSIGNALED(status) ? arena_printf(arena, "signal %d %s", WTERMSIG(status), message) : message;
+}
+
+static const char *trouble(Arena *arena, const char *text, const Way *way, uint64_t seed) {
+    return trial_end(arena, trial_begin(text, way, seed));
 }
 
 /* What sort of trouble: a signal, a difference, threads, or the stage that refused. */
@@ -257,13 +271,14 @@ static bool check_seed(uint64_t seed) {
     Story *story = story_new(&arena, seed);
     const char *text = story_text(story, &arena);
     if (getenv("RANDOM_SHOW")) puts(text);
-    bool well = true;
-    for (int i = 0; i < 2; i++) {
-        const Way *way = &ways[i ? second : 0];
-        const char *message = trouble(&arena, text, way, seed);
-        if (message) report(&arena, story, way, seed, message);
-        well = well && !message;
-    }
+    const Way *both[2] = {&ways[0], &ways[second]};
+    Trial trials[2];
+    const char *messages[2];
+    for (int i = 0; i < 2; i++) trials[i] = trial_begin(text, both[i], seed);
+    for (int i = 0; i < 2; i++) messages[i] = trial_end(&arena, trials[i]);
+    for (int i = 0; i < 2; i++)
+        if (messages[i]) report(&arena, story, both[i], seed, messages[i]);
+    bool well = !messages[0] && !messages[1];
     arena_reset(&arena);
     return well;
 }
