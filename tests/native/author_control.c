@@ -19,8 +19,8 @@ static const char *step_text(Author *a) {
         "h = 0.5 * h + xt * sin(h)",
         "h = where(v%2$d, h, xt) * 0.75 + 0.125 * f32(k)",
         "let u = scan j in range(3) with b = h { b = tanh(b + 0.25 * xt * f32(j)) }; h = 0.5 * u + 0.25 * h",
-        "let j, u = loop j = i32(0), b = h while j < v%1$d, limit = 5 { b = sin(b + xt); j = j + 1 }; h = u + 0.125 * "
-        "f32(j)",
+        ("let j, u = loop j = i32(0), b = h while j < v%1$d, limit = 5 { b = sin(b + xt); j = j + 1 }; h = u + 0.125 * "
+         "f32(j)"),
         "h = recompute { tanh(h * xt + 0.5) }",
         "h = h * sigmoid(xt) + tanh(xt)"};
     return print(a, PICK(a, steps), a->at, a->flag);
