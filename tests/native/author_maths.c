@@ -46,7 +46,8 @@ static void unary(Author *a) {
 }
 
 static void binary(Author *a) {
-    FORMS(forms) = {"v%d + v%d",
+    FORMS(forms) = {"tanh(v%d - stop_gradient(v%d))",
+                    "v%d + v%d",
                     "v%d - v%d",
                     "tanh(v%d) * v%d",
                     "v%1$d / (1 + v%2$d * v%2$d)",
@@ -57,12 +58,13 @@ static void binary(Author *a) {
                     "atan2(v%d, 2 + abs(v%d))",
                     "hypot(v%1$d, 1 + v%2$d)",
                     "logaddexp(v%1$d, v%2$d)",
-                    "tanh(v%d - stop_gradient(v%d))",
                     "where(v%4$d > 1, v%1$d, v%2$d)"};
     Known x;
     if (!choose(a, is_float, &x)) return;
     Known y = partner(a, x);
-    let(a, x, PICK(a, forms), x.number, y.number, a->flag, a->at);
+    int form = below(a, sizeof forms / sizeof *forms);
+    Known *z = let(a, x, forms[form], x.number, y.number, a->flag, a->at);
+    if (!form) z->on = x.on; /* the first one stops the other's gradient */
 }
 
 /* A row, or one element of its last dim, spread over the rows. */
@@ -101,11 +103,11 @@ static void rowwise(Author *a) {
 }
 
 static void reduction(Author *a) {
-    FORMS(forms) = {"mean(v%d, axis = %d)", "norm(v%d, axis = %d) / 4", "variance(v%d, axis = %d)",
-                    "logsumexp(v%d, axis = %d) / 4",
-                    /* over nothing too */
-                    "sum(v%d, axis = %d) / 8", "prod(1 + 0.25 * tanh(v%d), axis = %d)",
-                    "sum(v%1$d * sin(v%1$d), axis = %2$d) / 8", "f32(count(stop_gradient(v%d) * 0 == 0, axis = %d)) / 4"};
+    FORMS(forms) = {
+        "mean(v%d, axis = %d)", "norm(v%d, axis = %d) / 4", "variance(v%d, axis = %d)", "logsumexp(v%d, axis = %d) / 4",
+        /* over nothing too */
+        "sum(v%d, axis = %d) / 8", "prod(1 + 0.25 * tanh(v%d), axis = %d)", "sum(v%1$d * sin(v%1$d), axis = %2$d) / 8",
+        "f32(count(stop_gradient(v%d) * 0 == 0, axis = %d)) / 4"};
     Known x, y;
     if (!choose(a, is_f32_ranked, &x)) return;
     int axis = below(a, x.rank), whole = (int)(sizeof forms / sizeof *forms), empty = 4;

@@ -162,10 +162,12 @@ static const char *trouble(Arena *arena, const char *text, const Way *way, uint6
     return trial_end(arena, trial_begin(text, way, seed));
 }
 
-/* What sort of trouble: a signal, a difference, threads, or the stage that refused. */
+/* What sort of trouble: a diagnostic's code, a signal, a difference, threads, or the stage that refused. */
 static const char *sort_of(Arena *arena, const char *message) {
     static const char *const sorts[] = {"signal", "exception", "threads",   "expected", "status", "reading",
                                         "passes", "lowering",  "kernel IR", "code",     "link"};
+    const char *code = strstr(message, "error[");
+    if (code) return arena_printf(arena, "%.12s", code);
     for (int i = 0; i < (int)(sizeof sorts / sizeof *sorts); i++)
         if (strstr(message, sorts[i])) return sorts[i];
     return arena_printf(arena, "%.20s", message);
@@ -185,7 +187,7 @@ typedef struct Shrink {
 static bool still_fails(Shrink *k) {
     if (k->trials++ >= TRIALS_MOST) return false;
     const char *message = trouble(k->arena, story_text(k->story, k->arena), k->way, k->seed);
-    return message && sort_of(k->arena, message) == k->sort;
+    return message && !strcmp(sort_of(k->arena, message), k->sort);
 }
 
 /* Sets it; sets it back if the failure is gone then. Whether it stays. */
