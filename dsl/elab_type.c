@@ -139,7 +139,7 @@ static bool fit_rest(Expect *x, int first, int n) {
     if (!sig->has_rest) {
         sig->has_rest = true;
         sig->rest_rank = n;
-        memcpy(sig->rest, dims, sizeof(Dim) * (size_t)n);
+        if (n) memcpy(sig->rest, dims, sizeof(Dim) * (size_t)n); /* a scalar has no list of dims at all */
         sig->rest_from = x->at;
         return true;
     }
