@@ -1,8 +1,8 @@
 /* The contraction generator: C[b,m,n] = sum over k of A[b,m,k] * B[b,k,n], with an epilogue.
  *
  * In: a kernel whose axes have roles, and its schedule. Out: the body of the kernel's function. Every sum runs over k in
- * index order, one fused multiply-add a term, whatever M and N are: so a row computed alone equals the same row in a
- * batch, and neither blocks nor threads change a bit.
+ * index order, one fused multiply-add a term, in runs (kernel_run) whose sums are added up in order, whatever M and N
+ * are: so a row computed alone equals the same row in a batch, and neither blocks nor threads change a bit.
  *
  * The last M axis and the last N axis are tiled, or several of the last ones as if they were one; other batch, M and N
  * axes are loops around. An item of work is a block of mc rows and nc columns. In it, strips of mr rows sweep the columns
@@ -15,9 +15,8 @@
  * B is read where it lies if its N stride is 1; else, or where its rows would fall into one set of the L1 cache, the item
  * first packs its kc x nc panel into the worker's scratch memory. A factor that is no plain load - it is guarded, as at
  * the borders of a padded image, or computed - is evaluated while it is packed, A into a panel of mc rows. A sum over more
- * than kc terms pauses between K blocks in scratch memory, exactly. */
+ * than kc terms pauses between K blocks, which are whole runs, in scratch memory, exactly. */
 #include "codegen/contract.h"
-#include "ir/kernel_contract.h"
 #include "ir/kernel_util.h"
 
 #include <string.h>
@@ -154,15 +153,62 @@ static LLVMValueRef depth_of(Emit *e, const Contract *c) {
     return product;
 }
 
-/* One loop over the terms, of this K block or all. */
-static void emit_joined_terms(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at) {
+/* ------------------------------------------------------------------------------- runs */
+
+static LLVMValueRef sum_at(Emit *e, const Contract *c, LLVMValueRef tile, int i) {
+    return emit_element_pointer(e, c->acc, tile, emit_i64(e, (int64_t)i * c->lanes));
+}
+
+/* A run ends: the sums join those of the runs before, if there are any, and begin anew. The sums so far lie in scratch
+ * memory, since registers that LLVM spills it lays across the cache's lines. */
+static void end_run(Emit *e, const Contract *c, const Tile *t) {
+    LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
+    LLVMValueRef first = emit_get(e, e->i1, t->first_run);
+    for (int i = 0; i < t->rows * t->vectors; i++) {
+        LLVMValueRef at = sum_at(e, c, c->runs, i), own = emit_get(e, vector, t->sums[i]);
+        LLVMValueRef all = LLVMBuildFAdd(e->at, emit_load(e, c->acc, c->lanes, at, NULL), own, "");
+        emit_store(e, c->acc, c->lanes, at, LLVMBuildSelect(e->at, first, own, all, ""), NULL);
+        emit_set(e, t->sums[i], LLVMConstNull(vector));
+    }
+    emit_set(e, t->first_run, LLVMConstInt(e->i1, 0, 0));
+}
+
+/* The sum of all runs, the last one included. */
+static void join_runs(Emit *e, const Contract *c, const Tile *t) {
+    LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
+    for (int i = 0; i < t->rows * t->vectors; i++) {
+        LLVMValueRef before = emit_load(e, c->acc, c->lanes, sum_at(e, c, c->runs, i), NULL);
+        emit_set(e, t->sums[i], LLVMBuildFAdd(e->at, before, emit_get(e, vector, t->sums[i]), ""));
+    }
+}
+
+/* ------------------------------------------------------------------------------- terms */
+
+/* Terms from .. until-1, `first` being where panels begin, in one loop. */
+static void emit_joined_run(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at,
+                            LLVMValueRef first, LLVMValueRef from, LLVMValueRef until) {
     int axis = last_axis(c->k, AXIS_K);
-    LLVMValueRef first = c->k_blocks ? c->k_from : emit_i64(e, 0), until = c->k_blocks ? c->k_until : depth_of(e, c);
-    EmitLoop loop = emit_loop_begin(e, first, until, emit_i64(e, 1), "k");
+    EmitLoop loop = emit_loop_begin(e, from, until, emit_i64(e, 1), "k");
     LLVMValueRef own = LLVMIsNull(first) ? loop.index : LLVMBuildSub(e->at, loop.index, first, "");
     emit_term(e, c, t, a_term(e, c, a_at, axis, c->a_panel ? own : loop.index),
               b_term(e, c, b_at, axis, c->panel ? own : loop.index));
     emit_loop_end(e, &loop);
+}
+
+/* The terms of this K block or all, counted over all K axes. */
+static void emit_joined_terms(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at) {
+    LLVMValueRef first = c->k_blocks ? c->k_from : emit_i64(e, 0), until = c->k_blocks ? c->k_until : depth_of(e, c);
+    if (!c->run.terms) {
+        emit_joined_run(e, c, t, a_at, b_at, first, first, until);
+        return;
+    }
+    EmitLoop runs = emit_loop_begin(e, first, until, emit_i64(e, c->run.terms), "run");
+    LLVMValueRef next = emit_add(e, runs.index, emit_i64(e, c->run.terms));
+    emit_joined_run(e, c, t, a_at, b_at, first, runs.index, emit_min(e, next, until));
+    EmitIf more = emit_if_begin(e, LLVMBuildICmp(e->at, LLVMIntSLT, next, until, ""));
+    end_run(e, c, t);
+    emit_if_end(e, &more);
+    emit_loop_end(e, &runs);
 }
 
 /* Terms of one step along the first K axis. */
@@ -191,12 +237,20 @@ static void emit_terms(Emit *e, const Contract *c, const Tile *t, int from, LLVM
         first = LLVMBuildUDiv(e->at, c->k_from, step, "");
         until = LLVMBuildUDiv(e->at, c->k_until, step, "");
     }
-    EmitLoop loop = emit_loop_begin(e, first, until, emit_i64(e, 1), "k");
+    bool cut = c->run.terms && from == c->run.axis;
+    EmitLoop runs, loop;
+    if (cut) runs = emit_loop_begin(e, first, until, emit_i64(e, c->run.steps), "run");
+    LLVMValueRef begin = cut ? runs.index : first;
+    LLVMValueRef end = cut ? emit_min(e, until, emit_add(e, begin, emit_i64(e, c->run.steps))) : until;
+    loop = emit_loop_begin(e, begin, end, emit_i64(e, 1), "k");
     LLVMValueRef a_next = c->a_panel ? a_at : a_term(e, c, a_at, from, loop.index);
     LLVMValueRef b_next = c->panel ? b_at : b_term(e, c, b_at, from, loop.index);
     LLVMValueRef own = LLVMIsNull(first) ? loop.index : LLVMBuildSub(e->at, loop.index, first, "");
     emit_terms(e, c, t, from + 1, a_next, b_next, emit_add(e, emit_mul(e, flat, extent), own));
     emit_loop_end(e, &loop);
+    if (!cut) return;
+    end_run(e, c, t);
+    emit_loop_end(e, &runs);
 }
 
 /* Where K blocks leave the sum of (row r, vector v) in between. */
@@ -210,11 +264,18 @@ static LLVMValueRef paused_sum(Emit *e, const Contract *c, const Tile *t, int r,
 static void start_sums(Emit *e, const Contract *c, const Tile *t) {
     LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
     for (int i = 0; i < t->rows * t->vectors; i++) emit_set(e, t->sums[i], LLVMConstNull(vector));
+    LLVMValueRef resumes = LLVMConstInt(e->i1, 0, 0);
+    if (c->k_blocks) resumes = LLVMBuildICmp(e->at, LLVMIntNE, c->k_from, emit_i64(e, 0), "");
+    emit_set(e, t->first_run, LLVMBuildNot(e->at, resumes, ""));
     if (!c->k_blocks) return;
-    EmitIf resume = emit_if_begin(e, LLVMBuildICmp(e->at, LLVMIntNE, c->k_from, emit_i64(e, 0), ""));
+    EmitIf resume = emit_if_begin(e, resumes);
     for (int r = 0; r < t->rows; r++)
-        for (int v = 0; v < t->vectors; v++)
-            emit_set(e, t->sums[r * t->vectors + v], emit_load(e, c->acc, c->lanes, paused_sum(e, c, t, r, v), NULL));
+        for (int v = 0; v < t->vectors; v++) {
+            int i = r * t->vectors + v;
+            LLVMValueRef before = emit_load(e, c->acc, c->lanes, paused_sum(e, c, t, r, v), NULL);
+            if (c->run.terms) emit_store(e, c->acc, c->lanes, sum_at(e, c, c->runs, i), before, NULL);
+            else emit_set(e, t->sums[i], before);
+        }
     emit_if_end(e, &resume);
 }
 
@@ -261,8 +322,7 @@ static void emit_short_epilogue(Emit *e, const Contract *c, const Tile *t, NodeP
 static void emit_long_epilogue(Emit *e, const Contract *c, const Tile *t, NodePoint *p) {
     LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
     for (int i = 0; i < t->rows * t->vectors; i++) {
-        LLVMValueRef at = emit_element_pointer(e, c->acc, c->laid, emit_i64(e, (int64_t)i * c->lanes));
-        emit_store(e, c->acc, c->lanes, at, emit_get(e, vector, t->sums[i]), NULL);
+        emit_store(e, c->acc, c->lanes, sum_at(e, c, c->laid, i), emit_get(e, vector, t->sums[i]), NULL);
     }
     EmitLoop rows = emit_loop_begin(e, emit_i64(e, 0), emit_i64(e, t->rows), emit_i64(e, 1), "row");
     LLVMValueRef first = emit_mul(e, rows.index, emit_i64(e, (int64_t)t->vectors * c->lanes));
@@ -286,6 +346,11 @@ static void emit_epilogue(Emit *e, const Contract *c, const Tile *t) {
 }
 
 static void finish_sums(Emit *e, const Contract *c, const Tile *t) {
+    if (c->run.terms) {
+        EmitIf runs = emit_if_begin(e, LLVMBuildNot(e->at, emit_get(e, e->i1, t->first_run), ""));
+        join_runs(e, c, t);
+        emit_if_end(e, &runs);
+    }
     if (!c->k_blocks) {
         emit_epilogue(e, c, t);
         return;
@@ -344,6 +409,7 @@ static void emit_tile(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef 
     Tile t = {.rows = rows, .vectors = vectors, .row = row, .column = column, .mask = mask};
     LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
     for (int i = 0; i < rows * vectors; i++) t.sums[i] = emit_variable(e, vector, "sum");
+    t.first_run = emit_variable(e, e->i1, "first");
     start_sums(e, c, &t);
     c->index[c->m] = row;
     c->index[c->n] = column;
@@ -502,7 +568,8 @@ static bool joins_terms(Emit *e, const Contract *c, const KAccess *x) {
 static void emit_items(Emit *e, Contract *c, const Blocks *b, bool skinny) {
     EmitLoop items = emit_loop_begin(e, c->scope->begin, c->scope->end, emit_i64(e, 1), "item");
     decode_item(e, c, b, items.index, skinny);
-    bool in_place = skinny && contract_reads_rows(c) && !c->k->schedule.pack_a;
+    bool in_place = skinny && contract_reads_rows(c) && !c->k->schedule.pack_a &&
+                    (c->run.axis >= 0 || joins_terms(e, c, c->b));
     c->panel = c->k->schedule.pack_b && !in_place ? c->b_memory : NULL;
     c->a_panel = c->k->schedule.pack_a ? c->a_memory : NULL;
     c->one_k = (c->a_panel || joins_terms(e, c, c->a)) && (c->panel || joins_terms(e, c, c->b));
@@ -530,10 +597,12 @@ static Contract contract_of(Emit *e, const Kernel *k, KernelScope *s) {
         if (k->axes.at[a].role == AXIS_K) c.k_axis = a;
     c.index = arena_array(e->arena, LLVMValueRef, k->axes.n);
     for (int a = 0; a < k->axes.n; a++) c.index[a] = emit_i64(e, 0);
+    c.run = kernel_run(k);
     KernelPanels panels = kernel_panels(k);
     c.pitch = panels.pitch;
     c.a_memory = scratch_at(e, s, panels.a);
     c.b_memory = scratch_at(e, s, panels.b);
+    c.runs = scratch_at(e, s, panels.runs);
     c.paused = scratch_at(e, s, panels.paused);
     return c;
 }

@@ -4,9 +4,9 @@
 #define DLCC_CODEGEN_CONTRACT_H
 
 #include "codegen/emit.h"
+#include "ir/kernel_contract.h"
 
 enum { SHORT_EPILOGUE = 8 };   /* kernel_work up to which an epilogue is in line */
-enum { MAX_TILE = 32 };        /* sums of a tile: no more than there are registers */
 
 typedef struct Contract {
     const Kernel *k;
@@ -25,8 +25,9 @@ typedef struct Contract {
     int64_t n_block;           /* columns of every block but the last */
     bool k_blocks;             /* between k_from and k_until only; k_last: the last such block */
     LLVMValueRef k_from, k_until, k_last;
-    LLVMValueRef a_memory, b_memory, paused;           /* scratch */
+    LLVMValueRef a_memory, b_memory, runs, paused;     /* scratch; runs: a tile's sums of the runs so far */
     int64_t pitch;             /* terms of a row of A's panel */
+    KernelRun run;             /* how the sum is cut */
     LLVMValueRef laid;         /* where a long epilogue reads the tile's sums; null: the epilogue is short */
     LLVMValueRef a_panel;      /* where A's rows from m_from on are packed, `pitch` elements each; null: read in place */
     LLVMValueRef panel;        /* where B is packed, nc elements a row; null: B is read in place */
@@ -37,6 +38,7 @@ typedef struct Tile {
     LLVMValueRef row, column;  /* its corner */
     LLVMValueRef mask;         /* of the last vector, or null */
     LLVMValueRef sums[MAX_TILE];
+    LLVMValueRef first_run;    /* an i1: no run has ended */
 } Tile;
 
 LLVMTypeRef contract_sum_type(const Emit *e, const Contract *c);

@@ -50,12 +50,38 @@ int kernel_joined_axes(const Kernel *k, DimTable *dims, AxisRole role, Arena *sc
     return count;
 }
 
+static int64_t greatest_divisor(int64_t x, int64_t most) {
+    int64_t d = x < most ? x : most;
+    while (d > 1 && x % d) d--;
+    return d < 1 ? 1 : d;
+}
+
+/* Whole steps of an axis behind the first divide its extent, so that runs are equally long over all K axes. */
+KernelRun kernel_run(const Kernel *k) {
+    int last = last_axis(k, AXIS_K);
+    bool alone = last == 0 || k->axes.at[last - 1].role != AXIS_K;
+    int64_t terms = alone ? RUN_ALONG : RUN_ACROSS, inner = 1;
+    if (!dtype_is_float(k->acc) || kernel_most_points(k, AXIS_K) <= terms) return (KernelRun){0};
+    for (int a = last;; a--) {
+        Dim extent = k->axes.at[a].extent;
+        int64_t most = terms / inner > 1 ? terms / inner : 1;
+        if (a == 0 || k->axes.at[a - 1].role != AXIS_K) return (KernelRun){most * inner, a, most};
+        if (!dim_is_const(extent)) return (KernelRun){terms, -1, 0};
+        int64_t steps = greatest_divisor(dim_value(extent), most);
+        if (steps < dim_value(extent) && steps * inner >= SHORT_RUN) return (KernelRun){steps * inner, a, steps};
+        inner *= dim_value(extent);
+    }
+}
+
 int64_t kernel_cut_step(const Kernel *k, DimTable *dims, Arena *scratch) {
     int count = 0;
     for (int a = 0; a < k->axes.n; a++) count += k->axes.at[a].role == AXIS_K;
-    if (kernel_joined_axes(k, dims, AXIS_K, scratch) == count) return 1;
+    KernelRun run = kernel_run(k);
+    int64_t least = run.terms ? run.terms : 1;
+    if (kernel_joined_axes(k, dims, AXIS_K, scratch) == count) return least;
     Dim step = kernel_joined_extent(k, dims, AXIS_K, count - 1);
-    return dim_is_const(step) ? dim_value(step) : 0;
+    if (!dim_is_const(step) || (run.terms && run.axis < 0)) return 0;
+    return dim_value(step) > least ? dim_value(step) : least;
 }
 
 Dim kernel_joined_extent(const Kernel *k, DimTable *dims, AxisRole role, int n) {
@@ -115,7 +141,10 @@ KernelPanels kernel_panels(const Kernel *k) {
     /* An odd number of vectors: rows then lie in sets of the cache of their own. */
     p.pitch = (vectors | 1) * s->lanes;
     if (s->pack_a) p.bytes += round_up(rows * p.pitch * dtype_bytes(k->nodes.at[k->a].dtype), 64);
+    int64_t sum_bytes = dtype_bytes(k->acc) < 4 ? 4 : dtype_bytes(k->acc);
+    p.runs = p.bytes;
+    if (kernel_run(k).terms) p.bytes += MAX_TILE * s->lanes * sum_bytes;
     p.paused = p.bytes;
-    if (s->kc) p.bytes += s->mc * s->nc * (dtype_bytes(k->acc) < 4 ? 4 : dtype_bytes(k->acc));
+    if (s->kc) p.bytes += s->mc * s->nc * sum_bytes;
     return p;
 }

@@ -13,8 +13,23 @@ const KAccess *kernel_factor(const Kernel *k, int node);
  * last one's: those that everything walks so which reads or writes them in place. That is the stores and what they are
  * computed from (M and N), and the factors that are not packed. */
 int kernel_joined_axes(const Kernel *k, DimTable *dims, AxisRole role, Arena *scratch);
-/* A sum may be cut into blocks of terms that are multiples of this: 1 if its axes count as one for all that is not
- * packed, else the terms of one step along the first of them; 0 if those are not known when compiling. */
+
+/* Long sums of floats are added up in runs, each a chain of its own, and then run by run: so a rounding error does not
+ * grow with all of the length. Runs of a sum over one axis, as in a matrix product, have RUN_ALONG terms; of a sum over
+ * several, as in the gradient of a convolution's weights, where the terms may be millions, at most RUN_ACROSS where
+ * the extents allow. Where runs end follows from the extents of the K axes alone, so that M, N, packing and blocks change
+ * no bit. */
+enum { RUN_ALONG = 512, RUN_ACROSS = 256, SHORT_RUN = 64 };
+typedef struct KernelRun {
+    int64_t terms;             /* of all K axes in order; 0: the sum is one run */
+    int axis;                  /* a run is some steps along this axis and all of those behind it; -1: the extents behind
+                                * the first K axis are not known when compiling, and runs are counted over all */
+    int64_t steps;
+} KernelRun;
+KernelRun kernel_run(const Kernel *k);
+
+/* A sum may be cut into blocks of terms that are multiples of this: a run if its axes count as one for all that is not
+ * packed, else at least the terms of one step along the first of them; 0 if those are not known when compiling. */
 int64_t kernel_cut_step(const Kernel *k, DimTable *dims, Arena *scratch);
 /* The product of the extents of the last n axes of a role. */
 Dim kernel_joined_extent(const Kernel *k, DimTable *dims, AxisRole role, int n);
@@ -23,10 +38,12 @@ Dim kernel_joined_extent(const Kernel *k, DimTable *dims, AxisRole role, int n);
  * run along, if its loads are contiguous there, else perhaps the last one across the rows. */
 int kernel_pack_axis(const Kernel *k, int node, AxisRole along, AxisRole across, Arena *scratch);
 
+enum { MAX_TILE = 32 };        /* vectors of sums of a tile: no more than there are registers */
+
 /* What a worker's scratch memory holds, by offsets in bytes. A panel of B has a row of nc columns for each term, a
- * panel of A a row of `pitch` terms for each of mc rows. */
+ * panel of A a row of `pitch` terms for each of mc rows; `runs` is a tile of sums, where there are runs. */
 typedef struct KernelPanels {
-    int64_t a, b, paused, bytes, pitch;
+    int64_t a, b, paused, runs, bytes, pitch;
 } KernelPanels;
 KernelPanels kernel_panels(const Kernel *k);
 

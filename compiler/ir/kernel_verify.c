@@ -314,6 +314,8 @@ static void check_contract_schedule(KernelVerifier *v, const Kernel *k) {
     if (s->n_axes < 1 || s->n_axes > kernel_joined_axes(k, dims, AXIS_N, v->scratch))
         kernel_fault(v, "%d axes of columns are tiled as one", s->n_axes);
     int64_t step = kernel_cut_step(k, dims, v->scratch);
+    KernelRun run = kernel_run(k);
+    if (run.terms && run.axis < 0 && !step) kernel_fault(v, "the sum's runs cannot be counted");
     if (s->kc && (!step || s->kc % step))
         kernel_fault(v, "the sum cannot be cut into blocks of %lld", (long long)s->kc);
 }

@@ -10,7 +10,7 @@
  * A factor that is no plain load is computed while it is packed, once for each block: then the axes that only the
  * epilogue walks may be tiled as one, as rows and columns of an image. A sum too long for a panel is cut, between
  * steps of its first axis if a factor that lies in memory does not walk all of it as one; where such steps are too
- * long, that factor is packed too. */
+ * long, that factor is packed too. Blocks of terms are whole runs (kernel_run). */
 #include "ir/kernel_contract.h"
 #include "ir/kernel_util.h"
 #include "pass/schedule.h"
@@ -94,11 +94,12 @@ static int64_t choose_packing(Kernel *k, DimTable *dims, Arena *scratch) {
     KSchedule *s = &k->schedule;
     s->pack_a = !kernel_factor(k, k->a);
     s->pack_b = !kernel_factor(k, k->b);
+    KernelRun run = kernel_run(k);
     int64_t step = kernel_cut_step(k, dims, scratch);
-    bool fine = step > 0 && step <= DEEPEST;
-    if (fine || (!s->pack_a && !s->pack_b) || kernel_most_points(k, AXIS_K) <= DEEPEST) return fine ? step : 0;
+    bool fine = step > 0 && step <= DEEPEST, must = run.terms && run.axis < 0 && !step;
+    if (!must && (fine || (!s->pack_a && !s->pack_b) || kernel_most_points(k, AXIS_K) <= DEEPEST)) return fine ? step : 0;
     s->pack_a = s->pack_b = true;
-    return 1;
+    return kernel_cut_step(k, dims, scratch);
 }
 
 /* Terms of a K block, a multiple of `step`; 0: all. */
