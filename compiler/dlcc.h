@@ -42,6 +42,7 @@ typedef struct DlccOptions {
     DlccNames outputs;         /* -o; the ending says what */
     DlccStage emit;            /* --emit: to standard output */
     DlccNames define_names, define_values;
+    const char *num;           /* --num: what `num` stands for; null: f32 */
     const char *model;
     const char *name;          /* prefix of exported symbols; null: from the input's name */
 

@@ -228,6 +228,12 @@ static Val run_matches(Elab *e, const Builtin *self, const BuiltinCall *c) {
     return val_bool(found);
 }
 
+/* Several tensors, one for each of some variables. */
+static Val run_is_map(Elab *e, const Builtin *self, const BuiltinCall *c) {
+    (void)self;
+    return val_bool(elab_as_map(e, c->args[0]).kind == VAL_MAP);
+}
+
 static Val run_is_none(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)e;
     (void)self;
@@ -250,5 +256,6 @@ const Builtin builtin_sizes[] = {
     {"div", "x y", run_div, 0},
     {"matches", "name pattern", run_matches, 0},
     {"is_none", "x", run_is_none, 0},
+    {"is_map", "x", run_is_map, 0},
     {NULL, NULL, NULL, 0},
 };

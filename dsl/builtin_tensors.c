@@ -56,6 +56,24 @@ Val elab_convert(Elab *e, Span at, Val v, DType to) {
     return x ? val_tensor(build_convert(elab_builder(e, at), x, to)) : POISON;
 }
 
+static Val widened(Elab *e, Span at, Val v) {
+    bool narrow = is_runtime(v) && dtype_is_float(val_type(v).dtype) && dtype_bytes(val_type(v).dtype) < 4;
+    return narrow ? elab_convert(e, at, v, DTYPE_F32) : v;
+}
+
+/* Floats narrower than f32 as f32; what else there is, a map's values too, as it is. */
+static Val run_wide(Elab *e, const Builtin *self, const BuiltinCall *c) {
+    (void)self;
+    Val v = elab_as_map(e, c->args[0]);
+    if (v.kind == VAL_MAP) {
+        ParamMap *m = arena_new(e->arena, ParamMap);
+        *m = (ParamMap){v.map->n, v.map->keys, arena_array(e->arena, Val, v.map->n)};
+        for (int i = 0; i < m->n; i++) m->values[i] = widened(e, c->at, v.map->values[i]);
+        return (Val){.kind = VAL_MAP, .map = m};
+    }
+    return widened(e, c->at, v);
+}
+
 static Val run_cast(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)self;
     if (c->args[1].kind != VAL_DTYPE)
@@ -416,6 +434,7 @@ const Builtin builtin_tensors[] = {
     {"where", "condition x y", run_where, 0},
     {"clamp", "x low? high?", run_clamp, 0},
     {"cast", "x type", run_cast, 0},
+    {"wide", "x", run_wide, 0},
     {"bool", "x", run_bool, 0},
     {"full", "shape value", run_full, 0},
     {"iota", "n", run_iota, 0},

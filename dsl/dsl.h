@@ -23,9 +23,8 @@ typedef struct DslFiles {
 typedef struct DslOptions {
     const DslDefine *defines;
     int define_count;
-    /* What `num` stands for. With DTYPE_F64 `f32` means f64 too: the whole model in double precision, for
-     * gradient checks. */
-    DType num;
+    DType num;                 /* what `num` stands for: f32, f64, f16 or bf16 */
+    bool in_double;            /* for gradient checks: `num` and f32 are f64 */
     const char *model;         /* which model of the file; null: the only one */
     DslFiles files;
 } DslOptions;

@@ -207,6 +207,13 @@ typedef struct Application {
     Val t;                     /* the step being taken */
 } Application;
 
+/* What an optimizer computes in and keeps its states in: the parameter's type, but f32 for narrower floats, which could
+ * not hold averages of squares and would lose small steps before they are added. */
+static DType work_type(const Var *p) {
+    DType t = p->type.dtype;
+    return dtype_is_float(t) && dtype_bytes(t) < 4 ? DTYPE_F32 : t;
+}
+
 static Value *slot_initial(Elab *e, const Node *decl, const char *name, Type type) {
     FuncBuild *outer = e->build;
     e->build = &e->init;
@@ -238,20 +245,31 @@ static bool bind_states(Elab *e, const Application *a, Var *p) {
             return false;
         if (!present) continue;
         Type type = p->type;
+        type.dtype = work_type(p);
         Sig sig = {.scope = e->scope};
         if (m->kids[VAR_TYPE] && !elab_type(e, m->kids[VAR_TYPE], false, &sig, &type)) return false;
         const char *name = elab_join_path(e, elab_join_path(e, p->name, a->origin->unique), m->text);
         Value *initial = module_find_var(e->module, name) ? NULL : slot_initial(e, m, name, type);
         Var *v = slot(e, name, type, m, initial);
         if (!v) return false;
-        if (type_equal(v->type, p->type)) v->of = p;
+        if (shape_equal(v->type.rank, v->type.shape, p->type.rank, p->type.shape)) v->of = p;
         scope_bind(e, e->scope, m->text, val_var(v), m->name_span);
     }
     return true;
 }
 
+/* Scalars known at run time, such as the rate, take the type that is computed in. */
+static void convert_arguments(Elab *e, Span at, const Node *params, const Val *vals, DType work) {
+    for (int i = 0; i < params->n; i++) {
+        if (!is_runtime(vals[i]) || val_type(vals[i]).rank || !dtype_is_float(val_type(vals[i]).dtype)) continue;
+        Binding *b = scope_find_local(e->scope, params->kids[i]->text);
+        if (b) b->val = elab_convert(e, at, vals[i], work);
+    }
+}
+
 /* Runs the optimizer's function for one parameter: its new value. */
 static Value *run_optimizer(Elab *e, const Application *a, Var *p, Val g) {
+    DType work = work_type(p);
     Frame f;
     Span at = a->statement->span;
     elab_enter_frame(e, &f, a->with->decl->text, NULL, a->with->unit, at, false);
@@ -261,8 +279,10 @@ static Value *run_optimizer(Elab *e, const Application *a, Var *p, Val g) {
     if (elab_bind_args(e, params, &a->with->args, f.scope, arena_printf(e->arena, "`%s`", a->with->decl->text),
                        a->with->decl->name_span, &sig, vals) &&
         bind_states(e, a, p)) {
+        convert_arguments(e, at, params, vals, work);
+        Val old = elab_convert(e, at, val_tensor(elab_read(e, at, p)), work), slope = elab_convert(e, at, g, work);
         Args args = {.n = 3,
-                     .vals = (Val[]){val_tensor(elab_read(e, at, p)), g, a->t},
+                     .vals = (Val[]){old, slope, a->t},
                      .nodes = (const Node *[]){NULL, NULL, NULL},
                      .names = (const char *[]){NULL, NULL, NULL},
                      .at = at};
@@ -271,7 +291,8 @@ static Value *run_optimizer(Elab *e, const Application *a, Var *p, Val g) {
                            &sig, bound))
             result = elab_run_body(e, &sig, a->fn);
     }
-    Value *x = is_poison(result) ? NULL : elab_tensor(e, a->fn->span, result, p->type.dtype);
+    Value *x = is_poison(result) ? NULL : elab_tensor(e, a->fn->span, result, work);
+    if (x && x->type.dtype == work) x = build_convert(elab_builder(e, at), x, p->type.dtype);
     if (x && !type_equal(x->type, p->type)) {
         elab_fail(e, DL0301, a->fn->span, "the new value of `%s` is %s, not %s", p->name, val_text(e, val_tensor(x)),
                   type_text(&e->module->dims, p->type, e->arena));

@@ -8,10 +8,8 @@
 
 DType elab_dtype(const Elab *e, const char *name, bool *known) {
     DType t = e->options->num;
-    *known = true;
-    if (!strcmp(name, "num")) return t;
-    if (!dtype_parse(name, &t)) *known = false;
-    return t == DTYPE_F32 && e->options->num == DTYPE_F64 ? DTYPE_F64 : t;
+    *known = !strcmp(name, "num") || dtype_parse(name, &t);
+    return t == DTYPE_F32 && e->options->in_double ? DTYPE_F64 : t;
 }
 
 /* The value a name of a dim expression has already, or null: then the signature binds it. */

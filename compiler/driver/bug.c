@@ -20,7 +20,7 @@ static Module *graph_before(Compilation *c, const PassInfo *pass) {
                            .text = c->text, .length = c->length};
     intern_init(&again->names, c->arena);
     diags_init(&again->diags, c->arena);
-    again->module = input_module(again, DTYPE_F32);
+    again->module = input_module(again, false);
     if (!again->module || options->run.n) return again->module;
     return driver_graph_passes(again, pass) ? NULL : again->module;
 }

@@ -196,7 +196,7 @@ DlccStatus driver_gradcheck(Compilation *c) {
         status = driver_fail(c, DLCC_USER, "gradients are checked of a model's source or graph, not of kernels");
     if (!status) status = driver_find_target(c);
     if (status) return status;
-    c->module = input_module(c, DTYPE_F64);
+    c->module = input_module(c, true);
     if (!c->module) return DLCC_USER;
     ModelCheck k = {.c = c, .sampler = {.arena = c->arena, .seed = (uint64_t)c->options->seed}};
     Interp *model = interp_open(c->module, c->arena, c->scratch, false);

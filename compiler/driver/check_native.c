@@ -74,7 +74,7 @@ static bool add_gradients(Compilation *c, Func *f, Value *loss) {
 /* Leaves the module with the checked functions alone, made into gradient functions; losses[i] is the loss of the
  * i-th. Null if the front end or the differentiator reports a mistake. */
 static Module *gradient_functions(Compilation *c, Value **losses) {
-    Module *m = input_module(c, DTYPE_F32);
+    Module *m = input_module(c, false);
     if (!m) return NULL;
     int kept = 0;
     for (int i = 0; i < m->funcs.n; i++) losses[i] = check_loss(c, m->funcs.at[i]);

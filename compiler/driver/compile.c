@@ -86,7 +86,7 @@ static void check_exported_names(Compilation *c) {
 }
 
 static DlccStatus make_graph(Compilation *c) {
-    c->module = input_module(c, DTYPE_F32);
+    c->module = input_module(c, false);
     if (!c->module) return user_status(c);
     check_exported_names(c);
     return c->diags.errors ? DLCC_USER : dump_graph(c, "source");

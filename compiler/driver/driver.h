@@ -63,7 +63,7 @@ bool input_is_graph(const Compilation *c);
 bool input_is_kernels(const Compilation *c);
 /* The graph, from the source or from IR text; null if diagnostics tell why not. In double precision for
  * gradient checks. */
-Module *input_module(Compilation *c, DType num);
+Module *input_module(Compilation *c, bool in_double);
 /* The kernels from kernel IR's text; null likewise. */
 KModule *input_kernels(Compilation *c);
 

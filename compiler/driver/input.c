@@ -33,7 +33,7 @@ static const char *read_import(void *user, Arena *arena, const char *path, size_
     return text;
 }
 
-static Module *from_source(Compilation *c, DType num) {
+static Module *from_source(Compilation *c, bool in_double) {
     DslOptions options = dsl_default_options();
     int n = c->options->define_names.n;
     DslDefine *defines = arena_array(c->arena, DslDefine, n + 1);
@@ -41,7 +41,9 @@ static Module *from_source(Compilation *c, DType num) {
         defines[i] = (DslDefine){c->options->define_names.at[i], c->options->define_values.at[i]};
     options.defines = defines;
     options.define_count = n;
-    options.num = num;
+    options.in_double = in_double;
+    if (in_double) options.num = DTYPE_F64;
+    else if (c->options->num) dtype_parse(c->options->num, &options.num);
     options.model = c->options->model;
     options.files = (DslFiles){c, read_import};
     return dsl_compile(c->arena, &c->names, &c->diags, c->options->input, c->text, c->length, &options);
@@ -52,11 +54,11 @@ static uint32_t text_source(Compilation *c) {
     return c->source;
 }
 
-Module *input_module(Compilation *c, DType num) {
+Module *input_module(Compilation *c, bool in_double) {
     double start = driver_now();
     Module *m;
     if (input_is_graph(c)) m = module_read(c->arena, &c->names, &c->diags, text_source(c));
-    else m = from_source(c, num);
+    else m = from_source(c, in_double);
     driver_time(c, "front end", start);
     return c->diags.errors ? NULL : m;
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 typedef enum OptionAction {
-    SET_TEXT, ADD_TEXT, SET_FLAG, SET_COMMAND, SET_EMIT, SET_LEVEL, SET_NUMBER, SET_SEED, SET_FORM, ADD_DEFINE
+    SET_TEXT, ADD_TEXT, SET_FLAG, SET_COMMAND, SET_EMIT, SET_LEVEL, SET_NUMBER, SET_SEED, SET_FORM, SET_NUM, ADD_DEFINE
 } OptionAction;
 
 typedef struct OptionSpec {
@@ -23,6 +23,7 @@ typedef struct OptionSpec {
 static const OptionSpec specs[] = {
     {"-o", "FILE", ADD_TEXT, AT(outputs), 0, "write FILE; .so .o .s .ll .h .ir says what; may be repeated"},
     {"-D", "NAME=VALUE", ADD_DEFINE, 0, 0, "set a hyper-parameter of the model"},
+    {"--num", "TYPE", SET_NUM, 0, 0, "what the type `num` is: f32 (default), f64, f16 or bf16"},
     {"--model", "NAME", SET_TEXT, AT(model), 0, "compile this model of several in the file"},
     {"--name", "PREFIX", SET_TEXT, AT(name), 0, "prefix of exported symbols (default: the input's name)"},
     {"--target", "TRIPLE", SET_TEXT, AT(target), 0, "compile for another system, e.g. aarch64-linux-gnu"},
@@ -104,6 +105,15 @@ static DlccStatus set_form(Reader *r, const char *value) {
     return complain(r, arena_printf(r->arena, "--diagnostics takes text or json, not %s", value), NULL);
 }
 
+static DlccStatus set_num(Reader *r, const char *value) {
+    static const char *const types[] = {"f32", "f64", "f16", "bf16"};
+    r->options->num = value;
+    for (int i = 0; i < 4; i++)
+        if (!strcmp(value, types[i])) return DLCC_OK;
+    return complain(r, arena_printf(r->arena, "--num takes f32, f64, f16 or bf16, not %s", value),
+                    nearest_name(value, types, 4));
+}
+
 static DlccStatus add_define(Reader *r, const char *value) {
     const char *equals = strchr(value, '=');
     if (!equals || equals == value)
@@ -144,6 +154,7 @@ static DlccStatus apply(Reader *r, const OptionSpec *spec, const char *value) {
         *(int *)(void *)member = (int)number;
         break;
     case SET_FORM: return set_form(r, value);
+    case SET_NUM: return set_num(r, value);
     case SET_SEED: return set_number(r, spec, value, &r->options->seed, INT64_MAX);
     }
     return status;

@@ -140,8 +140,9 @@ static bool read_owner(Reader *r, Var *v) {
     Span span = reader_span(r);
     if (!reader_take_word(r, "of")) return true;
     if (!reader_var_name(r, &v->of)) return false;
-    if (v->of->kind == VAR_PARAM && v->kind == VAR_SLOT && type_equal(v->of->type, v->type)) return true;
-    return reader_fail(r, DL0606, span, "@%s cannot be state of @%s: a slot belongs to a parameter of its type",
+    if (v->of->kind == VAR_PARAM && v->kind == VAR_SLOT && shape_equal(v->of->type.rank, v->of->type.shape, v->type.rank, v->type.shape))
+        return true;
+    return reader_fail(r, DL0606, span, "@%s cannot be state of @%s: a slot belongs to a parameter of its shape",
                        v->name, v->of->name);
 }
 

@@ -329,8 +329,8 @@ static void check_var(Verifier *v, const Var *var, int i, Map *seen) {
         fault(v, "variable %s: %s", var->name, why);
         return;
     }
-    if (var->of && (var->of->kind != VAR_PARAM || !type_equal(var->of->type, var->type)))
-        fault(v, "variable %s belongs to %s, which is no parameter of its type", var->name, var->of->name);
+    if (var->of && (var->of->kind != VAR_PARAM || !shape_equal(var->of->type.rank, var->of->type.shape, var->type.rank, var->type.shape)))
+        fault(v, "variable %s belongs to %s, which is no parameter of its shape", var->name, var->of->name);
     unsigned axes = 0;
     for (int j = 0; j < var->type.rank; j++) {
         if (!dim_is_const(var->type.shape[j])) fault(v, "variable %s: extent %d is no constant", var->name, j);

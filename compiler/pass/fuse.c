@@ -17,7 +17,10 @@
  * Operations are taken in order. Each joins, where shapes and reads fit and no cycle arises, a group that makes what
  * it reads (a contraction's first, then one with reductions, then the latest), else one that reads the same values, or
  * opens a new one. At the end elementwise groups sink into their only reader. So chains fuse forward, siblings meet,
- * and no operation but the free ones is computed twice across kernels. */
+ * and no operation but the free ones is computed twice across kernels.
+ *
+ * What a kernel computes at a point is bounded, members and free operations alike: time to compile a kernel grows faster
+ * than its size, and what is read through free operations is walked as a tree. */
 #include "ops/contraction.h"
 #include "ops/index.h"
 #include "ops/index_map.h"
@@ -86,8 +89,12 @@ static bool joins_without_cycle(const Fuser *f, int number, const Reads *from) {
     return true;
 }
 
+enum { COSTLY_WORK = 8, MOST_WORK = 768, MOST_FREE = 256 };
+
+static int work_of(const Op *op) { return op->info->flags & OP_COSTLY ? COSTLY_WORK : 1; }
+
 static bool may_join(Fuser *f, int group, const Op *op, const Reads *from) {
-    return fuse_fits(f, group, op, from) && joins_without_cycle(f, group, from);
+    return f->groups.at[group]->work + work_of(op) <= MOST_WORK && fuse_fits(f, group, op, from) && joins_without_cycle(f, group, from);
 }
 
 /* Which of two groups that may be joined is better: a contraction's saves most, then one with reductions; of
@@ -142,6 +149,7 @@ static void join(Fuser *f, int number, Op *op, const Reads *from) {
     }
     if (op->info->kind == KIND_CUMULATE && g->form == GROUP_MAP) make_sweep(g, op);
     vec_push(f->scratch, &g->ops, op);
+    g->work += work_of(op);
     for (int i = 0; i < op->result_count; i++) f->group_of[op->results[i].id] = number;
     if (op->info->flags & OP_BINDS_DIM)
         vec_push(f->scratch, &f->dims, (BoundDim){op_dims(op, "dims", NULL)[0]->terms[0].symbols[0], number});
@@ -243,6 +251,7 @@ static void merge_groups(Fuser *f, int from, int to) {
         for (int j = 0; j < from_reads.n; j++) note_reader(f, from_reads.at[j].value, to);
         f->group_of[a->ops.at[i]->results[0].id] = to;
     }
+    b->work += a->work;
     b->ops.at = all.at;
     b->ops.n = all.n;
     b->ops.room = all.room;
@@ -327,6 +336,7 @@ static void sink_groups(Fuser *f) {
         Group *g = f->groups.at[p];
         int reader = g->form == GROUP_MAP ? only_reader(f, p) : -1;
         if (reader < 0 || f->groups.at[reader]->form == GROUP_ALONE || !group_takes_work(f->groups.at[reader])) continue;
+        if (g->work + f->groups.at[reader]->work > MOST_WORK) continue;
         Type domain = {.rank = g->rank, .shape = g->shape};
         const Group *to = f->groups.at[reader];
         bool plain = group_has_full_shape(to, domain) || group_has_row_shape(to, domain);
@@ -374,6 +384,20 @@ static void store_index(const Fuser *f, const Op *op) {
     if (p.update) store(f, p.whole);
 }
 
+/* Free operations that reading v takes, as a tree; where they are too many it shall lie in memory. */
+static void limit_free(Fuser *f, int *size, const Op *op) {
+    const Value *v = &op->results[0];
+    size[v->id] = 0;
+    if (!op_is_free(f, op) || f->stored[v->id]) return;
+    int64_t all = 1;
+    for (int i = 0; i < op->operand_count; i++) {
+        const Op *source = op->operands[i]->op;
+        all += source && source->parent == f->body ? size[op->operands[i]->id] : 0;
+    }
+    if (all > MOST_FREE && op->operand_count) f->stored[v->id] = true;
+    else size[v->id] = (int)all;
+}
+
 /* Finds free ops whose results must lie in memory all the same. These are the region's results, what
  * is relabelled in a way that no index map says, factors of a contraction that no index map reaches, operands of
  * what is no fusion, and indices and their masks, since those are checked before they are used. */
@@ -388,6 +412,9 @@ static void find_stored(Fuser *f) {
             if (op_stands_alone(op) || (op->info->kind == KIND_CONTRACT && !factor_reads_through(f, op, j)))
                 store(f, op->operands[j]);
     }
+    int *size = arena_array(f->scratch, int, f->func->value_count + 1);
+    for (int i = 0; i < body->ops.n; i++)
+        if (body->ops.at[i]->result_count) limit_free(f, size, body->ops.at[i]);
 }
 
 /* Results that are one free value, as the zeros of many slots, become as many: each is then made where it belongs

@@ -17,6 +17,7 @@ typedef struct Group {
     VEC(Op *) ops;             /* members, in order; free ops are members only to be stored */
     uint64_t *needs;           /* bit set of the groups that must run before */
     bool needed;               /* another one needs it */
+    int work;                  /* of its members: see fuse.c */
     int first;                 /* the position in the region of the op that opened it */
     int turn;                  /* when it runs: fuse_write.c */
     VEC(int) again;            /* yields of a loop's or branch's region that are members' results and yielded before */

@@ -39,6 +39,7 @@ static int close_session(void **state) {
 static Module *compile(Session *s, const char *text, DType num) {
     DslOptions options = dsl_default_options();
     options.num = num;
+    options.in_double = num == DTYPE_F64;
     diags_init(&s->diags, &s->arena);
     Module *m = dsl_compile(&s->arena, &s->names, &s->diags, "test.dl", text, strlen(text), &options);
     Text t = text_new(&s->arena);

@@ -59,7 +59,7 @@ static void read_option(Case *c, Arena *a, const char *option) {
     if (!strncmp(option, "-D", 2) && equals && c->options.define_count < MOST_DEFINES)
         c->defines[c->options.define_count++] =
             (DslDefine){arena_text(a, option + 2, (size_t)(equals - option - 2)), equals + 1};
-    else if (!strcmp(option, "--f64")) c->options.num = DTYPE_F64;
+    else if (!strcmp(option, "--f64")) c->options.num = DTYPE_F64, c->options.in_double = true;
     else if (!strncmp(option, "--model=", 8)) c->options.model = equals + 1;
     else if (!strcmp(option, "--ast")) c->ast = true;
     else if (!strcmp(option, "--graph")) c->graph = true;

@@ -136,7 +136,7 @@ static const BreakCase cases[] = {
     CASE(order_no_permutation, "variable w: its physical order is no permutation"),
     CASE(variable_name_twice, "two variables are called w"),
     CASE(function_name_twice, "two functions are called f"),
-    CASE(slot_of_another_type, "variable s belongs to w, which is no parameter of its type"),
+    CASE(slot_of_another_type, "variable s belongs to w, which is no parameter of its shape"),
     CASE(unbound_dim, "parameter's type mentions dim B"),
     CASE(foreign_dim, "dim 0 of the signature is no free dim of the module"),
     CASE(overflowed_dim, "parameter's type: extent 0 is too large"),
