@@ -3,6 +3,7 @@
  * What the library can say in the language is not here. Elementwise operators come from the operator table:
  * each row without a sign of its own (+, <, and ...) is a function of the row's name. */
 #include "elab.h"
+#include "elsewhere.h"
 
 enum { MOST_PARAMS = 8 };
 
@@ -48,7 +49,9 @@ Val elab_call_builtin(Elab *e, const Builtin *b, const Args *args) {
             int d = args->names[i]
                         ? elab_error(e, DL0206, at, "`%s` has no parameter `%s`", b->name, args->names[i])
                         : elab_error(e, DL0206, at, "`%s` takes %d argument%s", b->name, count, count == 1 ? "" : "s");
-            diag_note(e->diags, d, "its parameters: %s", b->params);
+            const char *meant = args->names[i] ? elsewhere_argument(args->names[i]) : NULL;
+            if (meant && find_parameter(b->params, meant) >= 0) diag_hint(e->diags, d, "did you mean `%s`?", meant);
+            else diag_note(e->diags, d, "its parameters: %s", b->params);
             return POISON;
         }
         if (given[k]) return elab_fail(e, DL0206, at, "an argument of `%s` is given twice", b->name);

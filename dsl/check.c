@@ -71,11 +71,11 @@ static bool is_tainted(const Checker *c) {
     return scope_tainted(c->unit->scope);
 }
 
-static const char *nearest(Checker *c, const char *name) {
+static const char *suggest(Checker *c, int diag, const char *name) {
     Scope all = {.parent = c->unit->scope};
     for (Names *s = c->names; s; s = s->parent)
         for (int i = 0; i < s->all.n; i++) scope_bind(c->e, &all, s->all.at[i].name, NONE_VAL, s->all.at[i].span);
-    return scope_nearest(c->e, &all, name);
+    return scope_suggest(c->e, diag, &all, name);
 }
 
 static bool known(Checker *c, const char *name) {
@@ -87,10 +87,8 @@ static bool known(Checker *c, const char *name) {
 static void use_name(Checker *c, const Node *n) {
     if (known(c, n->text) || is_tainted(c)) return;
     int d = diag_report(c->e->diags, DL0201, n->span, "unknown name `%s`", n->text);
-    const char *near = nearest(c, n->text);
-    if (!near) return;
-    diag_hint(c->e->diags, d, "did you mean `%s`?", near);
-    Name *meant = find(c, near);
+    const char *near = suggest(c, d, n->text);
+    Name *meant = near ? find(c, near) : NULL;
     if (meant) meant->used = true;
 }
 

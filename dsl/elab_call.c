@@ -1,5 +1,6 @@
 /* Calls: binding arguments to parameters, and inlining functions. */
 #include "elab.h"
+#include "elsewhere.h"
 
 /* --------------------------------------------------------------- arguments */
 
@@ -16,12 +17,19 @@ static int parameter_index(const Node *params, const char *name) {
     return -1;
 }
 
+static bool is_among(const char *const *names, int n, const char *name) {
+    for (int i = 0; i < n; i++)
+        if (!strcmp(names[i], name)) return true;
+    return false;
+}
+
 static void report_unknown_argument(Elab *e, const Node *params, const Args *args, int i, const char *what, Span decl) {
     const Node *n = args->nodes[i];
     int d = elab_error(e, DL0206, n ? n->name_span : args->at, "%s has no parameter `%s`", what, args->names[i]);
     const char **names = arena_array(e->arena, const char *, params->n + 1);
     for (int k = 0; k < params->n; k++) names[k] = params->kids[k]->text ? params->kids[k]->text : "";
-    const char *near = nearest_name(args->names[i], names, params->n);
+    const char *near = elsewhere_argument(args->names[i]);
+    if (!near || !is_among(names, params->n, near)) near = nearest_name(args->names[i], names, params->n);
     if (near) diag_hint(e->diags, d, "did you mean `%s`?", near);
     else diag_note(e->diags, d, "its parameters: %s", parameter_list(e, params));
     diag_label(e->diags, d, decl, "declared here");

@@ -11,8 +11,7 @@ static Val eval_name(Elab *e, const Node *n) {
         return (Val){.kind = VAL_LAYER, .layer = e->frame->self};
     if (scope_tainted(e->scope)) return POISON;
     int d = elab_error(e, DL0201, n->span, "unknown name `%s`", n->text);
-    const char *near = scope_nearest(e, e->scope, n->text);
-    if (near) diag_hint(e->diags, d, "did you mean `%s`?", near);
+    scope_suggest(e, d, e->scope, n->text);
     return POISON;
 }
 
@@ -137,8 +136,10 @@ Val elab_member(Elab *e, const Node *n) {
     int d = elab_error(e, DL0207, n->name_span, "%s has no `%s`", val_text(e, base), n->text);
     Scope alone = in ? *in : (Scope){0};
     alone.parent = NULL;
-    const char *near = scope_nearest(e, &alone, n->text);
-    if (near) diag_hint(e->diags, d, "did you mean `%s`?", near);
+    const Binding *function = is_runtime(base) ? scope_find(e->frame ? e->frame->unit->scope : e->scope, n->text) : NULL;
+    if (function && (function->val.kind == VAL_FN || function->val.kind == VAL_BUILTIN))
+        diag_hint(e->diags, d, "functions are called as `%s(x)`", n->text);
+    else scope_suggest(e, d, &alone, n->text);
     return POISON;
 }
 

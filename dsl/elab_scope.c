@@ -1,5 +1,6 @@
 /* Scopes, values as text, and diagnostics of the elaborator. */
 #include "elab.h"
+#include "elsewhere.h"
 
 /* ------------------------------------------------------------------ scopes */
 
@@ -33,12 +34,23 @@ bool scope_tainted(const Scope *s) {
     return false;
 }
 
+/* A function of the library that users are not told of. */
+static bool is_helper(Val v) { return v.kind == VAL_FN && v.fn->unit->library && !v.fn->decl->doc; }
+
 const char *scope_nearest(Elab *e, const Scope *s, const char *name) {
     VEC(const char *) all = {0};
     if (strlen(name) < 3) return NULL;         /* any short name is near to any other */
     for (; s; s = s->parent)
-        for (int i = 0; i < s->all.n; i++) vec_push(e->arena, &all, s->all.at[i].name);
+        for (int i = 0; i < s->all.n; i++)
+            if (!is_helper(s->all.at[i].val)) vec_push(e->arena, &all, s->all.at[i].name);
     return nearest_name(name, all.at, all.n);
+}
+
+const char *scope_suggest(Elab *e, int diag, const Scope *s, const char *name) {
+    const char *here = elsewhere_name(name), *near = here ? NULL : scope_nearest(e, s, name);
+    if (here) diag_hint(e->diags, diag, "here that is %s", here);
+    if (near) diag_hint(e->diags, diag, "did you mean `%s`?", near);
+    return near;
 }
 
 /* ------------------------------------------------------------------ values */

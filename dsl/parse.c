@@ -1,13 +1,17 @@
 /* Parsing a source: see parse.h. */
 #include "parse.h"
+#include "elsewhere.h"
 #include "grammar.h"
 
 void parse_error_at(Parser *ps, DiagCode code, Span span, const char *format, ...) {
     if (ps->stop) return;
     va_list args;
     va_start(args, format);
-    diag_report(ps->diags, code, span, "%s", arena_vprintf(ps->arena, format, args));
+    int d = diag_report(ps->diags, code, span, "%s", arena_vprintf(ps->arena, format, args));
     va_end(args);
+    bool misplaced = code == DL0101 || code == DL0102;
+    const char *meant = misplaced ? elsewhere_token(ps->text, span.begin, span.end) : NULL;
+    if (meant) diag_hint(ps->diags, d, "%s", meant);
     if (++ps->errors < MAX_SYNTAX_ERRORS) return;
     diag_report(ps->diags, DL0702, span, "more than %d syntax errors; the rest of the file was not read",
                 MAX_SYNTAX_ERRORS - 1);

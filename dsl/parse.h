@@ -70,6 +70,7 @@ Node *parse_source(Arena *arena, Interner *names, Diags *diags, uint32_t source)
 Parser *parser_new(Arena *arena, Interner *names, Diags *diags, uint32_t source);
 
 /* Between the parts. */
+/* Also hints at what is meant, where that is known. */
 void parse_error_at(Parser *ps, DiagCode code, Span span, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* After a syntax error at the last token: the next one will be the end of its statement. */
