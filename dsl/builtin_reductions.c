@@ -141,6 +141,12 @@ static Val run_arg(Elab *e, const Builtin *self, const BuiltinCall *c) {
     } else if (c->args[1].kind != VAL_NONE && !elab_axis(e, c->at, c->args[1], x->type.rank, &axis)) {
         return POISON;
     }
+    if (x->type.shape[axis]->lower == 0 && c->args[3].kind == VAL_NONE) {
+        int d = elab_error(e, DL0306, c->at, "there may be nothing to choose from: dim %lld is %s, which can be 0",
+                           (long long)axis, elab_dim_text(e, x->type.shape[axis]));
+        diag_hint(e->diags, d, "say what is chosen then: `empty = 0`");
+        return POISON;
+    }
     Attr attr = attr_int(e->module, "axis", axis);
     Value *r = build_op(elab_builder(e, c->at), reduce_op(self->detail), &x, 1, &attr, 1);
     r = where_empty(e, c, 3, x->type.shape[axis], r);

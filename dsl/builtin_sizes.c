@@ -46,13 +46,16 @@ static Val run_range(Elab *e, const Builtin *self, const BuiltinCall *c) {
     }
     if (c->args[2].kind != VAL_NONE && !need_int(e, c, 2, &step)) return POISON;
     if (step == 0) return elab_fail(e, DL0303, c->at, "the step of a range is not 0");
-    double count = ceil(((double)to - (double)from) / (double)step);
-    if (count > 1e6)
-        return elab_fail(e, DL0705, c->at, "a range of %.0f is too long to go through at compile time", count);
-    int n = count > 0 ? (int)count : 0;
+    bool some = step > 0 ? to > from : to < from;
+    uint64_t length = step > 0 ? (uint64_t)to - (uint64_t)from : (uint64_t)from - (uint64_t)to;
+    uint64_t by = step > 0 ? (uint64_t)step : -(uint64_t)step, count = some ? (length - 1) / by + 1 : 0;
+    if (count > 1000000)
+        return elab_fail(e, DL0705, c->at, "a range of %llu is too long to go through at compile time",
+                         (unsigned long long)count);
+    int n = (int)count;
     if (!elab_spend(e, n)) return POISON;      /* the next evaluation reports it */
     Val *all = arena_array(e->arena, Val, n + 1);
-    for (int i = 0; i < n; i++) all[i] = val_int(from + i * step);
+    for (int i = 0; i < n; i++) all[i] = val_int((int64_t)((uint64_t)from + (uint64_t)i * (uint64_t)step));
     return val_list(e, VAL_LIST, all, n);
 }
 

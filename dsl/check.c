@@ -72,7 +72,9 @@ static bool is_tainted(const Checker *c) {
 }
 
 static const char *suggest(Checker *c, int diag, const char *name) {
+    enum { ENOUGH = 100 };
     Scope all = {.parent = c->unit->scope};
+    if (c->e->diags->errors > ENOUGH) return NULL;
     for (Names *s = c->names; s; s = s->parent)
         for (int i = 0; i < s->all.n; i++) scope_bind(c->e, &all, s->all.at[i].name, NONE_VAL, s->all.at[i].span);
     return scope_suggest(c->e, diag, &all, name);
@@ -152,8 +154,12 @@ static void define_params(Checker *c, const Node *params, const char *what, bool
 
 static void walk_block(Checker *c, const Node *block) {
     for (int i = 0; i < block->n; i++) {
-        walk(c, block->kids[i]);
-        if (block->kids[i]->kind == NODE_ERROR) c->names->tainted = true;
+        const Node *n = block->kids[i];
+        walk(c, n);
+        if (n->kind == NODE_ERROR) c->names->tainted = true;
+        if (n->kind != NODE_RETURN || i + 1 == block->n || block->kids[i + 1]->kind == NODE_ERROR) continue;
+        int d = diag_report(c->e->diags, DL0205, block->kids[i + 1]->span, "nothing behind a `return` runs");
+        diag_label(c->e->diags, d, n->span, "this leaves the function");
     }
 }
 
@@ -207,6 +213,9 @@ static void walk_let(Checker *c, const Node *n) {
         diag_report(c->e->diags, DL0205, n->kids[LET_AS]->span, "`as` names a layer's `let`; a local has no path");
     for (int i = 0; i < n->kids[LET_NAMES]->n; i++) {
         const Node *name = n->kids[LET_NAMES]->kids[i];
+        for (int k = 0; k < i && name->text; k++)
+            if (n->kids[LET_NAMES]->kids[k]->text == name->text && strcmp(name->text, "_"))
+                diag_report(c->e->diags, DL0202, name->span, "`%s` is defined twice", name->text);
         define(c, name->text, name->span, n->kids[LET_NAMES]->n == 1 ? "local" : NULL, n->kind == NODE_VAR);
     }
 }

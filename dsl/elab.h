@@ -281,7 +281,7 @@ struct Elab {
     Instance *model;
     VEC(Optimizer *) optimizers;
     int depth, steps;
-    bool out_of_steps;
+    bool gave_up;
 };
 
 /* ------------------------------------------------------------- diagnostics */

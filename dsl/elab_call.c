@@ -176,6 +176,7 @@ bool elab_too_many_calls(Elab *e, Span at) {
     if (!e->frame || e->frame->depth < MAX_CALL_DEPTH) return false;
     int d = elab_error(e, DL0701, at, "calls are nested more than %d deep here", MAX_CALL_DEPTH);
     diag_note(e->diags, d, "functions are run at compile time; recursion must end by a compile-time `if`");
+    e->gave_up = true;                         /* each call on the way up may have many more to make */
     return true;
 }
 

@@ -38,7 +38,7 @@ static bool run_branch(Elab *e, Branch *b, const Locals *locals) {
     b->written = vars_written(e, &b->mark);
     for (int i = 0; i < e->build->versions.n; i++) vec_push(e->arena, &b->versions, e->build->versions.at[i].value);
     b->bound_end = e->build->bound.n;
-    bool good = e->diags->errors == errors && !e->out_of_steps;
+    bool good = e->diags->errors == errors && !e->gave_up;
     mark_leave(e, &b->mark);
     return good;
 }
@@ -246,8 +246,17 @@ static Val require_later(Elab *e, const Node *n, Val v) {
     return x && build_require(b, x, requirement(e, n)) ? NONE_VAL : POISON;
 }
 
+/* What is said where it does not hold. */
+static bool check_text(Elab *e, const Node *n) {
+    Val text = n->kids[1] ? elab_eval(e, n->kids[1]) : NONE_VAL;
+    if (!n->kids[1] || text.kind == VAL_STR) return true;
+    if (!is_poison(text)) elab_fail(e, DL0302, n->kids[1]->span, "a text is needed here, not %s", val_text(e, text));
+    return false;
+}
+
 Val elab_require(Elab *e, const Node *n) {
     bool holds;
+    if (!check_text(e, n)) return POISON;
     Val v = elab_eval(e, n->kids[0]);
     if (is_runtime(v)) return require_later(e, n, v);
     if (!elab_truth(e, n->kids[0]->span, v, &holds)) return POISON;
@@ -259,6 +268,10 @@ Val elab_require(Elab *e, const Node *n) {
     for (int i = 0; t->kind == NODE_BINARY && i < 2; i++)
         if (t->kids[i]->kind != NODE_INT)
             diag_label(e->diags, d, t->kids[i]->span, "%s", val_text(e, elab_eval(e, t->kids[i])));
+    if (e->frame->unit->library) {             /* what follows there would only be noise */
+        e->frame->returned = true;
+        e->frame->result = POISON;
+    }
     return POISON;
 }
 

@@ -64,7 +64,7 @@ static bool run_forward(Elab *e, Custom *c) {
     body_begin(e, &c->body);
     bind_arguments(e, c, &c->params);
     Val v = leaves_read(e, c->at, elab_run_body(e, c->sig, c->fn));
-    bool good = e->diags->errors == errors && !e->out_of_steps && !is_poison(v);
+    bool good = e->diags->errors == errors && !e->gave_up && !is_poison(v);
     if (good && v.kind != VAL_NONE) c->result = leaves_of(e, e->frame->result_span, "the result", v, &c->results);
     else c->result = v;
     good = good && !is_poison(c->result);
@@ -167,7 +167,7 @@ static bool run_backward(Elab *e, Custom *c) {
         v = f->result;
         at = f->result_span;
     }
-    good = e->diags->errors == errors && !e->out_of_steps && !is_poison(v) &&
+    good = e->diags->errors == errors && !e->gave_up && !is_poison(v) &&
            take_gradients(e, c, leaves_read(e, at, v), at);
     f->returned = saved.returned;
     f->result = saved.result;

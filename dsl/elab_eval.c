@@ -73,7 +73,7 @@ bool elab_sequence(Elab *e, Span at, Val v, Vals *to) {
     if (v.kind == VAL_LIST || v.kind == VAL_TUPLE) *to = *v.list;
     else if (v.kind == VAL_MAP) *to = (Vals){v.map->n, v.map->values};
     else {
-        if (!is_poison(v)) elab_fail(e, DL0302, at, "%s is no list to go through", val_text(e, v));
+        if (!is_poison(v)) elab_fail(e, DL0302, at, "%s is one value, no list of several", val_text(e, v));
         return false;
     }
     return true;
@@ -90,7 +90,7 @@ static Val eval_comprehension(Elab *e, const Node *n) {
     VEC(Val) all = {0};
     bool poison = false;
     if (!elab_sequence(e, n->kids[COMP_ITER]->span, elab_eval(e, n->kids[COMP_ITER]), &over)) return POISON;
-    for (int i = 0; i < over.n && !e->out_of_steps; i++) {
+    for (int i = 0; i < over.n && !e->gave_up; i++) {
         Scope *outer = enter_scope(e);
         bool keep = true;
         elab_bind_names(e, n->kids[COMP_NAMES], over.at[i], n->kids[COMP_ITER]->span, false);
@@ -230,7 +230,7 @@ static void run_write(Elab *e, const Node *n) {
 static void run_for(Elab *e, const Node *n) {
     Vals over;
     if (!elab_sequence(e, n->kids[FOR_ITER]->span, elab_eval(e, n->kids[FOR_ITER]), &over)) return;
-    for (int i = 0; i < over.n && !e->frame->returned && !e->out_of_steps; i++) {
+    for (int i = 0; i < over.n && !e->frame->returned && !e->gave_up; i++) {
         Scope *outer = enter_scope(e);
         elab_bind_names(e, n->kids[FOR_NAMES], over.at[i], n->kids[FOR_ITER]->span, false);
         elab_block(e, n->kids[FOR_BODY]);
@@ -315,13 +315,16 @@ bool elab_spend(Elab *e, int n) {
 }
 
 Val elab_eval(Elab *e, const Node *n) {
-    if (e->out_of_steps) return POISON;
+    if (e->gave_up) return POISON;
     if (!elab_spend(e, 1)) {
-        e->out_of_steps = true;
+        e->gave_up = true;
         return elab_fail(e, DL0705, n->span, "putting this model together takes more than %d million steps",
                          MAX_EVAL_STEPS / 1000000);
     }
-    if (e->depth >= MAX_EVAL_DEPTH) return elab_fail(e, DL0701, n->span, "evaluation is nested too deeply here");
+    if (e->depth >= MAX_EVAL_DEPTH) {
+        e->gave_up = true;
+        return elab_fail(e, DL0701, n->span, "evaluation is nested too deeply here");
+    }
     e->depth++;
     Val v = dispatch(e, n);
     e->depth--;

@@ -41,7 +41,9 @@ static bool cut_at(Elab *e, const Node *item, Dim extent, Cut *c) {
     Val v = elab_eval(e, item);
     if (is_poison(v)) return false;
     if (is_size(v)) {
-        c->start = from_end(e, elab_dim(e, item->span, v), extent);
+        Dim at = elab_dim(e, item->span, v);
+        if (!at) return false;
+        c->start = from_end(e, at, extent);
         c->limit = dim_add(&e->module->dims, c->start, dim_const(&e->module->dims, 1));
         c->drop = true;
         return check_range(e, item->span, c->start, extent, false);

@@ -145,7 +145,7 @@ static bool run_body(Elab *e, Loop *l, bool (*enter)(Elab *, Loop *), Mark *mark
         begin(e, l, &l->body, &l->params);
         if (!enter(e, l)) return false;
         elab_statements(e, l->block);
-        if (e->diags->errors > errors || e->out_of_steps) return false;
+        if (e->diags->errors > errors || e->gave_up) return false;
         Vars written = vars_written(e, mark);
         bool settled = same_vars(&l->vars, &written);
         l->vars = written;

@@ -29,6 +29,7 @@ static int64_t floor_mod(int64_t a, int64_t b) {
 }
 
 static Val int_power(int64_t a, int64_t b, const char **why) {
+    if (b < 0 && a == 0) return failed(why, "it divides by zero");
     if (b < 0) return val_float(pow((double)a, (double)b));
     int64_t r = 1;
     for (; b > 0; b--) {
@@ -236,6 +237,7 @@ Val number_map(Elab *e, MapFn f, const Val *args, int n) {
         wholes[i] = args[i].kind == VAL_INT ? args[i].i : 0;
         reals[i] = as_float(args[i]);
     }
+    if (whole && wholes[0] == INT64_MIN && (f == MAP_abs || f == MAP_negate)) return POISON;
     if (whole) return val_int(map_eval_int(f, DTYPE_I64, wholes));
     double r = map_eval_float(f, reals);
     if (op_of_map(f)->flags & OP_PREDICATE) return val_bool(r != 0);

@@ -391,6 +391,10 @@ void elab_apply(Elab *e, const Node *n) {
     bool good = need_optimizer(e, n->kids[TRAIN_WITH], &with);
     ParamMap wanted;
     if (!good || is_poison(g) || !elab_collect(e, n->kids[TRAIN_OVER]->span, to, VAR_PARAM, &wanted)) return;
+    if (!wanted.n) {
+        elab_fail(e, DL0402, n->kids[TRAIN_OVER]->span, "there is no parameter to train");
+        return;
+    }
     if (g.kind != VAL_MAP) {
         elab_fail(e, DL0302, n->kids[TRAIN_VALUE]->span,
                   "`apply` takes a map of gradients, as grad(loss, params(...)) gives, not %s", val_text(e, g));

@@ -37,6 +37,7 @@ static Nodes *documented(Parser *ps, Nodes *items, Span start);
 static Node *name_node(Parser *ps, Span span, const char *name);
 static Node *call_node(Parser *ps, NodeKind kind, Span span, Node *base, const Nodes *items);
 static Node *dim_node(Parser *ps, Span span, Node *lower, Node *name, Node *upper, Node *value);
+static Node *import_node(Parser *ps, Span span, Span at, const Node *path, Node *name);
 #define MAKE(kind, span, text, ...)                                                                                    \
     parse_node(ps, NODE_##kind, span, text, (Node *[]){__VA_ARGS__},                                                   \
                (int)(sizeof((Node *[]){__VA_ARGS__}) / sizeof(Node *)))
@@ -102,8 +103,8 @@ decl:
   ;
 
 import_decl:
-    IMPORT STRING               { $$ = LEAF(IMPORT, @$, $2->text); $$->name_span = @2; }
-  | IMPORT STRING AS name       { $$ = MAKE(IMPORT, @$, $2->text, name_node(ps, @4, $4)); $$->name_span = @2; }
+    IMPORT STRING               { $$ = import_node(ps, @$, @2, $2, NULL); }
+  | IMPORT STRING AS name       { $$ = import_node(ps, @$, @2, $2, name_node(ps, @4, $4)); }
   ;
 
 dim_decl:
@@ -421,6 +422,17 @@ static Node *call_node(Parser *ps, NodeKind kind, Span span, Node *base, const N
     Nodes *all = list_of(ps, base);
     if (items) list_join(ps, all, items);
     return from_list(ps, kind, span, all);
+}
+
+/* A file's name is known before any value is. */
+static Node *import_node(Parser *ps, Span span, Span at, const Node *path, Node *name) {
+    if (path->kind != NODE_STRING) {
+        parse_error_at(ps, DL0103, at, "the name of a file to import has no `{...}` in it");
+        return LEAF(ERROR, span, NULL);
+    }
+    Node *n = name ? MAKE(IMPORT, span, path->text, name) : LEAF(IMPORT, span, path->text);
+    n->name_span = at;
+    return n;
 }
 
 static Node *dim_node(Parser *ps, Span span, Node *lower, Node *name, Node *upper, Node *value) {

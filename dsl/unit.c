@@ -101,7 +101,14 @@ static void run_import(Elab *e, Unit *u, const Node *n) {
     u->scope->tainted = u->scope->tainted || from->scope->tainted;
     for (int i = 0; !from->library && i < from->scope->all.n; i++) {
         Binding b = from->scope->all.at[i];
-        if (b.span.source == from->source) scope_bind(e, u->scope, b.name, b.val, b.span);
+        const Binding *other = scope_find_local(u->scope, b.name);
+        if (b.span.source != from->source) continue;
+        if (other && other->span.source != b.span.source) {
+            int d = elab_error(e, DL0202, n->name_span, "`%s` comes from two files", b.name);
+            diag_label(e->diags, d, other->span, "from this one");
+            diag_label(e->diags, d, b.span, "and from this one");
+            diag_hint(e->diags, d, "import one of them under a name: import \"%s\" as other", n->text);
+        } else scope_bind(e, u->scope, b.name, b.val, b.span);
     }
 }
 

@@ -25,6 +25,10 @@ static bool read_all(Arena *arena, int handle, const char **bytes, size_t *n) {
         if (got < 0) return false;
         if (!got) break;
         *n += (size_t)got;
+        if (*n > FILE_MOST) {
+            errno = EFBIG;
+            return false;
+        }
         if (*n < room) continue;
         char *larger = arena_alloc(arena, room * 2 + 1);
         memcpy(larger, buffer, *n);
@@ -81,4 +85,16 @@ const char *file_stem(Arena *arena, const char *path) {
 const char *file_temporary(Arena *arena, const char *path, const char *ending) {
     const char *name = file_name(path);
     return arena_printf(arena, "%.*s.%s.%ld%s", (int)(name - path), path, name, (long)getpid(), ending);
+}
+
+bool file_same(Arena *arena, const char *a, const char *b) {
+    struct stat x, y;
+    if (!stat(a, &x) && !stat(b, &y)) return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    const char *name_a = file_name(a), *name_b = file_name(b);
+    if (strcmp(name_a, name_b)) return false;
+    const char *folder_a = arena_printf(arena, "./%.*s", (int)(name_a - a), a);
+    const char *folder_b = arena_printf(arena, "./%.*s", (int)(name_b - b), b);
+    if (*a == '/') folder_a += 2;
+    if (*b == '/') folder_b += 2;
+    return !stat(folder_a, &x) && !stat(folder_b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }

@@ -97,8 +97,6 @@ static DlccStatus run_pass(Compilation *c, const PassInfo *pass) {
     PassOption *options = arena_array(c->arena, PassOption, c->options->tuning.n + 1);
     for (int i = 0; i < c->options->tuning.n; i++) {
         const char *text = c->options->tuning.at[i], *dot = strchr(text, '.'), *equals = strchr(text, '=');
-        if (!dot || !equals || equals < dot)
-            return driver_fail(c, DLCC_USER, "--pass-option takes PASS.KEY=VALUE, not \"%s\"", text);
         options[i] = (PassOption){arena_text(c->arena, text, (size_t)(dot - text)),
                                   arena_text(c->arena, dot + 1, (size_t)(equals - dot - 1)), equals + 1};
     }

@@ -29,10 +29,33 @@ static DlccStatus check_names(Compilation *c, const char *option, const DlccName
     return status;
 }
 
+/* What cannot be left out. */
+static DlccStatus check_needed(Compilation *c) {
+    int count;
+    const PassInfo *table = pass_table(&count);
+    for (int k = 0; k < c->options->skip.n; k++) {
+        const char *name = c->options->skip.at[k];
+        bool needed = true;
+        for (int i = 0; i < count; i++)
+            if (!strcmp(name, table[i].name)) needed = table[i].flags & PASS_NEEDED;
+        if (needed) return driver_fail(c, DLCC_USER, "--no-pass: there is no code without the pass %s", name);
+    }
+    return DLCC_OK;
+}
+
+static DlccStatus check_tuning(Compilation *c, const char *text) {
+    const char *dot = strchr(text, '.'), *equals = strchr(text, '=');
+    if (!dot || !equals || equals < dot + 2)
+        return driver_fail(c, DLCC_USER, "--pass-option takes PASS.KEY=VALUE, not \"%s\"", text);
+    return check_name(c, "--pass-option", arena_text(c->arena, text, (size_t)(dot - text)));
+}
+
 DlccStatus dump_check(Compilation *c) {
     DlccStatus status = check_names(c, "--dump-after", &c->options->dump_after);
     if (!status) status = check_names(c, "--no-pass", &c->options->skip);
     if (!status) status = check_names(c, "--run", &c->options->run);
+    if (!status) status = check_needed(c);
+    for (int i = 0; i < c->options->tuning.n && !status; i++) status = check_tuning(c, c->options->tuning.at[i]);
     if (status || !c->options->dump_all || !mkdir(c->options->dump_all, 0777) || errno == EEXIST) return status;
     return driver_fail(c, DLCC_ENVIRONMENT, "cannot make the folder %s: %s", c->options->dump_all, strerror(errno));
 }

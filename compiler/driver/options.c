@@ -118,6 +118,11 @@ static DlccStatus add_define(Reader *r, const char *value) {
     const char *equals = strchr(value, '=');
     if (!equals || equals == value)
         return complain(r, arena_printf(r->arena, "-D takes NAME=VALUE, not \"%s\"", value), NULL);
+    for (int i = 0; i < r->options->define_names.n; i++) {
+        const char *other = r->options->define_names.at[i];
+        if (strlen(other) == (size_t)(equals - value) && !strncmp(other, value, strlen(other)))
+            return complain(r, arena_printf(r->arena, "-D gives %s twice", other), NULL);
+    }
     vec_push(r->arena, &r->options->define_names, arena_text(r->arena, value, (size_t)(equals - value)));
     vec_push(r->arena, &r->options->define_values, equals + 1);
     return DLCC_OK;

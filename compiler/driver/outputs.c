@@ -161,11 +161,29 @@ DlccStatus output_write(Compilation *c, const OutputFile *file) {
     return driver_fail(c, DLCC_ENVIRONMENT, "%s", why);
 }
 
+/* No output may be another's file, nor one that was read. */
+static DlccStatus check_apart(Compilation *c, const char *depend) {
+    DlccNames all = {0};
+    for (int i = 0; i < c->files.n; i++) vec_push(c->arena, &all, c->files.at[i].path);
+    if (depend) vec_push(c->arena, &all, depend);
+    for (int i = 0; i < all.n; i++) {
+        for (int k = 0; k < i; k++)
+            if (file_same(c->arena, all.at[i], all.at[k]))
+                return driver_fail(c, DLCC_USER, "%s and %s are one file", all.at[k], all.at[i]);
+        for (int k = 0; k < c->read.n; k++)
+            if (file_same(c->arena, all.at[i], c->read.at[k]))
+                return driver_fail(c, DLCC_USER, "%s would overwrite what is compiled", all.at[i]);
+    }
+    return DLCC_OK;
+}
+
 DlccStatus outputs_write(Compilation *c) {
+    bool depend = (c->options->depend || c->options->depend_file) && c->files.n;
+    DlccStatus apart = check_apart(c, depend ? depend_path(c) : NULL);
+    if (apart) return apart;
     for (int i = 0; i < c->files.n; i++) {
         DlccStatus status = output_write(c, &c->files.at[i]);
         if (status) return status;
     }
-    bool depend = c->options->depend || c->options->depend_file;
-    return depend && c->files.n ? write_depend(c) : DLCC_OK;
+    return depend ? write_depend(c) : DLCC_OK;
 }

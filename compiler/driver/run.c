@@ -45,7 +45,7 @@ static DlccStatus run_command(Compilation *c) {
 static void add_said_json(Compilation *c, Text *to) {
     for (const char *at = text_get(&c->output->said), *end; *at; at = *end ? end + 1 : end) {
         for (end = at; *end && *end != '\n'; end++) {}
-        text_add(to, "{\"message\": ");
+        text_add(to, "{\"severity\": \"error\", \"message\": ");
         text_add_json(to, arena_text(c->arena, at, (size_t)(end - at)));
         text_add(to, "}\n");
     }

@@ -134,6 +134,7 @@ KernelPanels kernel_panels(const Kernel *k) {
     const KSchedule *s = &k->schedule;
     int64_t terms = kernel_most_points(k, AXIS_K);
     if (s->kc && s->kc < terms) terms = s->kc;
+    if (terms < 1) terms = 1; /* a panel of nothing is still a panel */
     int64_t vectors = (terms + s->lanes - 1) / s->lanes, rows = least(s->mc, kernel_most_points(k, AXIS_M));
     KernelPanels p = {0};
     if (s->pack_b) p.bytes = round_up(vectors * s->lanes * s->nc * dtype_bytes(k->nodes.at[k->b].dtype), 64);

@@ -76,7 +76,11 @@ static bool check_map_types(KernelVerifier *v, const Kernel *k, int node, int co
     DType t[3] = {DTYPE_F32, DTYPE_F32, DTYPE_F32};
     for (int i = 0; i < count; i++) t[i] = k->nodes.at[n->args[i]].dtype;
     if (n->map == MAP_convert) return true;
-    if (n->map == MAP_random_bits) return n->dtype == DTYPE_I32 || kernel_fault(v, "%%%d must be i32", node);
+    if (n->map == MAP_random_bits) {
+        for (int i = 0; i < count; i++)
+            if (t[i] != DTYPE_I64) return kernel_fault(v, "operands of %%%d (%s) must be i64", node, info->name);
+        return n->dtype == DTYPE_I32 || kernel_fault(v, "%%%d must be i32", node);
+    }
     int first = n->map == MAP_select;
     if (first && t[0] != DTYPE_BOOL) return kernel_fault(v, "the condition of %%%d is not bool", node);
     for (int i = first + 1; i < count; i++)
@@ -225,6 +229,40 @@ static bool runs_in(const KStage *s, int reduction) {
     return false;
 }
 
+/* Marks what node i is computed from, and itself. */
+static void mark_below(const Kernel *k, int i, bool *marked) {
+    if (i >= 0) marked[i] = true;
+    for (; i >= 0; i--) {
+        const KNode *n = &k->nodes.at[i];
+        if (!marked[i]) continue;
+        for (int a = 0; n->kind == NODE_MAP && a < 3; a++)
+            if (n->args[a] >= 0) marked[n->args[a]] = true;
+        if (n->kind != NODE_LOAD) continue;
+        if (n->guard >= 0) marked[n->guard] = true;
+        if (k->accesses.at[n->access].index >= 0) marked[k->accesses.at[n->access].index] = true;
+    }
+}
+
+/* Running reductions take their turns in the stage's order: each may use what those before it have made of the point. */
+static bool check_turns(KernelVerifier *v, const Kernel *k, const KStage *s) {
+    bool *marked = arena_array(v->scratch, bool, k->nodes.n + 1);
+    for (int i = 0; i < s->reductions.n; i++) {
+        const KReduction *r = &k->reductions.at[s->reductions.at[i]];
+        memset(marked, 0, sizeof *marked * (size_t)(k->nodes.n + 1));
+        mark_below(k, r->node, marked);
+        if (r->running) mark_below(k, r->factor, marked);
+        for (int n = 0; n < k->nodes.n; n++) {
+            if (!marked[n] || k->nodes.at[n].kind != NODE_RUNNING) continue;
+            int before = 0;
+            while (before < i && s->reductions.at[before] != k->nodes.at[n].reduction) before++;
+            if (before == i)
+                return kernel_fault(v, "r%d uses r%d, whose turn is not before", s->reductions.at[i],
+                                    k->nodes.at[n].reduction);
+        }
+    }
+    return true;
+}
+
 static bool check_stage(KernelVerifier *v, const Kernel *k, int stage, const uint64_t *axes) {
     const KStage *s = &k->stages.at[stage];
     bool good = true, *marked = arena_array(v->scratch, bool, k->nodes.n + 1);
@@ -244,7 +282,7 @@ static bool check_stage(KernelVerifier *v, const Kernel *k, int stage, const uin
         if (marked[i] && n->kind == NODE_RUNNING && !runs_in(s, n->reduction))
             good = kernel_fault(v, "r%d does not run in stage %d, which uses it", n->reduction, stage);
     }
-    return good;
+    return good && check_turns(v, k, s);
 }
 
 static bool same_place(const Kernel *k, int x, int y) {

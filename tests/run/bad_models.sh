@@ -31,6 +31,24 @@ echo 'model M() { export fn f(x: f32[4000000000, 4000000000, 4]) -> f32 { sum(x)
 echo 'fn f(n: int) -> int { f(n + 1) } model M(n: int = f(0)) { export fn g(x: f32[3]) -> f32[3] { x } }' >bad.dl
 refuse "a recursion without end"
 
+echo 'import "{x}"' >bad.dl; refuse "an import of a computed name"
+cat >bad.dl <<'DL'
+layer Half(n: int) { let parts = [Half(n - 1) for i in range(2)]; param w: f32[2] = ones }
+model M() { let half = Half(40); export fn f(x: f32[4]) -> f32[4] { x } }
+DL
+refuse "layers within layers without end"
+{ echo 'model M() { export fn f(x: f32[4]) -> f32[4] {'; seq 10000 | sed 's/.*/let a& = q&/'; echo 'x } }'; } >bad.dl
+refuse "10000 unknown names"
+
+# What is large, but right.
+compiles() {
+    timeout 60 "$dlcc" good.dl -o good.o >said 2>&1 && ok "$1" || not_ok "$1" "status $?: $(head -c 600 said)"
+}
+for step in 'sin(y)' 'y + 0.5 * shift(y, 1, 0)' 'reverse(shift(y, 1, 0), 0)' 'y + f32(iota(8)) * y[0]' 'softmax(y)'; do
+    echo "model M() { export fn f(x: f32[8]) -> f32[8] { var y = x; for i in range(5000) { y = $step }; y } }" >good.dl
+    compiles "5000 times y = $step"
+done
+
 # All mistakes in one run, each at its place.
 cat >bad.dl <<'DL'
 model M(hidden: int = 4) {

@@ -42,6 +42,18 @@ count=$(find dumps -type f | wc -l)
 
 check_status "-MD" 0 "$dlcc" "$digits" -MD -o made.o
 check_match "-MD lists the source" "$(cat made.d)" '^made\.o:.*digits\.dl'
+cp "$digits" own.dl
+check_status "a rule does not overwrite the source" 2 "$dlcc" own.dl -o own.o -MF own.dl
+check "the source is as it was" cmp "$digits" own.dl
+check_status "nor the object" 2 "$dlcc" own.dl -o own.o -MF ./own.o
+check_status "two outputs are two files" 2 "$dlcc" own.dl -o own.so -o ./own.so
+check_equal "nothing was written" "$(ls own.*)" own.dl
+check_status "a pass that there must be" 2 "$dlcc" own.dl --no-pass=lower
+check_status "an option of no pass" 2 "$dlcc" own.dl --pass-option=simplyfy.only=1
+check_match "the nearest pass is told" "$output" simplify
+check_status "a hyper-parameter twice" 2 "$dlcc" own.dl -D hidden1=4 -D hidden1=5
+check_status "what num is" 2 "$dlcc" own.dl --num=f3
+check_status "a device without end" 1 "$dlcc" /dev/zero
 check_status "-D sets a hyper-parameter" 0 "$dlcc" "$digits" -D hidden1=33 --emit=graph
 check_match "-D shows in the graph" "$output" '33, ?784|784, ?33'
 check_status "-D with a name that the model lacks" 2 "$dlcc" "$digits" -D hiden1=33 -o digits.o

@@ -105,6 +105,25 @@ static void wrong_text(void **state) {
     refused(f, "-> @w", "-> @v", "no variable is called @v");
 }
 
+/* Running reductions use what those before them have made of the point, random bits have integers of 64 bits. */
+static void wrong_turns(void **state) {
+    Fixture *f = *state;
+    static const char form[] = "kernels @m\nsize n in 1..9\nkernel k0 loops(n) {\n  buf x0 : f32\n  buf y1 : f32 out\n"
+                               "  outer i in n\n  inner j in 5\n  stage sweep {\n    %%0 = load x0[5*i + j] : f32\n"
+                               "    %%1 = running r%d : f32\n    %%2 = running r%d : f32\n    r0 = run maximum %%%d : f32\n"
+                               "    r1 = run add %%%d : f32\n    y1[5*i + j] = %%2\n  }\n}\n";
+    const char *forward = arena_printf(&f->arena, form, 0, 1, 0, 1), *back = arena_printf(&f->arena, form, 1, 0, 1, 0);
+    read_good(f, forward);
+    assert_null(attempt(f, back, strlen(back)));
+    assert_non_null(strstr(complaints(f), "r0 uses r1, whose turn is not before"));
+    diags_init(&f->diags, &f->arena);
+    static const char bits[] = "kernels @m\nkernel k0 loops {\n  buf y0 : i32 out\n  outer i in 5\n  stage point {\n"
+                               "    %0 = axis i : i32\n    %1 = const 1 : i64\n"
+                               "    %2 = random_bits %1, %1, %0 site 0 word 1 : i32\n    y0[i] = %2\n  }\n}\n";
+    assert_null(attempt(f, bits, strlen(bits)));
+    assert_non_null(strstr(complaints(f), "must be i64"));
+}
+
 static void wrong_kernels(void **state) {
     Fixture *f = *state;
     refused(f, "inner j in 10", "m j in 10", "role of the other form");
@@ -232,7 +251,8 @@ static void survives_damage(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(sample_reads_back), FIXTURE_TEST(other_names_are_taken), FIXTURE_TEST(wrong_text),
-        FIXTURE_TEST(wrong_kernels),     FIXTURE_TEST(wrong_plans),           FIXTURE_TEST(wrong_bodies),
+        FIXTURE_TEST(wrong_kernels),     FIXTURE_TEST(wrong_turns),           FIXTURE_TEST(wrong_plans),
+        FIXTURE_TEST(wrong_bodies),
         FIXTURE_TEST(survives_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
