@@ -170,7 +170,8 @@ static Val run_int(Elab *e, const Builtin *self, const BuiltinCall *c) {
     if (v.kind == VAL_BOOL) return val_int(v.i);
     if (v.kind != VAL_FLOAT)
         return elab_fail(e, DL0302, c->at, "int(...) takes a compile-time number, not %s", val_text(e, v));
-    if (v.f != floor(v.f) || fabs(v.f) >= 9e18)
+    if (fabs(v.f) >= 9e18) return elab_fail(e, DL0303, c->at, "%s does not fit 64 bits", val_text(e, v));
+    if (v.f != floor(v.f))
         return elab_fail(e, DL0303, c->at, "%s is no integer; write int(floor(x)) or int(ceil(x))", val_text(e, v));
     return val_int((int64_t)v.f);
 }
@@ -231,6 +232,12 @@ static Val run_matches(Elab *e, const Builtin *self, const BuiltinCall *c) {
     return val_bool(found);
 }
 
+static Val run_is_text(Elab *e, const Builtin *self, const BuiltinCall *c) {
+    (void)e;
+    (void)self;
+    return val_bool(c->args[0].kind == VAL_STR);
+}
+
 /* Several tensors, one for each of some variables. */
 static Val run_is_map(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)self;
@@ -260,5 +267,6 @@ const Builtin builtin_sizes[] = {
     {"matches", "name pattern", run_matches, 0},
     {"is_none", "x", run_is_none, 0},
     {"is_map", "x", run_is_map, 0},
+    {"is_text", "x", run_is_text, 0},
     {NULL, NULL, NULL, 0},
 };

@@ -156,8 +156,13 @@ static bool grows(Elab *e, Span at, const Value *x) {
 }
 
 static void add_result(Elab *e, const Node *decl, Span at, Val v) {
-    bool known;
+    bool known = true;
     DType want = decl && decl->kids[0]->kind == NODE_TYPE ? elab_dtype(e, decl->kids[0]->text, &known) : DTYPE_COUNT;
+    if (!known) {
+        elab_fail(e, DL0302, decl->span, "what an exported function gives is a tensor, such as f32, not %s",
+                  decl->kids[0]->text);
+        return;
+    }
     Value *x = elab_tensor(e, at, v, want);
     Result r = {.name = decl ? decl->text : NULL, .doc = decl ? decl->doc : NULL};
     if (x && grows(e, at, x)) func_add_result(e->build->b.func, r, x);

@@ -25,13 +25,14 @@ static Dim from_end(Elab *e, Dim d, Dim extent) {
     return dim_is_const(d) && dim_value(d) < 0 ? dim_add(&e->module->dims, extent, d) : d;
 }
 
-/* Whether d surely lies in 0 .. extent (of a slice's end) or below extent; reports if not. */
-static bool check_range(Elab *e, Span at, Dim d, Dim extent, bool slice) {
+/* Whether d, which is `written` or that from the end, surely lies in 0 .. extent (of a slice's end) or below extent;
+ * reports if not. */
+static bool check_range(Elab *e, Span at, Dim written, Dim d, Dim extent, bool slice) {
     Dim room = dim_sub(&e->module->dims, extent, d);
     int64_t need = slice ? 0 : 1;
     if (d->lower >= 0 && room->lower >= need) return true;
     bool never = d->upper < 0 || room->upper < need;
-    int g = elab_error(e, DL0306, at, "%s %s out of range for a dim of %s", elab_dim_text(e, d),
+    int g = elab_error(e, DL0306, at, "%s %s out of range for a dim of %s", elab_dim_text(e, written),
                        never ? "is" : "may be", elab_dim_text(e, extent));
     if (!never) diag_hint(e->diags, g, "a dim is at least 1 unless its declaration says more: dim 2 <= N <= 64");
     return false;
@@ -46,7 +47,7 @@ static bool cut_at(Elab *e, const Node *item, Dim extent, Cut *c) {
         c->start = from_end(e, at, extent);
         c->limit = dim_add(&e->module->dims, c->start, dim_const(&e->module->dims, 1));
         c->drop = true;
-        return check_range(e, item->span, c->start, extent, false);
+        return check_range(e, item->span, at, c->start, extent, false);
     }
     if (is_runtime(v) && dtype_is_int(val_type(v).dtype)) {
         c->indices = elab_tensor(e, item->span, v, DTYPE_COUNT);
@@ -69,7 +70,7 @@ static bool slice_end(Elab *e, const Node *n, Dim extent, Dim *to) {
     Dim d = elab_dim(e, n->span, v);
     if (!d) return false;
     *to = from_end(e, d, extent);
-    return check_range(e, n->span, *to, extent, true);
+    return check_range(e, n->span, d, *to, extent, true);
 }
 
 /* The next character of a source text that is no white space; *at moves behind it. */
@@ -247,7 +248,8 @@ static Val index_list(Elab *e, const Node *n, const Vals *list) {
     }
     if (!list_bound(e, item, list->n, &from)) return POISON;
     if (from >= 0 && from < list->n) return list->at[from];
-    return elab_fail(e, DL0306, item->span, "index %lld is out of range for a list of %d", (long long)from, list->n);
+    return elab_fail(e, DL0306, item->span, "index %lld is out of range for a list of %d",
+                     (long long)(from < 0 ? from - list->n : from), list->n);
 }
 
 Val elab_index(Elab *e, const Node *n) {

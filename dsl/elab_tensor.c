@@ -34,20 +34,72 @@ static bool element_fits(Elab *e, Span at, Val v, DType t) {
     return false;
 }
 
-static Value *list_literal(Elab *e, Span at, const Vals *list, DType want) {
-    double *values = arena_array(e->arena, double, list->n + 1);
+/* A list as a tensor while it is gone through: lists in lists are rows, all of one length. */
+typedef struct Literal {
+    Elab *e;
+    Span at;
+    DType want;
+    int rank;
+    int64_t shape[MAX_RANK];
+    VEC(double) values;
+} Literal;
+
+static bool add_number(Literal *l, Val v) {
+    Elab *e = l->e;
+    if (v.kind != VAL_INT && v.kind != VAL_FLOAT && v.kind != VAL_BOOL) {
+        elab_fail(e, DL0302, l->at, "a list is a tensor only if it holds numbers; this one holds %s", val_text(e, v));
+        return false;
+    }
+    if (!element_fits(e, l->at, v, l->want)) return false;
+    vec_push(e->arena, &l->values, v.kind == VAL_FLOAT ? v.f : (double)v.i);
+    return true;
+}
+
+static bool add_list(Literal *l, const Vals *list, int depth) {
+    if (depth == MAX_RANK) {
+        elab_fail(l->e, DL0301, l->at, "a tensor has at most %d dims", MAX_RANK);
+        return false;
+    }
+    bool rows = list->n && list->at[0].kind == VAL_LIST, first = l->rank <= depth;
+    if (first) l->rank = depth + 1, l->shape[depth] = list->n;
+    if (l->shape[depth] != list->n) {
+        elab_fail(l->e, DL0301, l->at, "the rows of this list differ in length");
+        return false;
+    }
     for (int i = 0; i < list->n; i++) {
         Val v = list->at[i];
-        if (v.kind != VAL_INT && v.kind != VAL_FLOAT && v.kind != VAL_BOOL) {
-            elab_fail(e, DL0302, at, "a list is a tensor only if it holds numbers; this one holds %s", val_text(e, v));
-            return NULL;
-        }
-        if (want == DTYPE_COUNT || (v.kind == VAL_FLOAT && !i)) want = default_dtype(e, v);
-        if (!element_fits(e, at, v, want)) return NULL;
-        values[i] = v.kind == VAL_FLOAT ? v.f : (double)v.i;
+        if (rows && v.kind == VAL_LIST ? !add_list(l, v.list, depth + 1) : !add_number(l, v)) return false;
     }
-    Dim n = dim_const(&e->module->dims, list->n);
-    return build_literal(elab_builder(e, at), type_make(e->module, want, 1, &n), values, list->n);
+    return true;
+}
+
+/* Of the list's numbers: floats if one of them is. */
+static DType list_dtype(Elab *e, const Vals *list) {
+    DType t = DTYPE_COUNT;
+    for (int i = 0; i < list->n && !dtype_is_float(t); i++) {
+        Val v = list->at[i];
+        DType own = v.kind == VAL_LIST ? list_dtype(e, v.list) : default_dtype(e, v);
+        if (t == DTYPE_COUNT || (own != DTYPE_COUNT && dtype_is_float(own))) t = own;
+    }
+    return t;
+}
+
+static Value *list_literal(Elab *e, Span at, const Vals *list, DType want) {
+    Literal l = {.e = e, .at = at, .want = want == DTYPE_COUNT ? list_dtype(e, list) : want};
+    Dim shape[MAX_RANK];
+    int64_t count = 1;
+    if (!add_list(&l, list, 0)) return NULL;
+    for (int i = 0; i < l.rank; i++) {
+        shape[i] = dim_const(&e->module->dims, l.shape[i]);
+        count *= l.shape[i];
+    }
+    if (count != l.values.n) {
+        elab_fail(e, DL0301, at, "the rows of this list differ in length");
+        return NULL;
+    }
+    if (l.want == DTYPE_COUNT) l.want = e->options->num;
+    vec_push(e->arena, &l.values, 0);
+    return build_literal(elab_builder(e, at), type_make(e->module, l.want, l.rank, shape), l.values.at, count);
 }
 
 /* A compile-time value filling a shape. */
@@ -219,6 +271,13 @@ static Value *shaped_operand(Elab *e, Span at, Val v, DType dtype, const Common 
     return x ? build_broadcast_to(elab_builder(e, at), x, c->rank, c->shape) : NULL;
 }
 
+/* The type that numbers take from the tensors they meet. */
+static DType type_met(MapFn f, const Val *args, int n) {
+    for (int i = f == MAP_select; i < n; i++)
+        if (is_runtime(args[i])) return val_type(args[i]).dtype;
+    return DTYPE_COUNT;
+}
+
 Val elab_map(Elab *e, Span at, MapFn f, const Val *args, int n, const Node *const *nodes) {
     Val own[3];
     bool numbers = true;
@@ -229,7 +288,7 @@ Val elab_map(Elab *e, Span at, MapFn f, const Val *args, int n, const Node *cons
             for (int j = i + 1; j < n; j++) own[j] = elab_as_map(e, args[j]);
             return lift(e, at, f, own, n, own[i].map);
         }
-        if (own[i].kind == VAL_LIST) own[i] = val_tensor(elab_tensor(e, at, own[i], DTYPE_COUNT));
+        if (own[i].kind == VAL_LIST) own[i] = val_tensor(elab_tensor(e, at, own[i], type_met(f, args, n)));
         if (is_poison(own[i])) return POISON;
         numbers = numbers && (own[i].kind == VAL_INT || own[i].kind == VAL_FLOAT);
     }

@@ -234,6 +234,7 @@ static bool fit_tensor(Expect *x, Val *v) {
         return false;
     }
     if (t == DTYPE_BOOL && v->kind == VAL_BOOL && !x->type->n) return true;
+    if (t == DTYPE_BOOL && !is_runtime(*v) && !x->type->n) return report_kind(x, *v, "true or false");
     if (is_number(*v) || v->kind == VAL_BOOL || v->kind == VAL_LIST) {
         if (!e->build) return report_kind(x, *v, "a tensor");
         *v = val_tensor(elab_tensor(e, x->at, *v, num && x->sig->has_num ? x->sig->num : t));

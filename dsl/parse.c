@@ -100,6 +100,11 @@ static bool is_text(Diags *d, uint32_t source) {
                     MAX_SOURCE_BYTES);
         return false;
     }
+    if (s->length >= 3 && !memcmp(s->text, "\xef\xbb\xbf", 3)) {
+        diag_report(d, DL0105, (Span){source, 0, 3},
+                    "this file begins with a byte-order mark, which UTF-8 does not need; save it without");
+        return false;
+    }
     for (size_t i = 0; i < s->length;) {
         size_t n = utf8_length(s->text + i, s->length - i);
         Span span = {source, (uint32_t)i, (uint32_t)i + 1};

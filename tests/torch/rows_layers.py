@@ -44,6 +44,8 @@ layer("ZeroPad2d([1, 0, 2, 3])", lambda: nn.ZeroPad2d((1, 0, 2, 3)), x=image)
 function("constant_pad(x, [1, 2], 0.5)", lambda x: F.pad(x, (1, 2), value=0.5), x=line)
 for mode, name in (("reflect", "reflection"), ("replicate", "replication"), ("circular", "circular")):
     function(f"{name}_pad(x, [3, 2])", lambda x, mode=mode: F.pad(x, (3, 2), mode), x=line)
+    function(f"{name}_pad(x, [-1, 2])", lambda x, mode=mode: F.pad(x, (-1, 2), mode), x=line)
+    function(f"{name}_pad(x, [1, -2])", lambda x, mode=mode: F.pad(x, (1, -2), mode), x=line)
 function("circular_pad(x, 1, dims_padded = 2)", lambda x: F.pad(x, (1, 1, 1, 1), "circular"), x=image)
 
 # ---------------------------------------------------------------------- normalisation

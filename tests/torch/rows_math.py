@@ -99,6 +99,8 @@ def average_precision(s, t):
 
 scores = real(B, 3, 6).fixed()
 function("accuracy(x, y)", lambda x, y: (x.argmax(-1) == y).to(x.dtype).mean(), x=scores, y=whole(6, B, 3))
+function("accuracy(x, y) + 0", lambda x, y: (x.argmax(-1) == y).to(x.dtype).mean(), x=scores,
+         y=whole(6, B, 3, dtype="i64"))
 function("top_k_accuracy(x, y, k = 2)",
          lambda x, y: (x.topk(2).indices == y[..., None]).any(-1).to(x.dtype).mean(), x=scores, y=whole(6, B, 3))
 function("confusion_matrix(p, t, 4)", confusion, p=whole(4, B, 5), t=whole(4, B, 5))
