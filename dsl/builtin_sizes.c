@@ -232,6 +232,12 @@ static Val run_matches(Elab *e, const Builtin *self, const BuiltinCall *c) {
     return val_bool(found);
 }
 
+static Val run_is_list(Elab *e, const Builtin *self, const BuiltinCall *c) {
+    (void)e;
+    (void)self;
+    return val_bool(c->args[0].kind == VAL_LIST || c->args[0].kind == VAL_TUPLE);
+}
+
 static Val run_is_text(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)e;
     (void)self;
@@ -267,6 +273,7 @@ const Builtin builtin_sizes[] = {
     {"matches", "name pattern", run_matches, 0},
     {"is_none", "x", run_is_none, 0},
     {"is_map", "x", run_is_map, 0},
+    {"is_list", "x", run_is_list, 0},
     {"is_text", "x", run_is_text, 0},
     {NULL, NULL, NULL, 0},
 };

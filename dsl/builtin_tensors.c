@@ -176,6 +176,16 @@ static Val run_reshape(Elab *e, const Builtin *self, const BuiltinCall *c) {
     return val_tensor(build_reshape(elab_builder(e, c->at), x, rank, shape));
 }
 
+/* x repeated along dims that are 1 or missing in front. */
+static Val run_broadcast(Elab *e, const Builtin *self, const BuiltinCall *c) {
+    Dim shape[MAX_RANK];
+    int rank;
+    (void)self;
+    Value *x = tensor_arg(e, c, 0, DTYPE_COUNT);
+    if (!x || !elab_dims(e, arg_at(c, 1), c->args[1], shape, &rank)) return POISON;
+    return val_tensor(build_broadcast_to(elab_builder(e, c->at), x, rank, shape));
+}
+
 static Val run_transpose(Elab *e, const Builtin *self, const BuiltinCall *c) {
     int64_t order[MAX_RANK];
     bool used[MAX_RANK] = {0};
@@ -439,6 +449,7 @@ const Builtin builtin_tensors[] = {
     {"full", "shape value", run_full, 0},
     {"iota", "n", run_iota, 0},
     {"reshape", "x shape", run_reshape, 0},
+    {"broadcast", "x shape", run_broadcast, 0},
     {"transpose", "x axes", run_transpose, 0},
     {"concat", "xs axis", run_concat, 0},
     {"stack", "xs axis", run_stack, 0},

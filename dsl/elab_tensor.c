@@ -144,6 +144,8 @@ static void report_broadcast(Elab *e, Span at, Val a, Val b, int axis, const Nod
     elab_label_operand(e, d, right, b);
     if (!dim_is_const(p) || !dim_is_const(q))
         diag_note(e->diags, d, "a dim broadcasts only if it is 1 at compile time");
+    if (!dim_is_const(p) && !dim_is_const(q))
+        diag_hint(e->diags, d, "sizes that are always equal have one name, or one says the other: f32[2 * N]");
 }
 
 static bool report_dtypes(Elab *e, Span at, Val a, Val b, const Node *left, const Node *right) {
@@ -349,7 +351,10 @@ static Val report_operands(Elab *e, Span at, BinaryOp op, Val a, Val b, const ch
     elab_label_operand(e, d, left, a);
     elab_label_operand(e, d, right, b);
     bool by_zero = b.kind == VAL_INT && !b.i;
-    if (why && op == BINARY_DIV && is_size(a) && is_size(b) && !by_zero)
+    if (why && op == BINARY_DIV && a.kind == VAL_DIM && b.kind == VAL_INT && !by_zero)
+        diag_hint(e->diags, d, "declare it as a multiple, as in x: f32[B, %lld * N]; div(a, b) rounds down",
+                  (long long)b.i);
+    else if (why && op == BINARY_DIV && is_size(a) && is_size(b) && !by_zero)
         diag_hint(e->diags, d,
                   "write div(a, b) for the quotient rounded down, or a number with a point for a fraction");
     return POISON;

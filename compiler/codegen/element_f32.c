@@ -147,11 +147,11 @@ static const double erf_polynomial[] = {0x1.06eba8p-3, -0x1.81273ep-2, 0x1.ce2ce
 static const double erfc_polynomial[] = {0x1.c9c89cp0,   0x1.4cbcecp1,  0x1.ae2976p-1, 0x1.5bd98ep-5,
                                          -0x1.4c5286p-7, 0x1.eb9f64p-10, -0x1.90b48ep-13};
 
-/* x (1 + p(x^2)). The last two steps are rounded once on any target: without that 1 ULP is not kept. */
+/* x (1 + p(x^2)). The last three steps are rounded once on any target: without that 1 ULP is not kept. */
 static LLVMValueRef erf_near_zero(const Calc *c, LLVMValueRef x) {
     LLVMValueRef z = real_mul(c, x, x);
     enum { N = (int)(sizeof erf_polynomial / sizeof *erf_polynomial) };
-    LLVMValueRef inner = real_polynomial(c, z, erf_polynomial + 1, N - 1);
+    LLVMValueRef inner = real_fused(c, z, real_polynomial(c, z, erf_polynomial + 2, N - 2), real_const(c, erf_polynomial[1]));
     return real_fused(c, x, real_fused(c, z, inner, real_const(c, erf_polynomial[0])), x);
 }
 

@@ -92,13 +92,13 @@ static bool read_plan_buf(PlanReader *p) {
     PlanBuf b = {.alias = -1, .name = ""};
     if (!reader_name(r, TOKEN_WORD, "a name", &name)) return false;
     if (map_get(&p->bufs, name)) return reader_fail(r, DL0604, span, "buffer %s is declared already", name);
-    kernel_reader_number(p->kr, &p->bufs, name, p->plan->bufs.n);
     if (r->token.kind == TOKEN_TEXT && !reader_name(r, TOKEN_TEXT, "a text", &b.name)) return false;
     if (!read_elements(p, &b) || !read_buf_place(p, &b)) return false;
     if (reader_take_word(r, "bytes") && !reader_int(r, &b.bytes)) return false;
     if (!read_life(p, &b)) return false;
     if (reader_take_word(r, "alias") && !read_buf_number(p, &b.alias)) return false;
     if (!read_values(p, &b)) return false;
+    kernel_reader_number(p->kr, &p->bufs, name, p->plan->bufs.n);
     vec_push(r->arena, &p->plan->bufs, b);
     return true;
 }

@@ -29,3 +29,7 @@ for mode in ("nearest", "nearest-exact"):
                  lambda x, s=size_out, m=mode: F.interpolate(x, s, mode=m), x=real(2, 1, size_in))
     function(f'interpolate(x, scale_factor = 1.7, mode = "{mode}")',
              lambda x, m=mode: F.interpolate(x, scale_factor=1.7, mode=m), x=inputs[2])
+function("interpolate(x, scale_factor = 3)", lambda x: F.interpolate(x, scale_factor=3), x=inputs[2])
+function("interpolate(x, scale_factor = [2, 3.0])", lambda x: F.interpolate(x, scale_factor=(2, 3)), x=inputs[2])
+function("interpolate(transpose(x, [1, 2, 0]), scale_factor = 2)",
+         lambda x: F.interpolate(x.permute(1, 2, 0), scale_factor=2), x=real(B, 2, 3))
