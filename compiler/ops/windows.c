@@ -36,11 +36,11 @@ static const char *windows_of(Module *m, const Op *op, Windows *w) {
     w->strides = op_ints(op, "strides", &strides);
     w->dilations = op_ints(op, "dilations", &dilations);
     w->rank = x.rank;
-    w->size = x.shape + (x.rank - w->n);
     if (strides != w->n || dilations != w->n) return "strides and dilations need one entry for each axis";
     if (2 * w->n > x.rank)
         return reason(m, "the operand %s has no %d axes with a window dimension each", value_text(m, op->operands[0]),
                       w->n);
+    w->size = w->n ? x.shape + (x.rank - w->n) : NULL;
     const char *why = need_axes(m, "axis", w->axes, w->n, x.rank - w->n);
     for (int i = 0; !why && i < w->n; i++) {
         if (w->strides[i] < 1)
