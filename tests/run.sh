@@ -94,6 +94,30 @@ address_sanitizer() {
     fi
 }
 
+# Every input of the kept corpora, and a few thousand made of them, the same ones each time.
+fuzz() {
+    local name folder
+    if ! command -v clang-19 >/dev/null; then
+        echo "ok - fuzz targets # SKIP no clang 19 here"
+        return
+    fi
+    if ! cmake -S "$top" -B "$DLCC_BUILD/fuzz" -DCMAKE_C_COMPILER=clang-19 -DDLCC_FUZZ=ON ||
+        ! cmake --build "$DLCC_BUILD/fuzz" -j "$jobs" --target fuzz; then
+        echo "not ok - fuzz targets build"
+        return
+    fi
+    for name in dsl ir_read kernel_read safetensors idx_npy_csv; do
+        folder=$DLCC_BUILD/fuzz/new_$name
+        rm -rf "$folder" && mkdir "$folder"
+        if (cd "$folder" && "$DLCC_BUILD/fuzz/tests/fuzz/fuzz_$name" -seed=1 -runs=5000 -timeout=60 -max_len=4000 \
+            "$folder" $([ ! -d "$top/tests/fuzz/corpus/$name" ] || echo "$top/tests/fuzz/corpus/$name")); then
+            echo "ok - fuzz_$name finds nothing"
+        else
+            echo "not ok - fuzz_$name finds nothing"
+        fi
+    done
+}
+
 # Only the runtime has threads.
 thread_sanitizer() {
     export TSAN_OPTIONS=halt_on_error=1
@@ -155,6 +179,7 @@ main() {
             stage "clang build" clang_build
             stage "ASan and UBSan" address_sanitizer
             stage "TSan" thread_sanitizer
+            stage "fuzz targets" fuzz
         fi
     fi
     [ $skipped = 0 ] || echo "$skipped skipped"

@@ -159,27 +159,42 @@ static LLVMValueRef sum_at(Emit *e, const Contract *c, LLVMValueRef tile, int i)
     return emit_element_pointer(e, c->acc, tile, emit_i64(e, (int64_t)i * c->lanes));
 }
 
-/* A run ends: the sums join those of the runs before, if there are any, and begin anew. The sums so far lie in scratch
- * memory, since registers that LLVM spills it lays across the cache's lines. */
+/* Whether there is more than one run, an i1; a sum that pauses is treated as if there were. */
+static LLVMValueRef has_runs(Emit *e, const Contract *c) {
+    if (c->k_blocks || !c->one_k) return LLVMConstInt(e->i1, 1, 0);
+    return LLVMBuildICmp(e->at, LLVMIntSGT, depth_of(e, c), emit_i64(e, c->run.terms), "runs");
+}
+
+/* The sums of all runs so far, none yet. They lie in scratch memory, since registers that LLVM spills it lays across the
+ * cache's lines. */
+static void begin_runs(Emit *e, const Contract *c, const Tile *t) {
+    EmitIf runs = emit_if_begin(e, has_runs(e, c));
+    EmitLoop each = emit_loop_begin(e, emit_i64(e, 0), emit_i64(e, t->rows * t->vectors), emit_i64(e, 1), "zero");
+    LLVMValueRef at = emit_element_pointer(e, c->acc, c->runs, emit_mul(e, each.index, emit_i64(e, c->lanes)));
+    emit_store(e, c->acc, c->lanes, at, LLVMConstNull(emit_vector(e, contract_sum_type(e, c), c->lanes)), NULL);
+    emit_loop_end(e, &each);
+    emit_if_end(e, &runs);
+}
+
+/* A run ends: the sums join those of the runs before, and begin anew. */
 static void end_run(Emit *e, const Contract *c, const Tile *t) {
     LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
-    LLVMValueRef first = emit_get(e, e->i1, t->first_run);
     for (int i = 0; i < t->rows * t->vectors; i++) {
-        LLVMValueRef at = sum_at(e, c, c->runs, i), own = emit_get(e, vector, t->sums[i]);
-        LLVMValueRef all = LLVMBuildFAdd(e->at, emit_load(e, c->acc, c->lanes, at, NULL), own, "");
-        emit_store(e, c->acc, c->lanes, at, LLVMBuildSelect(e->at, first, own, all, ""), NULL);
+        LLVMValueRef at = sum_at(e, c, c->runs, i), before = emit_load(e, c->acc, c->lanes, at, NULL);
+        emit_store(e, c->acc, c->lanes, at, LLVMBuildFAdd(e->at, before, emit_get(e, vector, t->sums[i]), ""), NULL);
         emit_set(e, t->sums[i], LLVMConstNull(vector));
     }
-    emit_set(e, t->first_run, LLVMConstInt(e->i1, 0, 0));
 }
 
 /* The sum of all runs, the last one included. */
 static void join_runs(Emit *e, const Contract *c, const Tile *t) {
+    EmitIf runs = emit_if_begin(e, has_runs(e, c));
     LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
     for (int i = 0; i < t->rows * t->vectors; i++) {
         LLVMValueRef before = emit_load(e, c->acc, c->lanes, sum_at(e, c, c->runs, i), NULL);
         emit_set(e, t->sums[i], LLVMBuildFAdd(e->at, before, emit_get(e, vector, t->sums[i]), ""));
     }
+    emit_if_end(e, &runs);
 }
 
 /* ------------------------------------------------------------------------------- terms */
@@ -264,11 +279,9 @@ static LLVMValueRef paused_sum(Emit *e, const Contract *c, const Tile *t, int r,
 static void start_sums(Emit *e, const Contract *c, const Tile *t) {
     LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
     for (int i = 0; i < t->rows * t->vectors; i++) emit_set(e, t->sums[i], LLVMConstNull(vector));
-    LLVMValueRef resumes = LLVMConstInt(e->i1, 0, 0);
-    if (c->k_blocks) resumes = LLVMBuildICmp(e->at, LLVMIntNE, c->k_from, emit_i64(e, 0), "");
-    emit_set(e, t->first_run, LLVMBuildNot(e->at, resumes, ""));
+    if (c->run.terms) begin_runs(e, c, t);
     if (!c->k_blocks) return;
-    EmitIf resume = emit_if_begin(e, resumes);
+    EmitIf resume = emit_if_begin(e, LLVMBuildICmp(e->at, LLVMIntNE, c->k_from, emit_i64(e, 0), ""));
     for (int r = 0; r < t->rows; r++)
         for (int v = 0; v < t->vectors; v++) {
             int i = r * t->vectors + v;
@@ -346,11 +359,7 @@ static void emit_epilogue(Emit *e, const Contract *c, const Tile *t) {
 }
 
 static void finish_sums(Emit *e, const Contract *c, const Tile *t) {
-    if (c->run.terms) {
-        EmitIf runs = emit_if_begin(e, LLVMBuildNot(e->at, emit_get(e, e->i1, t->first_run), ""));
-        join_runs(e, c, t);
-        emit_if_end(e, &runs);
-    }
+    if (c->run.terms) join_runs(e, c, t);
     if (!c->k_blocks) {
         emit_epilogue(e, c, t);
         return;
@@ -409,7 +418,6 @@ static void emit_tile(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef 
     Tile t = {.rows = rows, .vectors = vectors, .row = row, .column = column, .mask = mask};
     LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
     for (int i = 0; i < rows * vectors; i++) t.sums[i] = emit_variable(e, vector, "sum");
-    t.first_run = emit_variable(e, e->i1, "first");
     start_sums(e, c, &t);
     c->index[c->m] = row;
     c->index[c->n] = column;

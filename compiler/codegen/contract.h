@@ -38,7 +38,6 @@ typedef struct Tile {
     LLVMValueRef row, column;  /* its corner */
     LLVMValueRef mask;         /* of the last vector, or null */
     LLVMValueRef sums[MAX_TILE];
-    LLVMValueRef first_run;    /* an i1: no run has ended */
 } Tile;
 
 LLVMTypeRef contract_sum_type(const Emit *e, const Contract *c);

@@ -19,7 +19,7 @@ int kernel_joined_axes(const Kernel *k, DimTable *dims, AxisRole role, Arena *sc
  * several, as in the gradient of a convolution's weights, where the terms may be millions, at most RUN_ACROSS where
  * the extents allow. Where runs end follows from the extents of the K axes alone, so that M, N, packing and blocks change
  * no bit. */
-enum { RUN_ALONG = 512, RUN_ACROSS = 256, SHORT_RUN = 64 };
+enum { RUN_ALONG = 1024, RUN_ACROSS = 256, SHORT_RUN = 64 };
 typedef struct KernelRun {
     int64_t terms;             /* of all K axes in order; 0: the sum is one run */
     int axis;                  /* a run is some steps along this axis and all of those behind it; -1: the extents behind
