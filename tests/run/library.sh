@@ -39,9 +39,12 @@ name. A test compares everything with PyTorch: results, gradients, ten steps of 
 
 - `reduce`, `axis` and `keep` are PyTorch's `reduction`, `dim` and `keepdim`.
 - Classes lie along the last dim of scores (in PyTorch along the second).
-- Sequences are batch first.
-- Optimizers take `beta1` and `beta2` one by one; the learning rate may be an argument of the training function or a
-  schedule's result.
+- Sequences are batch first, and there is no `batch_first`. Attention's `is_causal` is `causal`.
+- `Linear(in, out)` and `Bilinear(in1, in2, out)` say so instead of `in_features`, `out_features`, ... An activation is
+  passed as a function, `activation = gelu`, not as a text.
+- Optimizers take `beta1` and `beta2` one by one; the learning rate has no default, and may be an argument of the
+  training function or a schedule's result.
+- Sums of i8 and u8 stay in their type.
 - A mean over nothing is 0 and the gradient of a norm at 0 is 0 where PyTorch has NaN.
 
 TEXT

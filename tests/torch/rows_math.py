@@ -1,4 +1,5 @@
 """Reductions, shapes, regularisation, metrics."""
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -181,3 +182,28 @@ check("orthogonal rows or columns", """
         return a.T @ a, b.T @ b, d @ d.T
     }
 """, orthogonal)
+
+
+def over_some(call):
+    x, y = np.arange(12, dtype=np.float32).reshape(4, 3), np.array([0, 2, 1, 1], np.int32)
+    wrong = []
+    for n in (0, 1, 3):
+        whole, columns, loss, slope = call(x, y, np.int32(n))
+        some = torch.from_numpy(x[:n])
+        theirs = [some.mean(), some.mean(0), torch.nn.functional.cross_entropy(some, torch.from_numpy(y[:n]).long())] \
+            if n else [torch.zeros(()), torch.zeros(3), torch.zeros(())]
+        for a, b in zip((whole, columns, loss), theirs):
+            if not np.allclose(a, b.numpy(), 1e-6):
+                wrong.append(f"over {n}: {a}, not {b}")
+        if not np.allclose(slope, [1 / n if i < n else 0 for i in range(4)]):
+            wrong.append(f"the gradient over {n} is {slope}")
+    return wrong
+
+
+check("a mean over nothing is 0", """
+    export fn {f}(x: f32[4, 3], y: i32[4], n: i32) {
+        dim 0 <= L <= 4 = n
+        let some = x[:L]
+        return mean(some), mean(some, axis = 0), cross_entropy(some, y[:L]), grad(mean(some[:, 0]), x)[:, 0]
+    }
+""", over_some)
