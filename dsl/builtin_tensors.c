@@ -15,8 +15,10 @@ static Span arg_at(const BuiltinCall *c, int i) { return c->nodes[i] ? c->nodes[
 
 static Val run_where(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)self;
-    if (c->args[0].kind == VAL_BOOL && !is_runtime(c->args[1]) && !is_runtime(c->args[2]))
-        return c->args[0].i ? c->args[1] : c->args[2];
+    if (c->args[0].kind == VAL_BOOL) {
+        const Val *chosen = &c->args[c->args[0].i ? 1 : 2], *other = &c->args[c->args[0].i ? 2 : 1];
+        if (is_runtime(*chosen) ? is_number(*other) : !is_runtime(*other)) return *chosen;
+    }
     return elab_map(e, c->at, MAP_select, c->args, 3, c->nodes);
 }
 

@@ -375,6 +375,7 @@ struct Sig {
     bool has_num;
     DType num;
     bool open;                 /* dims that are unknown may be bound (arguments), not only checked */
+    const Node *head;          /* of an exported function: its body, whose first statements may say dims by others */
 };
 
 /* Checks a value against a declared type, binds dims, and makes numbers tensors. False after a report. */

@@ -192,7 +192,7 @@ static void build_export(Elab *e, const Node *fn, Instance *model, FuncBuild *bu
     e->build = build;
     Frame frame;
     elab_enter_frame(e, &frame, fn->text, model, model->unit, fn->span, false);
-    Sig sig = {.scope = frame.scope};
+    Sig sig = {.scope = frame.scope, .head = fn->kids[FN_BODY]};
     const Node *params = fn->kids[FN_PARAMS];
     for (int i = 0; i < params->n; i++) add_argument(e, params->kids[i], &sig);
     list_dims(e, f, &sig);

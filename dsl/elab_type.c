@@ -289,6 +289,46 @@ Dim elab_symbol(Elab *e, const char *name, int64_t lower, int64_t upper) {
     return s ? dim_of_symbol(t, s) : dim_symbol(t, name, lower, upper);
 }
 
+static bool declare_unknown(Elab *e, Sig *sig, const Node *n);
+
+static bool mentions(const Node *n, const char *name) {
+    if (!n) return false;
+    if (n->kind == NODE_NAME) return n->text == name;
+    for (int i = 0; i < n->n; i++)
+        if (mentions(n->kids[i], name)) return true;
+    return false;
+}
+
+/* Whether it consists of numbers and dims, of the signature or yet to come. */
+static bool is_of_dims(Sig *sig, const Node *n) {
+    if (n->kind == NODE_NAME) return known_dim(sig, n->text) || bound_of(sig, n->text);
+    if (n->kind == NODE_BINARY) return is_of_dims(sig, n->kids[0]) && is_of_dims(sig, n->kids[1]);
+    return n->kind == NODE_INT;
+}
+
+/* What a requirement at the head of the function says the dim is, in terms of others; null if none does, or if the dim
+ * would outgrow its bound. A bare name counts where it is known already or has the closer bounds, so that one of two equal
+ * dims keeps its own. */
+static Dim required_dim(Elab *e, Sig *sig, const Node *name, const Bound *bound) {
+    for (int i = 0; sig->head && i < sig->head->n && sig->head->kids[i]->kind == NODE_REQUIRE; i++) {
+        const Node *test = sig->head->kids[i]->kids[0];
+        for (int side = 0; test->kind == NODE_BINARY && test->i == BINARY_EQ && side < 2; side++) {
+            const Node *own = test->kids[side], *other = test->kids[1 - side];
+            if (own->kind != NODE_NAME || own->text != name->text || mentions(other, name->text)) continue;
+            if (!is_of_dims(sig, other)) continue;
+            const Bound *closer = other->kind == NODE_NAME ? bound_of(sig, other->text) : NULL;
+            if (closer && !known_dim(sig, other->text) && closer->upper >= bound->upper) continue;
+            const Node *head = sig->head;
+            sig->head = NULL;                  /* what it is made of gets symbols: no equation is gone round in */
+            bool good = declare_unknown(e, sig, other);
+            sig->head = head;
+            Dim d = good ? eval_dim(e, sig, other) : NULL;
+            return d && d->lower >= bound->lower && d->upper <= bound->upper ? d : NULL;
+        }
+    }
+    return NULL;
+}
+
 /* Gives the unknown names of an exported argument's dim their symbols. */
 static bool declare_unknown(Elab *e, Sig *sig, const Node *n) {
     if (n->kind == NODE_NAME && !known_dim(sig, n->text)) {
@@ -301,7 +341,9 @@ static bool declare_unknown(Elab *e, Sig *sig, const Node *n) {
             scope_bind(e, sig->scope, n->text, POISON, n->span);
             return false;
         }
-        scope_bind(e, sig->scope, n->text, val_dim(elab_symbol(e, n->text, bound->lower, bound->upper)), n->span);
+        Dim d = required_dim(e, sig, n, bound);
+        if (!d) d = elab_symbol(e, n->text, bound->lower, bound->upper);
+        scope_bind(e, sig->scope, n->text, val_dim(d), n->span);
         return true;
     }
     bool good = true;
