@@ -265,7 +265,7 @@ static void test_dead_code(void **state) {
                   "  %2 = negate %x : f32[3]\n"
                   "  return %2 as \"y\"\n"
                   "}\n");
-    accept(s, "@dead.ir -O0 --no-pass=dce -o @dead.o");
+    accept(s, "@dead.ir -O0 -o @dead.o");
 }
 
 static void test_only_check(void **state) {

@@ -25,7 +25,7 @@ static void adversarial(void **state) {
     assert_true(last < first - 1);             /* mean(critic of fakes) - mean(critic of real), and the penalty */
     Tensor *pictures = sketch_call_dims(s, "sample", (int64_t[]){3}, NULL);
     assert_true(pictures->shape[0] == 3 && pictures->rank == 4);
-    sketch_refused(s, "train", ARGS(sketch_normal(s, SHAPE(K - 1, B, 1, 28, 28)), lr), "K == critics");
+    sketch_refused(s, "train", ARGS(sketch_normal(s, SHAPE(K - 1, B, 1, 28, 28)), lr), "dimension 0 should be 5");
     sketch_close(s);
 }
 
