@@ -7,7 +7,8 @@
  *
  * What is allowed. Let exact be a tensor as f64 gives it, and rounded the same with every operator's result rounded
  * to its type: their largest difference shows what one rounding at each step costs here, cancellation included, and
- * at least half a unit of the tensor's largest magnitude is lost. Native sums round after each term too, which for
+ * at least half a unit of the tensor's largest magnitude is lost. (Where results are f64 themselves, noise of a unit in
+ * the last place stands for rounding.) Native sums round after each term too, which for
  * L terms costs about sqrt(L) times as much (Higham and Mary, 2019). So an element may be off by
  *     (8 + 2 * sqrt(L)) * max(largest |rounded - exact|, unit * largest |exact|),
  * L being the longest sum. At a kink (relu near 0) both sides may be right and differ by far; as that takes chance,
@@ -193,12 +194,21 @@ static Tensor **call_native(NativeCheck *n, const Subject *s, Tensor *const *arg
     return results;
 }
 
+static bool gives_doubles(const Subject *s) {
+    for (int i = 0; i < s->f->body->yields.n; i++)
+        if (s->f->body->yields.at[i]->type.dtype == DTYPE_F64) return true;
+    return false;
+}
+
 /* The interpreter's results, every operator's rounded or none. A call count that the other call will see too. */
 static Tensor **call_interp(NativeCheck *n, const Subject *s, const int64_t *dims, Tensor **args, bool round,
                             bool last) {
     Tensor **results = arena_array(n->c->arena, Tensor *, s->count + 1);
+    uint64_t noise = 1;
     n->interp->round = round;
+    n->interp->noise = round && gives_doubles(s) ? &noise : NULL;
     bool good = interp_run(n->interp, s->f, dims, args, results);
+    n->interp->noise = NULL;
     if (!last) n->interp->counts[s->number]--;
     if (good) return results;
     driver_fail(n->c, DLCC_USER, "%s cannot be evaluated: %s", s->f->name, n->interp->error);

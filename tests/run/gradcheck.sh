@@ -79,4 +79,33 @@ check_status "for another system: differences alone" 0 "$dlcc" gradcheck words.d
 if [ "$(uname -m)" = x86_64 ]; then check_match "and says so" "$output" 'native gradients are not checked'; fi
 check_status "without a linker: the environment's fault" 1 "$dlcc" gradcheck words.dl --cc=no-such-compiler
 check_status "a model that does not train: a mistake" 2 "$dlcc" gradcheck "$top/bench/matmul.dl"
+
+# The library's layers and optimizers in every float type.
+cat >narrow.dl <<'DL'
+dim B <= 3
+dim T <= 6
+
+model Narrow() {
+    let table = Embedding(20, 8)
+    let body = TransformerEncoderLayer(8, 2, 16, activation = gelu, norm_first = true)
+    let conv = Conv1d(8, 8, 3, padding = 1)
+    let norm = BatchNorm1d(8)
+    let rnn = LSTM(8, 8)
+    let head = Linear(8, 5)
+
+    export fn train(x: i32[B, T], y: i32[B, T], lr: f32) -> (loss: num) {
+        let h = relu(norm(conv(transpose(body(table(x), causal = true), [0, 2, 1]))))
+        let states = rnn(transpose(h, [0, 2, 1]))
+        let loss = cross_entropy(head(states[0]), y)
+        minimize loss with adamw(lr)
+        return loss
+    }
+}
+DL
+for type in f64 f16 bf16; do
+    check_status "layers and an optimizer in $type" 0 "$dlcc" gradcheck narrow.dl --num=$type --samples=4
+    check_match "nothing is wrong in $type" "$output" ' 0 wrong'
+    check "the header has the type's width" "$dlcc" narrow.dl --num=$type -o narrow.h
+done
+check_match "bf16 are 16 bits in C" "$(cat narrow.h)" 'uint16_t \*loss'
 finish
