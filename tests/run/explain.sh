@@ -40,4 +40,9 @@ while read -r code; do
 done < <(sed -nE 's/^CODE\(([0-9]+),.*/DL\1/p' "$top/compiler/base/codes.def")
 [ $count -gt 30 ] && ok "there are codes ($count)" || not_ok "there are codes" "$count"
 check_status "an unknown code" 2 dlcc --explain DL9999
+# Every code has a golden file of its own, named after it, that shows it.
+for code in $(grep -oE '^CODE\([0-9]+' "$top/compiler/base/codes.def" | tr -dc '0-9\n'); do
+    grep -qs "\[DL$code\]" "$top"/tests/golden/*/"$code"_* || missing="${missing:-} DL$code"
+done
+check_equal "each code has a golden file" "${missing:-}" ""
 finish
