@@ -331,6 +331,7 @@ static Dim required_dim(Elab *e, Sig *sig, const Node *name, const Bound *bound)
 
 /* Gives the unknown names of an exported argument's dim their symbols. */
 static bool declare_unknown(Elab *e, Sig *sig, const Node *n) {
+    if (!n) return true;                       /* an end that a slice leaves out */
     if (n->kind == NODE_NAME && !known_dim(sig, n->text)) {
         const Bound *bound = bound_of(sig, n->text);
         if (!bound) {
