@@ -27,6 +27,7 @@ typedef struct Piece {
     bool begins;               /* begins a statement, member or declaration */
     bool split;                /* a `;` stands before it on its line */
     bool is_name;              /* a name, also one that is a word elsewhere (`in`, `to`, ...) */
+    bool apart;                /* at a line's beginning it needs a `;`, or it would carry on with the statement before */
 } Piece;
 
 typedef struct Bracket {
@@ -103,11 +104,11 @@ static void read_pieces(Writer *w, Parser *ps, const Node *tree) {
     note_names(w->arena, tree, &names);
     if (names.n) qsort(names.at, (size_t)names.n, sizeof *names.at, by_place);
     uint32_t at = 0;
-    bool begins = true;
+    bool begins = true, separated = false;
     for (;;) {
         Token t = parse_token(ps);
         if (t.kind == DL_SEP) {
-            begins = true;
+            begins = separated = true;
             continue;
         }
         bool split;
@@ -115,8 +116,10 @@ static void read_pieces(Writer *w, Parser *ps, const Node *tree) {
         int breaks = add_comments(w, ps->text, at, end, &split);
         if (t.kind == DL_END) return;
         vec_push(w->arena, &w->pieces, (Piece){t.kind, ps->text + end, t.span.end - end, breaks, begins,
-                                               split && !breaks, is_name(&t, &names)});
+                                               split && !breaks, is_name(&t, &names),
+                                               separated && parse_carries_on(t.kind)});
         begins = t.kind == '{';
+        separated = false;
         at = t.span.end;
     }
 }
@@ -227,6 +230,7 @@ static void make_lines(Writer *w) {
         bool first = !w->lines.n || breaks;
         if (first) {
             begin_line(w, p, breaks);
+            if (p->apart) text_add(&last_line(w)->code, "; ");
         } else if (!p->kind) {
             last_line(w)->comment = p;
             continue;

@@ -70,6 +70,9 @@ Node *parse_source(Arena *arena, Interner *names, Diags *diags, uint32_t source)
 Parser *parser_new(Arena *arena, Interner *names, Diags *diags, uint32_t source);
 
 /* Between the parts. */
+/* Whether a line that begins with the token carries on with the statement before it. */
+bool parse_carries_on(int token);
+
 /* Also hints at what is meant, where that is known. */
 void parse_error_at(Parser *ps, DiagCode code, Span span, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

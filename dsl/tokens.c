@@ -21,7 +21,7 @@ static bool ends_statement(int token) {
     }
 }
 
-static bool carries_on(int token) {
+bool parse_carries_on(int token) {
     return token == DL_ELSE || token == DL_WITH || token == DL_OVER || token == DL_TO || token == DL_WHILE ||
            token == DL_BACKWARD;
 }
@@ -78,7 +78,7 @@ static bool read_raw(Parser *ps, Token *t) {
     if (t->starts_line && begins_statement(t->kind) && in_parentheses(ps) && previous != ':') close_parentheses(ps);
     if (!previous || previous == DL_SEP || previous == '{' || t->kind == '}' || t->kind == DL_END) return false;
     if (semicolon) return true;
-    return t->starts_line && !in_parentheses(ps) && ends_statement(previous) && !carries_on(t->kind);
+    return t->starts_line && !in_parentheses(ps) && ends_statement(previous) && !parse_carries_on(t->kind);
 }
 
 static Token separator(const Parser *ps) {
