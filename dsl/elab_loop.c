@@ -216,14 +216,14 @@ static bool add_range(Elab *e, Loop *l, const Node *each) {
     const Node *call = each->kids[0];
     Val args[3];
     int n = call->n - 1;
-    for (int i = 0; i < n && i < 3; i++) {
-        if (call->kids[i + 1]->text) n = 4;
-        else if (!range_size(e, call->kids[i + 1]->kids[0], &args[i])) return false;
-    }
-    if (n < 1 || n > 3) {
+    bool named = false;
+    for (int i = 0; i < n; i++) named = named || call->kids[i + 1]->text;
+    if (n < 1 || n > 3 || named) {
         elab_fail(e, DL0206, call->span, "the range of a scan is range(n), range(from, to) or range(from, to, step)");
         return false;
     }
+    for (int i = 0; i < n; i++)
+        if (!range_size(e, call->kids[i + 1]->kids[0], &args[i])) return false;
     Item item = {.node = each, .from = n > 1 ? args[0] : val_int(0), .step = n > 2 ? args[2] : val_int(1)};
     if (item.step.kind != VAL_INT || item.step.i < 1 || item.step.i >= DIM_HUGE) {
         int d = elab_error(e, DL0303, call->kids[3]->span, "the step of a scan's range is a positive integer");
