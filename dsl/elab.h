@@ -150,6 +150,8 @@ void scope_bind(Elab *e, Scope *s, const char *name, Val val, Span span);
 bool scope_tainted(const Scope *s);
 /* The name nearest to `name` among all that can be seen, or null. */
 const char *scope_nearest(Elab *e, const Scope *s, const char *name);
+/* Who has made more mistakes than that has another trouble than a name. */
+enum { MOST_SUGGESTIONS = 100 };
 /* Adds to an unknown name's report what it is called here, or a name nearby, which it returns. */
 const char *scope_suggest(Elab *e, int diag, const Scope *s, const char *name);
 

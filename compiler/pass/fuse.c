@@ -94,7 +94,8 @@ enum { COSTLY_WORK = 8, MOST_WORK = 768, MOST_FREE = 256 };
 static int work_of(const Op *op) { return op->info->flags & OP_COSTLY ? COSTLY_WORK : 1; }
 
 static bool may_join(Fuser *f, int group, const Op *op, const Reads *from) {
-    return f->groups.at[group]->work + work_of(op) <= MOST_WORK && fuse_fits(f, group, op, from) && joins_without_cycle(f, group, from);
+    if (f->groups.at[group]->work + work_of(op) > MOST_WORK) return false;
+    return fuse_fits(f, group, op, from) && joins_without_cycle(f, group, from);
 }
 
 /* Which of two groups that may be joined is better: a contraction's saves most, then one with reductions; of
