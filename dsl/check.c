@@ -73,7 +73,7 @@ static bool is_tainted(const Checker *c) {
 
 static const char *suggest(Checker *c, int diag, const char *name) {
     Scope all = {.parent = c->unit->scope};
-    if (c->e->diags->errors > MOST_SUGGESTIONS) return NULL;
+    if (diag < 0 || c->e->diags->errors > MOST_SUGGESTIONS) return NULL;
     for (Names *s = c->names; s; s = s->parent)
         for (int i = 0; i < s->all.n; i++) scope_bind(c->e, &all, s->all.at[i].name, NONE_VAL, s->all.at[i].span);
     return scope_suggest(c->e, diag, &all, name);

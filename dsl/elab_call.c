@@ -26,6 +26,7 @@ static bool is_among(const char *const *names, int n, const char *name) {
 static void report_unknown_argument(Elab *e, const Node *params, const Args *args, int i, const char *what, Span decl) {
     const Node *n = args->nodes[i];
     int d = elab_error(e, DL0206, n ? n->name_span : args->at, "%s has no parameter `%s`", what, args->names[i]);
+    if (d < 0) return;
     const char **names = arena_array(e->arena, const char *, params->n + 1);
     for (int k = 0; k < params->n; k++) names[k] = params->kids[k]->text ? params->kids[k]->text : "";
     const char *near = elsewhere_argument(args->names[i]);

@@ -47,7 +47,7 @@ const char *scope_nearest(Elab *e, const Scope *s, const char *name) {
 }
 
 const char *scope_suggest(Elab *e, int diag, const Scope *s, const char *name) {
-    if (e->diags->errors > MOST_SUGGESTIONS) return NULL;
+    if (diag < 0 || e->diags->errors > MOST_SUGGESTIONS) return NULL;
     const char *here = elsewhere_name(name), *near = here ? NULL : scope_nearest(e, s, name);
     if (here) diag_hint(e->diags, diag, "here that is %s", here);
     if (near) diag_hint(e->diags, diag, "did you mean `%s`?", near);

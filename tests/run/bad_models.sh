@@ -31,6 +31,13 @@ echo 'model M() { export fn f(x: f32[4000000000, 4000000000, 4]) -> f32 { sum(x)
 echo 'fn f(n: int) -> int { f(n + 1) } model M(n: int = f(0)) { export fn g(x: f32[3]) -> f32[3] { x } }' >bad.dl
 refuse "a recursion without end"
 
+name=$(repeat n 100)
+cat >bad.dl <<DL
+fn slow(n: int) -> int { if n < 1 { $name } else { slow(n - 1) + slow(n - 2) } }
+model M() { export fn f(x: f32[4]) -> f32[4] { x * slow(60) } }
+DL
+refuse "a mistake met a million times"
+
 echo 'import "{x}"' >bad.dl; refuse "an import of a computed name"
 cat >bad.dl <<'DL'
 layer Half(n: int) { let parts = [Half(n - 1) for i in range(2)]; param w: f32[2] = ones }
