@@ -100,9 +100,25 @@ static Val run_reduce(Elab *e, const Builtin *self, const BuiltinCall *c) {
     return reduce(e, self->detail, c->at, v, c->args[1], flag(c, 2), false);
 }
 
+/* Of two values there is no axis, and nothing to keep. */
+static bool is_one_use(Elab *e, const Builtin *self, const BuiltinCall *c) {
+    static const char *const names[] = {NULL, NULL, "axis", "keep", "initial", "first"};
+    if (c->args[1].kind == VAL_NONE) return true;
+    for (int i = 2; i < 6; i++) {
+        if (c->args[i].kind == VAL_NONE) continue;
+        int d = elab_error(e, DL0206, c->nodes[i] ? c->nodes[i]->span : c->at,
+                           "`%s` of two values is elementwise and takes no `%s`", self->name, names[i]);
+        if (c->args[1].kind == VAL_INT && i != 2)
+            diag_hint(e->diags, d, "along an axis it is `%s(x, axis = %lld, ...)`", self->name, (long long)c->args[1].i);
+        return false;
+    }
+    return true;
+}
+
 /* max(x), max(x, axis = 1), and max(x, y) of two. */
 static Val run_extreme(Elab *e, const Builtin *self, const BuiltinCall *c) {
     MapFn f = combining[self->detail];
+    if (!is_one_use(e, self, c)) return POISON;
     if (c->args[1].kind != VAL_NONE) return elab_map(e, c->at, f, c->args, 2, c->nodes);
     Val v = elab_as_map(e, c->args[0]);
     if (v.kind == VAL_MAP && c->args[2].kind == VAL_NONE) return reduce_map(e, self->detail, c, v.map);

@@ -283,6 +283,7 @@ struct Elab {
     Instance *model;
     VEC(Optimizer *) optimizers;
     int depth, steps;
+    int writes;                /* of variables, so far */
     bool gave_up;
 };
 
@@ -293,6 +294,7 @@ struct Elab {
 int elab_error(Elab *e, DiagCode code, Span at, const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* The same, and gives POISON. */
 Val elab_fail(Elab *e, DiagCode code, Span at, const char *format, ...) __attribute__((format(printf, 4, 5)));
+bool elab_in_library(const Elab *e, Span at);
 /* The place in the user's source that a place stands for. */
 Span elab_place(const Elab *e, Span at);
 /* Sets the builder's span for what is built next. */

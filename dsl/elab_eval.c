@@ -114,6 +114,24 @@ static Val eval_if(Elab *e, const Node *n) {
     return !other ? NONE_VAL : other->kind == NODE_IF ? elab_eval(e, other) : elab_block(e, other);
 }
 
+/* The variable that weights are saved under as the layer's path and this name, wherever in the layer it is declared. */
+static Var *var_of(Elab *e, const Instance *in, const char *name) {
+    const char *path = elab_join_path(e, in->path, name);
+    for (int i = 0; i < in->vars.n; i++)
+        if (in->vars.at[i]->name && !strcmp(in->vars.at[i]->name, path)) return in->vars.at[i];
+    return NULL;
+}
+
+static void bind_saved(Elab *e, const Instance *in, Scope *to) {
+    size_t length = strlen(in->path);
+    for (int i = 0; i < in->vars.n; i++) {
+        const char *name = in->vars.at[i]->name;
+        if (!name || strncmp(name, in->path, length)) continue;
+        name += length + (length && name[length] == '.');
+        if (!strchr(name, '.')) scope_bind(e, to, name, NONE_VAL, in->vars.at[i]->span);
+    }
+}
+
 Val elab_member(Elab *e, const Node *n) {
     Val base = elab_eval(e, n->kids[0]);
     Scope *in = NULL;
@@ -132,10 +150,13 @@ Val elab_member(Elab *e, const Node *n) {
         return x ? elab_transpose_last(e, n->span, x) : POISON;
     }
     Binding *b = in ? scope_find_local(in, n->text) : NULL;
+    Var *v = !b && base.kind == VAL_LAYER ? var_of(e, base.layer, n->text) : NULL;
+    if (v) return val_var(v);
     if (b || silent) return b ? b->val : POISON;
     int d = elab_error(e, DL0207, n->name_span, "%s has no `%s`", val_text(e, base), n->text);
-    Scope alone = in ? *in : (Scope){0};
-    alone.parent = NULL;
+    Scope saved = {0}, alone = in ? *in : (Scope){0};
+    if (base.kind == VAL_LAYER) bind_saved(e, base.layer, &saved);
+    alone.parent = &saved;
     const Binding *function = is_runtime(base) ? scope_find(e->frame ? e->frame->unit->scope : e->scope, n->text) : NULL;
     if (function && (function->val.kind == VAL_FN || function->val.kind == VAL_BUILTIN))
         diag_hint(e->diags, d, "functions are called as `%s(x)`", n->text);
@@ -245,10 +266,29 @@ static void run_return(Elab *e, const Node *n) {
     e->frame->returned = true;
 }
 
+static bool is_expression(const Node *n) {
+    switch (n->kind) {
+    case NODE_INT: case NODE_FLOAT: case NODE_BOOL: case NODE_STRING: case NODE_FORMAT: case NODE_NAME: case NODE_LIST:
+    case NODE_TUPLE: case NODE_COMPREHENSION: case NODE_UNARY: case NODE_BINARY: case NODE_CALL: case NODE_INDEX:
+    case NODE_MEMBER: return true;
+    default: return false;
+    }
+}
+
+/* A statement whose value is dropped and that has written nothing has done nothing. */
+static void warn_unused(Elab *e, const Node *n, Val v, int writes) {
+    if (!is_expression(n) || is_poison(v) || v.kind == VAL_NONE || e->writes != writes || elab_in_library(e, n->span)) return;
+    int d = elab_error(e, DL0208, n->span, "this value, %s, is not used", val_text(e, v));
+    if (v.kind == VAL_OPTIMIZER)
+        diag_hint(e->diags, d, "an optimizer acts in `minimize loss with ...`");
+}
+
 Val elab_statements(Elab *e, const Node *block) {
     Val last = NONE_VAL;
     for (int i = 0; i < block->n && !(e->frame && e->frame->returned); i++) {
+        int writes = e->writes;
         last = elab_eval(e, block->kids[i]);
+        if (i + 1 < block->n) warn_unused(e, block->kids[i], last, writes);
         if (block->kids[i]->kind != NODE_ERROR) continue;
         e->scope->tainted = true;
         if (e->frame) e->frame->tainted = true;

@@ -27,6 +27,7 @@ void elab_set_version(Elab *e, Var *var, Value *value) {
     Version *v = version_of(e, e->build, var);
     if (v->value) vec_push(e->arena, &e->build->old, (OldVersion){var, v->value});
     *v = (Version){.value = value, .written = true, .writes = v->writes + 1};
+    e->writes++;
 }
 
 void elab_write(Elab *e, Span at, Var *var, Val v) {

@@ -109,10 +109,10 @@ const char *val_text(Elab *e, Val v) {
 
 /* ------------------------------------------------------------- diagnostics */
 
-static bool in_library(const Elab *e, Span at) { return at.source && at.source <= e->last_library_source; }
+bool elab_in_library(const Elab *e, Span at) { return at.source && at.source <= e->last_library_source; }
 
 Span elab_place(const Elab *e, Span at) {
-    return in_library(e, at) && e->frame && e->frame->user.source ? e->frame->user : at;
+    return elab_in_library(e, at) && e->frame && e->frame->user.source ? e->frame->user : at;
 }
 
 Builder *elab_builder(Elab *e, Span at) {

@@ -107,6 +107,13 @@ static bool is_given(const Args *args, const char *name) {
     return false;
 }
 
+static Val given_before(Elab *e, const Optimizer *o, const Args *args, int i, const Node *param) {
+    int d = elab_error(e, DL0206, args->nodes[i] ? args->nodes[i]->span : args->at,
+                       "the optimizer %s has its `%s` already", o->decl->text, param->text);
+    diag_hint(e->diags, d, "give other arguments by name: `name = ...`");
+    return POISON;
+}
+
 /* Further arguments, positional ones for the parameters not given yet. */
 static Val with_args(Elab *e, const Optimizer *o, const Args *more) {
     Optimizer *to = arena_new(e->arena, Optimizer);
@@ -120,7 +127,10 @@ static Val with_args(Elab *e, const Optimizer *o, const Args *more) {
         const Args *from = i < o->args.n ? &o->args : more;
         int k = i < o->args.n ? i : i - o->args.n, next = 0;
         const char *name = from->names[k];
-        while (!name && next < params->n && is_given(a, params->kids[next]->text)) next++;
+        while (!name && next < params->n && is_given(a, params->kids[next]->text)) {
+            if (from == more && is_given(&o->args, params->kids[next]->text)) return given_before(e, o, from, k, params->kids[next]);
+            next++;
+        }
         if (!name && next == params->n) {
             int d = elab_error(e, DL0206, from->nodes[k] ? from->nodes[k]->span : more->at, "`%s` takes %d argument%s",
                                o->decl->text, params->n, params->n == 1 ? "" : "s");
