@@ -244,6 +244,14 @@ static Val run_is_text(Elab *e, const Builtin *self, const BuiltinCall *c) {
     return val_bool(c->args[0].kind == VAL_STR);
 }
 
+/* Known at compile time. */
+static Val run_is_fixed(Elab *e, const Builtin *self, const BuiltinCall *c) {
+    (void)e;
+    (void)self;
+    Val v = c->args[0];
+    return val_bool(v.kind == VAL_DIM ? dim_is_const(v.dim) : !is_runtime(v));
+}
+
 /* Several tensors, one for each of some variables. */
 static Val run_is_map(Elab *e, const Builtin *self, const BuiltinCall *c) {
     (void)self;
@@ -275,5 +283,6 @@ const Builtin builtin_sizes[] = {
     {"is_map", "x", run_is_map, 0},
     {"is_list", "x", run_is_list, 0},
     {"is_text", "x", run_is_text, 0},
+    {"is_fixed", "x", run_is_fixed, 0},
     {NULL, NULL, NULL, 0},
 };

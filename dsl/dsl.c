@@ -202,8 +202,17 @@ static const struct { const char *name, *file; NodeKind kind; } sorts[DSL_SORT_C
 
 const char *dsl_sort_name(DslSort sort) { return sorts[sort].name; }
 
-/* "name(a: int, b: bool = true)": the declaration's own text up to its parameters' closing parenthesis, in one
- * line. */
+static const char *in_one_line(Arena *arena, const char *text, uint32_t begin, uint32_t end) {
+    Text to = text_new(arena);
+    while (end > begin && strchr(" \n", text[end - 1])) end--;
+    for (uint32_t i = begin; i < end; i++) {
+        if (text[i] == '\n') i += (uint32_t)strspn(text + i, "\n ") - 1;
+        text_append(&to, text[i] == '\n' || text[i] == ' ' ? " " : text + i, 1);
+    }
+    return text_get(&to);
+}
+
+/* "name(a: int, b: bool = true)": the declaration's own text up to its parameters' closing parenthesis. */
 static const char *signature(Elab *e, const Node *n) {
     const Source *s = &e->diags->sources.at[n->span.source];
     uint32_t end = n->name_span.end;
@@ -211,12 +220,20 @@ static const char *signature(Elab *e, const Node *n) {
         depth += (s->text[end] == '(') - (s->text[end] == ')');
         if (depth == 0) break;
     }
-    Text one_line = text_new(e->arena);
-    for (uint32_t i = n->name_span.begin; i <= end; i++) {
-        if (s->text[i] == '\n') i += (uint32_t)strspn(s->text + i, "\n ") - 1;
-        text_append(&one_line, s->text[i] == '\n' || s->text[i] == ' ' ? " " : s->text + i, 1);
+    return in_one_line(e->arena, s->text, n->name_span.begin, end + 1);
+}
+
+/* The parameters and results of a layer's unnamed function. */
+static const char *call_signature(Elab *e, const Node *n) {
+    const Node *members = n->kind == NODE_LAYER ? n->kids[LAYER_MEMBERS] : NULL;
+    const char *text = e->diags->sources.at[n->span.source].text;
+    for (int i = 0; members && i < members->n; i++) {
+        const Node *fn = members->kids[i];
+        if (fn->kind == NODE_FN && !fn->text)
+            return in_one_line(e->arena, text, fn->span.begin + (uint32_t)strcspn(text + fn->span.begin, "("),
+                               fn->kids[FN_BODY]->span.begin);
     }
-    return text_get(&one_line);
+    return NULL;
 }
 
 static int by_name(const void *a, const void *b) {
@@ -239,7 +256,7 @@ const DslEntry *dsl_list(Arena *arena, Interner *names, DslSort sort, int *count
                 continue;
             int line, column;
             diag_place(diags, u->source, n->name_span.begin, &line, &column);
-            vec_push(arena, &all, (DslEntry){n->text, signature(e, n), n->doc, u->path, line});
+            vec_push(arena, &all, (DslEntry){n->text, signature(e, n), call_signature(e, n), n->doc, u->path, line});
         }
     }
     if (all.n) qsort(all.at, (size_t)all.n, sizeof *all.at, by_name);

@@ -53,6 +53,7 @@ typedef enum DslSort {
 typedef struct DslEntry {
     const char *name;
     const char *signature;     /* "Linear(in: int, out: int, bias: bool = true)" */
+    const char *call;          /* of a layer, "(x: num[.., in]) -> num[.., out]"; else null */
     const char *doc;           /* may be null */
     const char *path;          /* "std/nn.dl" */
     int line;

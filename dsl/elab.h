@@ -421,6 +421,8 @@ Val elab_recompute(Elab *e, const Node *n);
 /* Checked at compile time where that decides, else when the model runs. */
 Val elab_require(Elab *e, const Node *n);
 /* `dim L <= 64 = n`: a size known at compile time, a dim, or the value of a tensor from here on. */
+/* Whether they can bound a dim; reports if not. */
+bool elab_dim_bounds(Elab *e, Span at, Val low, Val high);
 void elab_dim_statement(Elab *e, const Node *n);
 /* A call of a function that says its gradient itself. */
 Val elab_call_custom(Elab *e, Sig *sig, const Node *fn, const Val *args);

@@ -323,6 +323,14 @@ static Val checked_size(Elab *e, const Node *n, Val v, int64_t lower, int64_t up
     return v;
 }
 
+bool elab_dim_bounds(Elab *e, Span at, Val low, Val high) {
+    if (low.kind != VAL_INT || high.kind != VAL_INT || low.i < 0 || low.i > high.i)
+        elab_fail(e, DL0304, at, "the bounds of a dim are integers from 0, the lower one first");
+    else if (high.i >= DIM_HUGE) elab_fail(e, DL0304, at, "a dim is less than %lld", (long long)DIM_HUGE);
+    else return true;
+    return false;
+}
+
 void elab_dim_statement(Elab *e, const Node *n) {
     Val v = n->kids[DIM_VALUE] ? elab_eval(e, n->kids[DIM_VALUE]) : POISON;
     Val low = n->kids[DIM_LOWER] ? elab_eval(e, n->kids[DIM_LOWER]) : val_int(1),
@@ -330,9 +338,7 @@ void elab_dim_statement(Elab *e, const Node *n) {
     bool known = !is_poison(v) && !is_poison(low) && !is_poison(high);
     if (!n->kids[DIM_VALUE])
         elab_fail(e, DL0205, n->span, "a dim in a function has a value: dim %s <= 64 = ...", n->text);
-    else if (known &&
-             (low.kind != VAL_INT || high.kind != VAL_INT || low.i < 0 || low.i > high.i || high.i >= DIM_HUGE))
-        v = elab_fail(e, DL0304, n->span, "the bounds of a dim are integers from 0, the lower one first");
+    else if (known && !elab_dim_bounds(e, n->span, low, high)) v = POISON;
     else if (known && is_runtime(v)) v = bind_value(e, n, v, low.i, high.i);
     else if (known && is_size(v)) v = checked_size(e, n, v, low.i, high.i);
     else if (known) v = elab_fail(e, DL0302, n->kids[DIM_VALUE]->span, "a dim is an integer, not %s", val_text(e, v));

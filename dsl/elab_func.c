@@ -93,9 +93,7 @@ static bool add_dim_argument(Elab *e, const Node *p, Sig *sig) {
     const Node *dim = p->kids[PARAMETER_DIM];
     Val low = dim->kids[DIM_LOWER] ? elab_eval(e, dim->kids[DIM_LOWER]) : val_int(1),
         high = elab_eval(e, dim->kids[DIM_UPPER]);
-    if (low.kind != VAL_INT || high.kind != VAL_INT || low.i < 0 || low.i > high.i || high.i >= DIM_HUGE) {
-        if (!is_poison(low) && !is_poison(high))
-            elab_fail(e, DL0304, dim->span, "the bounds of a dim are integers from 0, the lower one first");
+    if (is_poison(low) || is_poison(high) || !elab_dim_bounds(e, dim->span, low, high)) {
         scope_bind(e, sig->scope, p->text, POISON, p->name_span);
         return false;
     }

@@ -34,7 +34,10 @@ static bool check_range(Elab *e, Span at, Dim written, Dim d, Dim extent, bool s
     bool never = d->upper < 0 || room->upper < need;
     int g = elab_error(e, DL0306, at, "%s %s out of range for a dim of %s", elab_dim_text(e, written),
                        never ? "is" : "may be", elab_dim_text(e, extent));
-    if (!never) diag_hint(e->diags, g, "a dim is at least 1 unless its declaration says more: dim 2 <= N <= 64");
+    if (never) return false;
+    if (dim_is_const(written))
+        diag_hint(e->diags, g, "a dim is at least 1 unless its declaration says more: dim 2 <= N <= 64");
+    else diag_hint(e->diags, g, "what only a call can tell is gathered, and checked then: gather(x, iota(L), axis)");
     return false;
 }
 
@@ -238,7 +241,11 @@ static bool list_bound(Elab *e, const Node *n, int count, int64_t *to) {
 
 static Val index_list(Elab *e, const Node *n, const Vals *list) {
     const Node *item = n->kids[1];
-    if (n->n != 2) return elab_fail(e, DL0306, n->span, "a list takes one index at a time");
+    if (n->n != 2) {
+        int d = elab_error(e, DL0306, n->span, "a list takes one index at a time");
+        diag_hint(e->diags, d, "of a call with several results take one first: `let y, last = ...`");
+        return POISON;
+    }
     int64_t from = 0, to = list->n;
     if (item->kind == NODE_SLICE) {
         if (!list_bound(e, item->kids[0], list->n, &from) || !list_bound(e, item->kids[1], list->n, &to)) return POISON;

@@ -117,7 +117,10 @@ Value *elab_tensor(Elab *e, Span at, Val v, DType want) {
     if (v.kind == VAL_VAR) return elab_read(e, at, v.var);
     if (is_number(v) || v.kind == VAL_BOOL) return filled(e, at, v, want, 0, NULL);
     if (v.kind == VAL_LIST && v.list->n) return list_literal(e, at, v.list, want);
-    elab_fail(e, DL0302, at, "a tensor is needed here, not %s", val_text(e, v));
+    int d = elab_error(e, DL0302, at, "a tensor is needed here, not %s", val_text(e, v));
+    if (v.kind == VAL_BOUND)
+        diag_hint(e->diags, d, "a function knows the dims in the shapes of its arguments: fn f(x: num[%s, ..])",
+                  v.bound->name);
     return NULL;
 }
 
@@ -148,12 +151,19 @@ static void report_broadcast(Elab *e, Span at, Val a, Val b, int axis, const Nod
         diag_hint(e->diags, d, "sizes that are always equal have one name, or one says the other: f32[2 * N]");
 }
 
+/* The one that loses less of both. */
+static DType wider(DType x, DType y) {
+    if (dtype_is_float(x) != dtype_is_float(y)) return dtype_is_float(x) ? x : y;
+    if (dtype_is_float(x) && dtype_bytes(x) == dtype_bytes(y)) return DTYPE_F32;
+    return dtype_bytes(x) >= dtype_bytes(y) ? x : y;
+}
+
 static bool report_dtypes(Elab *e, Span at, Val a, Val b, const Node *left, const Node *right) {
     DType x = val_type(a).dtype, y = val_type(b).dtype;
     int d = elab_error(e, DL0302, at, "%s and %s do not mix", dtype_name(x), dtype_name(y));
     elab_label_operand(e, d, left, a);
     elab_label_operand(e, d, right, b);
-    diag_hint(e->diags, d, "convert one of them: %s(...)", dtype_name(dtype_is_float(x) || !dtype_is_float(y) ? x : y));
+    diag_hint(e->diags, d, "convert one of them: %s(...)", dtype_name(wider(x, y)));
     return false;
 }
 

@@ -128,8 +128,8 @@ static Val with_args(Elab *e, const Optimizer *o, const Args *more) {
         int k = i < o->args.n ? i : i - o->args.n, next = 0;
         const char *name = from->names[k];
         while (!name && next < params->n && is_given(a, params->kids[next]->text)) {
-            if (from == more && is_given(&o->args, params->kids[next]->text)) return given_before(e, o, from, k, params->kids[next]);
-            next++;
+            const Node *param = params->kids[next++];
+            if (from == more && is_given(&o->args, param->text)) return given_before(e, o, from, k, param);
         }
         if (!name && next == params->n) {
             int d = elab_error(e, DL0206, from->nodes[k] ? from->nodes[k]->span : more->at, "`%s` takes %d argument%s",
@@ -396,6 +396,46 @@ void elab_minimize(Elab *e, const Node *n) {
     else if (gradients_of_map(e, at->span, of->span, l, &wrt, &grads)) apply(e, n, &grads, with);
 }
 
+/* The gradients of the parameters wanted, from a map that may have more. */
+static bool take_from_map(Elab *e, const Node *n, const ParamMap *g, ParamMap *wanted) {
+    for (int i = 0; i < wanted->n; i++) {
+        const Val *v = NULL;
+        for (int k = 0; k < g->n; k++)
+            if (g->keys[k] == wanted->keys[i]) v = &g->values[k];
+        if (!v) {
+            elab_fail(e, DL0404, n->kids[TRAIN_OVER]->span, "these gradients have none for `%s`", wanted->keys[i]->name);
+            return false;
+        }
+        wanted->values[i] = *v;
+    }
+    return true;
+}
+
+/* The gradient of one parameter, or a list of them beside a list of parameters. */
+static bool take_in_order(Elab *e, const Node *n, Val g, Val to, ParamMap *wanted) {
+    Span at = n->kids[TRAIN_VALUE]->span;
+    Vals given = {1, &g};
+    if (g.kind == VAL_LIST && to.kind == VAL_LIST) given = *g.list;
+    bool fits = (to.kind == VAL_VAR || to.kind == VAL_LIST) && given.n == wanted->n;
+    for (int i = 0; i < given.n; i++) fits = fits && is_runtime(given.at[i]);
+    if (!fits) {
+        int d = elab_error(e, DL0302, at, "`apply` takes a map of gradients, as grad(loss, params(...)) gives, not %s",
+                           val_text(e, g));
+        diag_hint(e->diags, d, "or one gradient to one parameter, or a list of them to a list of as many");
+        return false;
+    }
+    for (int i = 0; i < given.n; i++) {
+        Type g_type = val_type(given.at[i]), p_type = wanted->keys[i]->type;
+        if (!shape_equal(g_type.rank, g_type.shape, p_type.rank, p_type.shape)) {
+            elab_fail(e, DL0301, at, "the gradient of `%s` is %s, but the parameter is %s", wanted->keys[i]->name,
+                      val_text(e, given.at[i]), type_text(&e->module->dims, p_type, e->arena));
+            return false;
+        }
+        wanted->values[i] = given.at[i];
+    }
+    return true;
+}
+
 void elab_apply(Elab *e, const Node *n) {
     Val g = elab_as_map(e, elab_eval(e, n->kids[TRAIN_VALUE])), to = elab_eval(e, n->kids[TRAIN_OVER]), with;
     bool good = need_optimizer(e, n->kids[TRAIN_WITH], &with);
@@ -405,20 +445,6 @@ void elab_apply(Elab *e, const Node *n) {
         elab_fail(e, DL0402, n->kids[TRAIN_OVER]->span, "there is no parameter to train");
         return;
     }
-    if (g.kind != VAL_MAP) {
-        elab_fail(e, DL0302, n->kids[TRAIN_VALUE]->span,
-                  "`apply` takes a map of gradients, as grad(loss, params(...)) gives, not %s", val_text(e, g));
-        return;
-    }
-    for (int i = 0; i < wanted.n; i++) {
-        const Val *v = NULL;
-        for (int k = 0; k < g.map->n; k++)
-            if (g.map->keys[k] == wanted.keys[i]) v = &g.map->values[k];
-        if (!v) {
-            elab_fail(e, DL0404, n->kids[TRAIN_OVER]->span, "these gradients have none for `%s`", wanted.keys[i]->name);
-            return;
-        }
-        wanted.values[i] = *v;
-    }
-    apply(e, n, &wanted, with);
+    if (g.kind == VAL_MAP ? take_from_map(e, n, g.map, &wanted) : take_in_order(e, n, g, to, &wanted))
+        apply(e, n, &wanted, with);
 }

@@ -183,6 +183,7 @@ static bool fit_static(Expect *x, Val *v, bool *known) {
     }
     if (!strcmp(name, "str")) return v->kind == VAL_STR || report_kind(x, *v, "a text");
     if (!strcmp(name, "layer")) return v->kind == VAL_LAYER || report_kind(x, *v, "a layer");
+    if (!strcmp(name, "optimizer") && v->kind == VAL_CLASS && v->class->decl->kind == NODE_OPTIMIZER) return true;
     if (!strcmp(name, "optimizer")) return v->kind == VAL_OPTIMIZER || report_kind(x, *v, "an optimizer");
     if (!strcmp(name, "fn"))
         return v->kind == VAL_FN || v->kind == VAL_BUILTIN || v->kind == VAL_LAYER || report_kind(x, *v, "a function");

@@ -118,11 +118,7 @@ static void declare_dim(Elab *e, Unit *u, const Node *n) {
         high = elab_eval(e, n->kids[DIM_UPPER]);
     Val v = {.kind = VAL_BOUND, .bound = b};
     *b = (Bound){n, n->text, low.i, high.i};
-    if (low.kind != VAL_INT || high.kind != VAL_INT || low.i < 0 || low.i > high.i || high.i >= DIM_HUGE) {
-        if (!is_poison(low) && !is_poison(high))
-            elab_fail(e, DL0304, n->span, "the bounds of a dim are integers from 0, the lower one first");
-        v = POISON;
-    }
+    if (is_poison(low) || is_poison(high) || !elab_dim_bounds(e, n->span, low, high)) v = POISON;
     if (n->kids[DIM_VALUE])
         elab_fail(e, DL0205, n->kids[DIM_VALUE]->span, "a dim with a value is a statement of a function");
     scope_bind(e, u->scope, n->text, v, n->name_span);

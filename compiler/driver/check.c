@@ -19,9 +19,18 @@ enum { ROUNDS = 2, DIM_SPAN = 8, SHORTER_STEPS = 3 };
 
 /* ---------------------------------------------------------------- what is checked */
 
-static bool any_trains(const Module *m) {
+static bool has_loss(const Compilation *c, const Func *f) {
+    CParams all = func_results(c->arena, f);
+    for (int i = 0; i < all.n; i++)
+        if (role_of_result(c->arena, f, i) == DLRT_ROLE_LOSS) return true;
+    return false;
+}
+
+/* Whether a function trains on a loss: one may write parameters otherwise. */
+static bool any_trains(const Compilation *c) {
+    const Module *m = c->module;
     for (int i = 0; i < m->funcs.n; i++)
-        if (func_flags(m->funcs.at[i]) & DLRT_FN_TRAINS) return true;
+        if (func_flags(m->funcs.at[i]) & DLRT_FN_TRAINS && has_loss(c, m->funcs.at[i])) return true;
     return false;
 }
 
@@ -44,7 +53,7 @@ static Value *weighted_sum(Func *f, Value *const *results, int n) {
 }
 
 Value *check_loss(const Compilation *c, Func *f) {
-    bool training = any_trains(f->module), found = false;
+    bool training = any_trains(c), found = false;
     Value **scalars = arena_array(c->arena, Value *, f->results.n + 1);
     int n = 0;
     for (int i = 0, place = 0; i < f->results.n; i++) {

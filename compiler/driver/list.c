@@ -48,6 +48,7 @@ static void list_library(Compilation *c, DslSort sort) {
     const DslEntry *entries = dsl_list(c->arena, &c->names, sort, &count);
     for (int i = 0; i < count; i++) {
         text_add(&c->output->out, "%s  %s:%d", entries[i].signature, entries[i].path, entries[i].line);
+        if (entries[i].call) text_add(&c->output->out, "\n    Call: %s", entries[i].call);
         for (const char *line = entries[i].doc; line && *line; line += strcspn(line, "\n"), line += *line == '\n')
             text_add(&c->output->out, "\n    %.*s", (int)strcspn(line, "\n"), line);
         text_add(&c->output->out, "\n");

@@ -66,6 +66,17 @@ static void depend_call(Module *m, const Op *op, const Dependence *operands, Dep
             if (operands[wrt[i]] > results[k]) results[k] = operands[wrt[i]];
 }
 
+/* Whether the body's results depend on this argument, differentiably. */
+static bool body_depends_on(Module *m, const Op *op, int arg) {
+    Dependence *args = arena_array(m->arena, Dependence, op->operand_count + 1);
+    Dependence *results = arena_array(m->arena, Dependence, op->result_count + 1);
+    args[arg] = DEPENDS;
+    region_dependence(m, op->regions[0], args, results);
+    for (int i = 0; i < op->result_count; i++)
+        if (results[i] == DEPENDS) return true;
+    return false;
+}
+
 static void grad_own(GradContext *g, const Op *op, Value *const *dy, Value **dx) {
     Builder *b = g->b;
     Module *m = b->module;
@@ -73,10 +84,10 @@ static void grad_own(GradContext *g, const Op *op, Value *const *dy, Value **dx)
     int n, args = op->operand_count, results = op->result_count;
     const int64_t *wrt = op_ints(op, "wrt", &n);
     for (int i = 0; i < args; i++) {
-        if (!g->wants[i] || axes_contain(wrt, n, i)) continue;
+        if (!g->wants[i] || axes_contain(wrt, n, i) || !body_depends_on(m, op, i)) continue;
         int diag = diag_report(m->diags, DL0401, op->span, "a gradient has to flow to %s, but the function's own "
                                "gradient gives none for it", value_text(m, op->operands[i]));
-        diag_hint(m->diags, diag, "if it is to count as a constant, wrap it in stop_gradient");
+        diag_hint(m->diags, diag, "if it is to count as a constant, wrap it in stop_gradient where the function reads it");
         return;
     }
     ValueMap map = value_map_new(m->arena);

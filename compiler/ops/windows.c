@@ -58,9 +58,10 @@ static const char *windows_of(Module *m, const Op *op, Windows *w) {
 static const char *need_room(Module *m, const Windows *w, int i, Dim extent) {
     Dim span = window_span(&m->dims, w->size[i], w->dilations[i]), room = dim_sub(&m->dims, extent, span);
     if (room->lower >= 0) return NULL;
-    return reason(m, "a window along dimension %lld spans %s, but there %s only %s", (long long)w->axes[i],
-                  dim_text(m, span), dim_is_const(room) ? "are" : "may be",
-                  dim_is_const(room) ? dim_text(m, extent) : reason(m, "%lld", (long long)extent->lower));
+    const char *along = reason(m, "a window along dimension %lld spans %s", (long long)w->axes[i], dim_text(m, span));
+    if (dim_is_const(room)) return reason(m, "%s, but there are only %s", along, dim_text(m, extent));
+    return reason(m, "%s, but there may be only %lld, as dim %s has no greater lower bound", along,
+                  (long long)extent->lower, dim_text(m, extent));
 }
 
 /* -------------------------------------------------------------------- take_windows */

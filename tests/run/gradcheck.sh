@@ -53,6 +53,37 @@ END
 check_status "two losses and a stopped gradient" 0 "$dlcc" gradcheck two.dl
 check_absent "every parameter has a gradient" "$output" ' [ab]\.(weight|bias) .* worst 0 of'
 
+# A function that writes parameters and has no loss does not hide the losses of others.
+cat >other.dl <<'END'
+dim B <= 4
+model Other() {
+    let a = Linear(2, 5)
+    export fn measure(p: f32[B, 2]) -> (loss: f32) { mean(a(p) ^ 2) }
+    export fn step(p: f32[B, 2], lr: f32) -> (slope: f32[5, 2]) {
+        let g = grad(mean(a(p) ^ 2), a.weight)
+        a.weight <- a.weight - lr * g
+        return g
+    }
+}
+END
+check_status "a function that writes and has no loss" 0 "$dlcc" gradcheck other.dl
+check_match "leaves the other's loss" "$output" '^measure:'
+
+# Sizes that only run time knows: whole factors of resampling, parts of equal size.
+cat >sizes.dl <<'END'
+dim H <= 12
+dim W <= 3
+model Sizes() {
+    let up = [Upsample(scale_factor = k, mode = "bilinear") for k in [2, 3]]
+    export fn f(x: f32[2, 3, H, 4 * W]) -> (loss: f32) {
+        let y = up[1](up[0](x))
+        return mean(y ^ 2) + mean(interpolate(x, scale_factor = 2, mode = "bicubic") ^ 3) +
+            mean(adaptive_avg_pool(x, [1, 4]) ^ 2) + mean(adaptive_max_pool(x, [none, 4]) ^ 2)
+    }
+}
+END
+check_status "sizes known at run time only" 0 "$dlcc" gradcheck sizes.dl
+
 # Half-wide types between f32 parameters and an f32 loss; with and without instructions that convert them.
 cat >half.dl <<'END'
 dim B <= 40

@@ -8,6 +8,7 @@ entries() {
     awk '
         function flush() { if (text != "") print text; text = "" }
         /^[^ ]/ { flush(); sub(/  std\/[a-z]+\.dl:[0-9]+$/, ""); text = "- `" $0 "`"; first = 1; next }
+        /^ +Call: / { sub(/^ +Call: /, ""); text = text "  \n  Call: `" $0 "`"; next }
         { sub(/^ +/, ""); text = text (first ? "  \n  " : "\n  ") $0; first = 0 }
         END { flush() }'
 }
@@ -45,11 +46,11 @@ name. A test compares everything with PyTorch: results, gradients, ten steps of 
 - Optimizers take `beta1` and `beta2` one by one; the learning rate has no default, and may be an argument of the
   training function or a schedule's result.
 - Sums of i8 and u8 stay in their type.
+- A mean over nothing is 0 and the gradient of a norm at 0 is 0 where PyTorch has NaN.
 
 Layers have their parameters in `num`, which is f32 unless `dlcc --num=f64`, `f16` or `bf16` says otherwise; functions
 take any float type. In f16 and bf16 what is summed, or passes through numbers much larger than the result, is computed in
 f32 and rounded once, and optimizers compute in f32.
-- A mean over nothing is 0 and the gradient of a norm at 0 is 0 where PyTorch has NaN.
 
 TEXT
     local sort title

@@ -170,6 +170,21 @@ check("uniform, normal and bernoulli", """
 """, spread)
 
 
+def all_nan(call):
+    return [f"NaN becomes {v}" for v in call() if v == v]
+
+
+check("NaN passes through norms and losses", """
+    export fn {f}() {
+        let x = concat([ones([1]), log(-ones([1])), ones([1])], axis = 0)
+        let row = reshape(x, [1, 3])
+        let boxes = broadcast(x[1], [1, 4])
+        return norm(x), sum(normalize(x)), triplet_margin_loss(row, row, row), kl_div(x, x),
+            sum(lp_pool(reshape(x, [1, 1, 3]), 2, 3)), sum(box_iou(boxes, boxes)), cosine(x, x)
+    }
+""", all_nan)
+
+
 def orthogonal(call):
     off = [abs(m - scale * torch.eye(len(m)).numpy()).max() for m, scale in zip(call(), (1, 1, 0.25))]
     return [f"off by {off}"] if max(off) > 2e-6 else []

@@ -20,6 +20,12 @@ function('interpolate(x, size = [7, 3], mode = "bilinear")', lambda x: F.interpo
          x=inputs[2])
 function('interpolate(x, scale_factor = 1.5, mode = "bilinear")',
          lambda x: F.interpolate(x, scale_factor=1.5, mode="bilinear"), x=inputs[2])
+for factor in (3, 4):
+    for mode in ("bilinear", "bicubic"):
+        function(f'interpolate(x, scale_factor = [{factor}, 1], mode = "{mode}")',
+                 lambda x, s=factor, m=mode: F.interpolate(x, scale_factor=(s, 1), mode=m), x=inputs[2])
+        function(f'interpolate(x, scale_factor = {factor}, mode = "{mode}")',
+                 lambda x, s=factor, m=mode: F.interpolate(x, scale_factor=s, mode=m), x=real(1, 2, B, 3))
 layer("UpsamplingNearest2d(scale_factor = 3)", lambda: nn.UpsamplingNearest2d(scale_factor=3), x=inputs[2])
 layer("UpsamplingBilinear2d([9, 3])", lambda: nn.UpsamplingBilinear2d((9, 3)), x=inputs[2])
 # The nearest place where rounding decides: steps of sizes that are not exact in f32.
