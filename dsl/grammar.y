@@ -37,6 +37,7 @@ static Nodes *documented(Parser *ps, Nodes *items, Span start);
 static Node *name_node(Parser *ps, Span span, const char *name);
 static Node *call_node(Parser *ps, NodeKind kind, Span span, Node *base, const Nodes *items);
 static Node *dim_node(Parser *ps, Span span, Node *lower, Node *name, Node *upper, Node *value);
+static Node *dim_parameter(Parser *ps, Span span, Node *dim);
 static Node *import_node(Parser *ps, Span span, Span at, const Node *path, Node *name);
 #define MAKE(kind, span, text, ...)                                                                                    \
     parse_node(ps, NODE_##kind, span, text, (Node *[]){__VA_ARGS__},                                                   \
@@ -174,7 +175,7 @@ param_list:
 
 param:
     name opt_type opt_init      { $$ = declared(ps, MAKE(PARAMETER, @$, $1, $2, $3, NULL), @1, @1); }
-  | dim_decl                    { $$ = declared(ps, MAKE(PARAMETER, @$, $1->text, NULL, NULL, $1), $1->name_span, @1); }
+  | dim_decl                    { $$ = dim_parameter(ps, @$, $1); }
   ;
 
 opt_result:
@@ -443,6 +444,11 @@ static Node *dim_node(Parser *ps, Span span, Node *lower, Node *name, Node *uppe
     Node *n = MAKE(DIM, span, name->text, lower, upper, value);
     n->name_span = name->span;
     return n;
+}
+
+static Node *dim_parameter(Parser *ps, Span span, Node *dim) {
+    if (dim->kind == NODE_ERROR) return MAKE(PARAMETER, span, intern(ps->names, "_"), NULL, NULL, NULL);
+    return declared(ps, MAKE(PARAMETER, span, dim->text, NULL, NULL, dim), dim->name_span, span);
 }
 
 /* ----------------------------------------------------------------- tokens */
