@@ -78,6 +78,7 @@ const char *elsewhere_token(const char *text, uint32_t begin, uint32_t end) {
     const char *at = text + begin;
     char before = begin ? text[begin - 1] : ' ', first = *at;
     size_t n = end - begin;
+    if (n == 3 && !strncmp(at, "dim", 3)) return "`dim` declares a size; the argument is called `axis`";
     const char *word = find_word(text, begin, end);
     if (!word) word = find_word_before(text, begin);
     if (word) return word;

@@ -447,7 +447,12 @@ static Node *dim_node(Parser *ps, Span span, Node *lower, Node *name, Node *uppe
 }
 
 static Node *dim_parameter(Parser *ps, Span span, Node *dim) {
-    if (dim->kind == NODE_ERROR) return MAKE(PARAMETER, span, intern(ps->names, "_"), NULL, NULL, NULL);
+    if (dim->kind == NODE_ERROR) {             /* one that takes any size: what uses it is not at fault */
+        Node *any = LEAF(INT, span, NULL);
+        any->i = INT32_MAX;
+        dim = MAKE(DIM, span, intern(ps->names, "_"), NULL, any, NULL);
+        dim->name_span = span;
+    }
     return declared(ps, MAKE(PARAMETER, span, dim->text, NULL, NULL, dim), dim->name_span, span);
 }
 
