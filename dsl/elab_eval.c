@@ -160,6 +160,7 @@ Val elab_member(Elab *e, const Node *n) {
     const Binding *function = is_runtime(base) ? scope_find(e->frame ? e->frame->unit->scope : e->scope, n->text) : NULL;
     if (function && (function->val.kind == VAL_FN || function->val.kind == VAL_BUILTIN))
         diag_hint(e->diags, d, "functions are called as `%s(x)`", n->text);
+    else if (base.kind == VAL_MAP) diag_hint(e->diags, d, "of one parameter take the gradient itself: grad(loss, w)");
     else if (base.kind == VAL_CLASS && base.class->decl->kind == NODE_OPTIMIZER)
         diag_hint(e->diags, d, "an optimizer with a name has it: `let o = %s(...)` among the members, then `o.%s`",
                   base.class->decl->text, n->text);

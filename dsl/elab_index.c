@@ -41,6 +41,26 @@ static bool check_range(Elab *e, Span at, Dim written, Dim d, Dim extent, bool s
     return false;
 }
 
+/* x[[3, 1]]: integers known at compile time gather like a tensor of them; negative ones count from the end. */
+static bool cut_list(Elab *e, Span at, const Vals *list, Dim extent, Cut *c) {
+    Val *all = arena_array(e->arena, Val, list->n);
+    for (int i = 0; i < list->n; i++) {
+        Dim written = elab_dim(e, at, list->at[i]), d = written ? from_end(e, written, extent) : NULL;
+        if (!d || !check_range(e, at, written, d, extent, false)) return false;
+        all[i] = val_dim(d);
+    }
+    c->indices = elab_tensor(e, at, val_list(e, VAL_LIST, all, list->n), DTYPE_I32);
+    c->what = "index";
+    return c->indices != NULL;
+}
+
+static bool all_sizes(Val v) {
+    if ((v.kind != VAL_LIST && v.kind != VAL_TUPLE) || !v.list->n) return false;
+    for (int i = 0; i < v.list->n; i++)
+        if (!is_size(v.list->at[i])) return false;
+    return true;
+}
+
 static bool cut_at(Elab *e, const Node *item, Dim extent, Cut *c) {
     Val v = elab_eval(e, item);
     if (is_poison(v)) return false;
@@ -57,7 +77,11 @@ static bool cut_at(Elab *e, const Node *item, Dim extent, Cut *c) {
         c->what = item->kind == NODE_NAME ? item->text : "index";
         return c->indices != NULL;
     }
-    elab_fail(e, DL0302, item->span, "an index is an integer, a slice or an integer tensor, not %s", val_text(e, v));
+    if (all_sizes(v)) return cut_list(e, item->span, v.list, extent, c);
+    int d = elab_error(e, DL0302, item->span, "an index is an integer, a slice, a list of integers or an integer tensor, "
+                       "not %s", val_text(e, v));
+    if (is_runtime(v) && val_type(v).dtype == DTYPE_BOOL)
+        diag_hint(e->diags, d, "sizes do not depend on data: where(mask, x, 0) keeps the shape");
     return false;
 }
 
@@ -124,7 +148,9 @@ static bool cut_slice(Elab *e, const Node *item, Dim extent, Cut *c) {
         Val v = elab_eval(e, item->kids[2]);
         if (is_poison(v)) return false;
         if (v.kind != VAL_INT || v.i < 1) {
-            elab_fail(e, DL0306, item->kids[2]->span, "a slice's step is a positive integer, not %s", val_text(e, v));
+            int d = elab_error(e, DL0306, item->kids[2]->span, "a slice's step is a positive integer, not %s",
+                               val_text(e, v));
+            if (v.kind == VAL_INT && v.i == -1) diag_hint(e->diags, d, "the other way round is reverse(x, axis)");
             return false;
         }
         c->step = v.i;
@@ -206,7 +232,8 @@ static Value *apply_gathers(Elab *e, Builder *b, Value *x, const Plan *p) {
         if (!c || !c->indices) continue;
         wide += c->indices->type.rank > 0;
         if (wide > 1) {
-            elab_fail(e, DL0306, c->at, "only one index of an expression can be a tensor with dims; index twice");
+            int d = elab_error(e, DL0306, c->at, "only one index of an expression can be a tensor with dims");
+            diag_hint(e->diags, d, "all pairs are x[i][:, j]; one by one they are reshape(x, [M * N])[i * N + j]");
             return NULL;
         }
         x = build_gather(b, x, c->indices, i + shift, 0, c->what);

@@ -92,7 +92,7 @@ const char *val_text(Elab *e, Val v) {
     case VAL_TENSOR: case VAL_VAR: return type_words(e, val_type(v));
     case VAL_LIST: return arena_printf(a, "a list of %d", v.list->n);
     case VAL_TUPLE: return arena_printf(a, "%d values", v.list->n);
-    case VAL_MAP: return arena_printf(a, "a map over %d parameters", v.map->n);
+    case VAL_MAP: return arena_printf(a, "a map over %d parameter%s", v.map->n, v.map->n == 1 ? "" : "s");
     case VAL_LAYER: return arena_printf(a, "a layer %s", v.layer->decl->text);
     case VAL_CLASS: return arena_printf(a, "the %s %s", node_kind_name(v.class->decl->kind), v.class->decl->text);
     case VAL_FN: return arena_printf(a, "the function %s", v.fn->decl->text ? v.fn->decl->text : "of a layer");

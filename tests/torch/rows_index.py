@@ -73,6 +73,7 @@ function("update(x, v, at = [1, 2])", lambda x, v: torch.cat([x[:1], torch.cat([
 function("update(x, v, at = [i, 0])", lambda x, v, i: torch.cat([x[:int(i)], v, x[int(i) + 3:]]), x=table,
          v=real(3, 5), i=whole(6))
 function("x[i : i + 3, 1]", lambda x, i: x[int(i):int(i) + 3, 1], x=table, i=whole(6))
+function("x[:, [3, 1, -1, 3]]", lambda x: x[:, [3, 1, -1, 3]], x=table)
 function("x[:, j]", lambda x, j: x[:, int(j)], x=table, j=whole(5))
 function("shift(x, 2, axis = 1, fill = 0.5)",
          lambda x: torch.cat([torch.full_like(x[:, :2], 0.5), x[:, :-2]], 1), x=x)
