@@ -70,13 +70,17 @@ static int by_place(const void *a, const void *b) {
 
 static int at_most_two(int breaks) { return breaks > 2 ? 2 : breaks; }
 
-/* Adds the comments between two tokens. Returns the ends of line before the second one. */
+/* Adds the comments between two tokens. Returns the ends of line before the second one, 2 where a line is blank: one with
+ * a `;` is not. */
 static int add_comments(Writer *w, const char *text, uint32_t from, uint32_t to, bool *split) {
-    int breaks = 0;
+    int breaks = 0, row = 0;
     *split = false;
     for (uint32_t i = from; i < to; i++) {
-        if (text[i] == '\n') breaks++;
-        if (text[i] == ';') *split = true;
+        if (text[i] == '\n' && ++row > breaks) breaks = row;
+        if (text[i] == ';') {
+            *split = true;
+            row = 0;
+        }
         if (text[i] != '/') continue;
         uint32_t end = i;
         while (end < to && text[end] != '\n') end++;
@@ -84,7 +88,7 @@ static int add_comments(Writer *w, const char *text, uint32_t from, uint32_t to,
         while (text[last - 1] == ' ' || text[last - 1] == '\t' || text[last - 1] == '\r') last--;
         vec_push(w->arena, &w->pieces,
                  (Piece){.text = text + i, .length = last - i, .breaks = at_most_two(breaks)});
-        breaks = 0;
+        breaks = row = 0;
         i = end - 1;
     }
     return at_most_two(breaks);
