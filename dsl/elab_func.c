@@ -69,9 +69,33 @@ void elab_end_init(Elab *e) {
 
 /* ----------------------------------------------------------------- exports */
 
+enum { CALLS_FOLLOWED = 4 };
+
+typedef struct Visit {
+    const Node *fn;
+    int depth;                 /* calls down to it */
+} Visit;
+
+typedef struct Visits {
+    Arena *arena;
+    VEC(Visit) all;
+} Visits;
+
+/* Whether a function has been looked at with as many calls left to follow, or more; notes that it is now. */
+static bool visited(Visits *v, const Node *fn, int depth) {
+    for (int i = 0; i < v->all.n; i++) {
+        if (v->all.at[i].fn != fn) continue;
+        if (v->all.at[i].depth <= depth) return true;
+        v->all.at[i].depth = depth;
+        return false;
+    }
+    vec_push(v->arena, &v->all, (Visit){fn, depth});
+    return false;
+}
+
 /* Whether a function differentiates with respect to parameters, itself or through what it calls by name. */
-static bool trains(const Scope *s, const Node *n, int depth) {
-    if (!n || depth > 32) return false;
+static bool trains(Visits *visits, const Scope *s, const Node *n, int depth) {
+    if (!n) return false;
     if (n->kind == NODE_MINIMIZE || n->kind == NODE_APPLY) return true;
     if (n->kind == NODE_CALL && n->kids[0]->kind == NODE_NAME) {
         const char *name = n->kids[0]->text;
@@ -80,12 +104,13 @@ static bool trains(const Scope *s, const Node *n, int depth) {
             if (of->kind == NODE_NAME && !strcmp(of->text, "params")) return true;
         }
         Binding *b = scope_find((Scope *)s, name);
-        if (b && b->val.kind == VAL_FN && !b->val.fn->unit->library &&
-            trains(s, b->val.fn->decl->kids[FN_BODY], depth + 8))
+        const Node *fn = b && b->val.kind == VAL_FN && !b->val.fn->unit->library ? b->val.fn->decl : NULL;
+        if (fn && depth < CALLS_FOLLOWED && !visited(visits, fn, depth + 1) &&
+            trains(visits, s, fn->kids[FN_BODY], depth + 1))
             return true;
     }
     for (int i = 0; i < n->n; i++)
-        if (trains(s, n->kids[i], depth)) return true;
+        if (trains(visits, s, n->kids[i], depth)) return true;
     return false;
 }
 
@@ -206,7 +231,7 @@ static void build_export(Elab *e, const Node *fn, Instance *model, FuncBuild *bu
  * corrected by a second attempt. */
 void elab_export(Elab *e, const Node *fn, Instance *model) {
     int errors = e->diags->errors;
-    FuncBuild first = {.trains = trains(model->scope, fn->kids[FN_BODY], 0)};
+    FuncBuild first = {.trains = trains(&(Visits){.arena = e->arena}, model->scope, fn->kids[FN_BODY], 0)};
     build_export(e, fn, model, &first);
     if (first.differentiates == first.trains || e->diags->errors > errors) return;
     FuncBuild second = {.trains = first.differentiates};
