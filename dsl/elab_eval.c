@@ -281,7 +281,8 @@ static bool is_expression(const Node *n) {
 
 /* A statement whose value is dropped and that has written nothing has done nothing. */
 static void warn_unused(Elab *e, const Node *n, Val v, int writes) {
-    if (!is_expression(n) || is_poison(v) || v.kind == VAL_NONE || e->writes != writes || elab_in_library(e, n->span)) return;
+    if (!is_expression(n) || is_poison(v) || v.kind == VAL_NONE || e->writes != writes) return;
+    if (elab_in_library(e, n->span)) return;
     int d = elab_error(e, DL0208, n->span, "this value, %s, is not used", val_text(e, v));
     if (v.kind == VAL_OPTIMIZER)
         diag_hint(e->diags, d, "an optimizer acts in `minimize loss with ...`");

@@ -60,8 +60,8 @@ void region_dependence(Module *m, const Region *r, const Dependence *params, Dep
 
 /* How the parameters of a scan's body depend, from how its operands do: carries as their steps make them. */
 Dependence *scan_dependence(Module *m, const Op *op, const Dependence *operands);
-/* Gradient rules of loops (ops/grad_loop.c, ops/grad_while.c). That of a scan gives it further results, that of a while makes it a
- * scan: both change the op they are for. */
+/* Gradient rules of loops (ops/grad_loop.c, ops/grad_while.c). That of a scan gives it further results, that of a while
+ * makes it a scan: both change the op they are for. */
 void grad_scan(GradContext *g, const Op *op, Value *const *dy, Value **dx);
 void grad_while(GradContext *g, const Op *op, Value *const *dy, Value **dx);
 
