@@ -64,6 +64,10 @@ enum OpFlags {
                                   that says no more than this: not to be looked through where ops are merged */
     OP_CALLS = 4096,           /* a REGION whose body `inline` puts in its place */
     OP_LEAVES_GAPS = 8192,     /* a MOVE: where no operand lies its result is 0 */
+    OP_ANY_ORDER = 16384,      /* a MOVE whose attributes' `dims` say all about the order of dims: operands transposed
+                                  alike give the result transposed (as those of MAP, REDUCE and CUMULATE do) */
+    OP_REPEATS = 32768,        /* a MOVE, the operand's dims being some of the result's, in their order: `axes` of
+                                  `shape` */
     OP_ARG_REDUCTION = 32      /* a REDUCE or CUMULATE whose result is where (an index), not what */
 };
 
@@ -75,10 +79,20 @@ typedef struct EvalContext EvalContext;       /* ops/eval.h */
 /* How a value depends on others: not at all, only through zero-gradient operators, or differentiably. */
 typedef enum Dependence { DEPENDS_NOT, DEPENDS_FLAT, DEPENDS } Dependence;
 
+/* What an attribute has to do with dims of the operands or of the result: how it changes when these are reordered. */
+typedef enum AttrDims {
+    DIMS_NONE,
+    DIMS_AXIS,       /* the number of a dim */
+    DIMS_AXES,       /* numbers of dims, increasing */
+    DIMS_ALONG,      /* an entry for each of those numbers */
+    DIMS_EACH        /* an entry for each dim */
+} AttrDims;
+
 typedef struct AttrSpec {
     const char *key;
     AttrKind kind;
     bool optional;
+    AttrDims dims;   /* read by op_permuted (ops/permute.h) alone */
 } AttrSpec;
 
 struct OpInfo {

@@ -181,7 +181,7 @@ static void grad_cond(GradContext *g, const Op *op, Value *const *dy, Value **dx
 
 /* --------------------------------------------------------------------------------- table */
 
-static const AttrSpec attrs_while[] = {{"consts", ATTR_INT, false}, {"limit", ATTR_INT, true}, {0}};
+static const AttrSpec attrs_while[] = {{"consts", ATTR_INT, false, DIMS_NONE}, {"limit", ATTR_INT, true, DIMS_NONE}, {0}};
 
 const OpInfo OP_while = {
     .name = "while", .at = HERE, .kind = KIND_REGION, .min_operands = 0, .max_operands = -1, .result_count = -1, .region_count = 2,

@@ -167,7 +167,7 @@ static bool index_of_barrier(const Op *op, int operand, IndexPoint *p) {
 
 /* --------------------------------------------------------------------------------- table */
 
-static const AttrSpec attrs_call[] = {{"recompute", ATTR_INT, true}, {"wrt", ATTR_INTS, true}, {0}};
+static const AttrSpec attrs_call[] = {{"recompute", ATTR_INT, true, DIMS_NONE}, {"wrt", ATTR_INTS, true, DIMS_NONE}, {0}};
 
 const OpInfo OP_call = {
     .name = "call", .at = HERE, .kind = KIND_REGION, .min_operands = 0, .max_operands = -1, .result_count = -1, .region_count = -1,

@@ -40,8 +40,8 @@ static void eval_require(EvalContext *e, const Op *op) {
 
 /* --------------------------------------------------------------------------------- table */
 
-static const AttrSpec attrs_bind[] = {{"dims", ATTR_DIMS, false}, {"what", ATTR_TEXT, true}, {0}};
-static const AttrSpec attrs_require[] = {{"message", ATTR_TEXT, false}, {0}};
+static const AttrSpec attrs_bind[] = {{"dims", ATTR_DIMS, false, DIMS_NONE}, {"what", ATTR_TEXT, true, DIMS_NONE}, {0}};
+static const AttrSpec attrs_require[] = {{"message", ATTR_TEXT, false, DIMS_NONE}, {0}};
 
 const OpInfo OP_bind_dim = {
     .name = "bind_dim", .at = HERE, .kind = KIND_CHECK, .min_operands = 1, .max_operands = 1, .result_count = 0,

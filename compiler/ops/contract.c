@@ -146,8 +146,8 @@ static bool contract_dot(const Op *op, Contraction *c) {
     return true;
 }
 
-static const AttrSpec attrs_dot[] = {{"lhs_batch", ATTR_INTS, false}, {"rhs_batch", ATTR_INTS, false},
-                                     {"lhs_contract", ATTR_INTS, false}, {"rhs_contract", ATTR_INTS, false}, {0}};
+static const AttrSpec attrs_dot[] = {{"lhs_batch", ATTR_INTS, false, DIMS_NONE}, {"rhs_batch", ATTR_INTS, false, DIMS_NONE},
+                                     {"lhs_contract", ATTR_INTS, false, DIMS_NONE}, {"rhs_contract", ATTR_INTS, false, DIMS_NONE}, {0}};
 
 const OpInfo OP_dot_general = {
     .name = "dot_general", .at = HERE, .kind = KIND_CONTRACT, .min_operands = 2, .max_operands = 2, .result_count = 1,

@@ -407,16 +407,16 @@ static bool contract_convolution(const Op *op, Contraction *to) {
 
 /* ---------------------------------------------------------------------------- table */
 
-static const AttrSpec attrs_convolution[] = {{"input", ATTR_INTS, false},
-                                             {"kernel", ATTR_INTS, false},
-                                             {"output", ATTR_INTS, false},
-                                             {"strides", ATTR_INTS, false},
-                                             {"low", ATTR_DIMS, false},
-                                             {"high", ATTR_DIMS, false},
-                                             {"input_dilation", ATTR_INTS, false},
-                                             {"kernel_dilation", ATTR_INTS, false},
-                                             {"feature_groups", ATTR_INT, false},
-                                             {"batch_groups", ATTR_INT, false},
+static const AttrSpec attrs_convolution[] = {{"input", ATTR_INTS, false, DIMS_NONE},
+                                             {"kernel", ATTR_INTS, false, DIMS_NONE},
+                                             {"output", ATTR_INTS, false, DIMS_NONE},
+                                             {"strides", ATTR_INTS, false, DIMS_NONE},
+                                             {"low", ATTR_DIMS, false, DIMS_NONE},
+                                             {"high", ATTR_DIMS, false, DIMS_NONE},
+                                             {"input_dilation", ATTR_INTS, false, DIMS_NONE},
+                                             {"kernel_dilation", ATTR_INTS, false, DIMS_NONE},
+                                             {"feature_groups", ATTR_INT, false, DIMS_NONE},
+                                             {"batch_groups", ATTR_INT, false, DIMS_NONE},
                                              {0}};
 
 const OpInfo OP_convolution = {

@@ -149,7 +149,7 @@ static void grad_cumulative_extremum(GradContext *g, const Op *op, Value *const 
 
 /* -------------------------------------------------------------------------- table */
 
-static const AttrSpec attrs_cumulative[] = {{"axis", ATTR_INT, false}, {"reverse", ATTR_INT, true}, {0}};
+static const AttrSpec attrs_cumulative[] = {{"axis", ATTR_INT, false, DIMS_AXIS}, {"reverse", ATTR_INT, true, DIMS_NONE}, {0}};
 
 #define CUMULATIVE(op, count, f, class, bits, rule, gradient, text)                                                    \
     const OpInfo OP_##op = {.name = #op, .at = HERE, .kind = KIND_CUMULATE, .min_operands = count, .max_operands = count,          \

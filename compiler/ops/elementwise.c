@@ -224,13 +224,13 @@ static void grad_map(GradContext *context, const Op *op, Value *const *dy, Value
 
 /* ------------------------------------------------------------------------- table */
 
-static const AttrSpec attrs_convert[] = {{"dtype", ATTR_DTYPE, false}, {0}};
-static const AttrSpec attrs_constant[] = {{"dtype", ATTR_DTYPE, false}, {"shape", ATTR_DIMS, false},
-                                          {"value", ATTR_FLOAT, true}, {"values", ATTR_FLOATS, true}, {0}};
-static const AttrSpec attrs_iota[] = {{"dtype", ATTR_DTYPE, false}, {"shape", ATTR_DIMS, false},
-                                      {"axis", ATTR_INT, false}, {0}};
-static const AttrSpec attrs_dim_value[] = {{"dtype", ATTR_DTYPE, false}, {"dims", ATTR_DIMS, false}, {0}};
-static const AttrSpec attrs_random_bits[] = {{"site", ATTR_INT, false}, {"word", ATTR_INT, false}, {0}};
+static const AttrSpec attrs_convert[] = {{"dtype", ATTR_DTYPE, false, DIMS_NONE}, {0}};
+static const AttrSpec attrs_constant[] = {{"dtype", ATTR_DTYPE, false, DIMS_NONE}, {"shape", ATTR_DIMS, false, DIMS_EACH},
+                                          {"value", ATTR_FLOAT, true, DIMS_NONE}, {"values", ATTR_FLOATS, true, DIMS_NONE}, {0}};
+static const AttrSpec attrs_iota[] = {{"dtype", ATTR_DTYPE, false, DIMS_NONE}, {"shape", ATTR_DIMS, false, DIMS_EACH},
+                                      {"axis", ATTR_INT, false, DIMS_AXIS}, {0}};
+static const AttrSpec attrs_dim_value[] = {{"dtype", ATTR_DTYPE, false, DIMS_NONE}, {"dims", ATTR_DIMS, false, DIMS_NONE}, {0}};
+static const AttrSpec attrs_random_bits[] = {{"site", ATTR_INT, false, DIMS_NONE}, {"word", ATTR_INT, false, DIMS_NONE}, {0}};
 #define attrs_same NULL
 #define attrs_predicate NULL
 #define attrs_select NULL

@@ -234,8 +234,8 @@ static void grad_scatter_extremum(GradContext *g, const Op *op, Value *const *dy
 
 /* -------------------------------------------------------------------------- table */
 
-static const AttrSpec attrs_index[] = {{"axis", ATTR_INT, false}, {"batch", ATTR_INT, false},
-                                       {"what", ATTR_TEXT, true}, {0}};
+static const AttrSpec attrs_index[] = {{"axis", ATTR_INT, false, DIMS_NONE}, {"batch", ATTR_INT, false, DIMS_NONE},
+                                       {"what", ATTR_TEXT, true, DIMS_NONE}, {0}};
 
 const OpInfo OP_gather = {
     .name = "gather", .at = HERE, .kind = KIND_INDEX, .min_operands = 2, .max_operands = 3, .result_count = 1, .signature = "Tib",

@@ -137,9 +137,9 @@ static void grad_update_at(GradContext *g, const Op *op, Value *const *dy, Value
 
 /* -------------------------------------------------------------------------- table */
 
-static const AttrSpec attrs_slice_at[] = {{"axes", ATTR_INTS, false}, {"sizes", ATTR_DIMS, false},
-                                          {"what", ATTR_TEXT, true}, {0}};
-static const AttrSpec attrs_update_at[] = {{"axes", ATTR_INTS, false}, {"what", ATTR_TEXT, true}, {0}};
+static const AttrSpec attrs_slice_at[] = {{"axes", ATTR_INTS, false, DIMS_NONE}, {"sizes", ATTR_DIMS, false, DIMS_NONE},
+                                          {"what", ATTR_TEXT, true, DIMS_NONE}, {0}};
+static const AttrSpec attrs_update_at[] = {{"axes", ATTR_INTS, false, DIMS_NONE}, {"what", ATTR_TEXT, true, DIMS_NONE}, {0}};
 
 const OpInfo OP_dynamic_slice = {
     .name = "dynamic_slice", .at = HERE, .kind = KIND_INDEX, .min_operands = 1, .max_operands = -1, .result_count = 1,

@@ -152,13 +152,13 @@ static void grad_reverse(GradContext *g, const Op *op, Value *const *dy, Value *
                             .infer = infer_##rule, .grad = grad_##rule, .eval = eval_##rule,                           \
                             .index_map = index_of_##op, .flags = bits}
 
-static const AttrSpec attrs_broadcast[] = {{"shape", ATTR_DIMS, false}, {"axes", ATTR_INTS, false}, {0}};
-static const AttrSpec attrs_reshape[] = {{"shape", ATTR_DIMS, false}, {0}};
-static const AttrSpec attrs_transpose[] = {{"permutation", ATTR_INTS, false}, {0}};
-static const AttrSpec attrs_reverse[] = {{"axes", ATTR_INTS, false}, {0}};
+static const AttrSpec attrs_broadcast[] = {{"shape", ATTR_DIMS, false, DIMS_NONE}, {"axes", ATTR_INTS, false, DIMS_NONE}, {0}};
+static const AttrSpec attrs_reshape[] = {{"shape", ATTR_DIMS, false, DIMS_NONE}, {0}};
+static const AttrSpec attrs_transpose[] = {{"permutation", ATTR_INTS, false, DIMS_NONE}, {0}};
+static const AttrSpec attrs_reverse[] = {{"axes", ATTR_INTS, false, DIMS_AXES}, {0}};
 
-MOVE(broadcast_in_dim, attrs_broadcast, broadcast, 0,
+MOVE(broadcast_in_dim, attrs_broadcast, broadcast, OP_REPEATS,
      "The operand repeated into shape: its dimension i is dimension axes[i] there, equal or a static 1.");
 MOVE(reshape, attrs_reshape, reshape, OP_RELABELS, "The same elements in row order, in another shape.");
 MOVE(transpose, attrs_transpose, transpose, 0, "Dimensions reordered: the result's i is the operand's permutation[i].");
-MOVE(reverse, attrs_reverse, reverse, 0, "Elements in opposite order along axes.");
+MOVE(reverse, attrs_reverse, reverse, OP_ANY_ORDER, "Elements in opposite order along axes.");

@@ -218,22 +218,22 @@ static void grad_concatenate(GradContext *g, const Op *op, Value *const *dy, Val
 
 /* -------------------------------------------------------------------------- table */
 
-static const AttrSpec attrs_slice[] = {{"start", ATTR_DIMS, false}, {"limit", ATTR_DIMS, false},
-                                       {"strides", ATTR_INTS, false}, {0}};
-static const AttrSpec attrs_pad[] = {{"low", ATTR_DIMS, false}, {"high", ATTR_DIMS, false},
-                                     {"interior", ATTR_INTS, false}, {0}};
-static const AttrSpec attrs_concatenate[] = {{"axis", ATTR_INT, false}, {0}};
+static const AttrSpec attrs_slice[] = {{"start", ATTR_DIMS, false, DIMS_EACH}, {"limit", ATTR_DIMS, false, DIMS_EACH},
+                                       {"strides", ATTR_INTS, false, DIMS_EACH}, {0}};
+static const AttrSpec attrs_pad[] = {{"low", ATTR_DIMS, false, DIMS_EACH}, {"high", ATTR_DIMS, false, DIMS_EACH},
+                                     {"interior", ATTR_INTS, false, DIMS_EACH}, {0}};
+static const AttrSpec attrs_concatenate[] = {{"axis", ATTR_INT, false, DIMS_AXIS}, {0}};
 
 const OpInfo OP_slice = {
     .name = "slice", .at = HERE, .kind = KIND_MOVE, .min_operands = 1, .max_operands = 1, .result_count = 1, .signature = "T",
-    .types = CLASS_ANY, .attrs = attrs_slice,
+    .types = CLASS_ANY, .attrs = attrs_slice, .flags = OP_ANY_ORDER,
     .doc = "Elements start, start + stride, ... below limit along each dimension.",
     .infer = infer_slice, .grad = grad_slice, .eval = eval_slice,
     .index_map = index_of_slice};
 
 const OpInfo OP_pad = {
     .name = "pad", .at = HERE, .kind = KIND_MOVE, .min_operands = 2, .max_operands = 2, .result_count = 1, .signature = "T",
-    .types = CLASS_ANY, .attrs = attrs_pad,
+    .types = CLASS_ANY, .attrs = attrs_pad, .flags = OP_ANY_ORDER,
     .doc = "pad(x, fill): x with fill added, low before, high after and interior between elements; negative low and "
            "high cut off.",
     .infer = infer_pad, .grad = grad_pad, .eval = eval_pad,
@@ -241,7 +241,7 @@ const OpInfo OP_pad = {
 
 const OpInfo OP_concatenate = {
     .name = "concatenate", .at = HERE, .kind = KIND_MOVE, .min_operands = 1, .max_operands = -1, .result_count = 1,
-    .signature = "T", .types = CLASS_ANY, .attrs = attrs_concatenate,
+    .signature = "T", .types = CLASS_ANY, .attrs = attrs_concatenate, .flags = OP_ANY_ORDER,
     .doc = "The operands one after the other along axis.",
     .infer = infer_concatenate, .grad = grad_concatenate, .eval = eval_concatenate,
     .index_map = index_of_concatenate};

@@ -155,7 +155,7 @@ static Dim sort_scratch(Module *m, const Op *op) {
     return times(m, op->operands[0]->type.shape[op_int(op, "axis")], 2 * PAIR_BYTES);
 }
 
-static const AttrSpec attrs_sort[] = {{"axis", ATTR_INT, false}, {"descending", ATTR_INT, true}, {0}};
+static const AttrSpec attrs_sort[] = {{"axis", ATTR_INT, false, DIMS_NONE}, {"descending", ATTR_INT, true, DIMS_NONE}, {0}};
 
 const OpInfo OP_sort = {
     .name = "sort", .at = HERE, .kind = KIND_OPAQUE, .min_operands = 1, .max_operands = MOST_SORTED, .result_count = -1,
@@ -203,7 +203,7 @@ static void grad_top_k(GradContext *g, const Op *op, Value *const *dy, Value **d
 
 static Dim top_k_scratch(Module *m, const Op *op) { return dim_const(&m->dims, op_int(op, "k") * PAIR_BYTES); }
 
-static const AttrSpec attrs_top_k[] = {{"axis", ATTR_INT, false}, {"k", ATTR_INT, false}, {0}};
+static const AttrSpec attrs_top_k[] = {{"axis", ATTR_INT, false, DIMS_NONE}, {"k", ATTR_INT, false, DIMS_NONE}, {0}};
 
 const OpInfo OP_top_k = {
     .name = "top_k", .at = HERE, .kind = KIND_OPAQUE, .min_operands = 1, .max_operands = 1, .result_count = 2, .signature = "T",
@@ -278,8 +278,8 @@ static Dim nms_scratch(Module *m, const Op *op) {
     return dim_add(&m->dims, pairs, dim_const(&m->dims, op_int(op, "keep") * BOX_BYTES));
 }
 
-static const AttrSpec attrs_nms[] = {{"iou", ATTR_FLOAT, false}, {"score", ATTR_FLOAT, false},
-                                     {"keep", ATTR_INT, false}, {0}};
+static const AttrSpec attrs_nms[] = {{"iou", ATTR_FLOAT, false, DIMS_NONE}, {"score", ATTR_FLOAT, false, DIMS_NONE},
+                                     {"keep", ATTR_INT, false, DIMS_NONE}, {0}};
 
 const OpInfo OP_nms = {
     .name = "nms", .at = HERE, .kind = KIND_OPAQUE, .min_operands = 2, .max_operands = 2, .result_count = 2, .signature = "T",

@@ -6,9 +6,9 @@
 
 #include <math.h>
 
-static const AttrSpec attrs_axes[] = {{"axes", ATTR_INTS, false}, {0}};
-static const AttrSpec attrs_extremum[] = {{"axes", ATTR_INTS, false}, {"first", ATTR_INT, true}, {0}};
-static const AttrSpec attrs_axis[] = {{"axis", ATTR_INT, false}, {0}};
+static const AttrSpec attrs_axes[] = {{"axes", ATTR_INTS, false, DIMS_AXES}, {0}};
+static const AttrSpec attrs_extremum[] = {{"axes", ATTR_INTS, false, DIMS_AXES}, {"first", ATTR_INT, true, DIMS_NONE}, {0}};
+static const AttrSpec attrs_axis[] = {{"axis", ATTR_INT, false, DIMS_AXIS}, {0}};
 
 /* The reduced axes of either sort of reduction. */
 static const int64_t *reduced_axes(const Op *op, int *n) {

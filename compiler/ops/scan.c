@@ -193,9 +193,9 @@ static void depend_scan(Module *m, const Op *op, const Dependence *operands, Dep
 
 /* --------------------------------------------------------------------------------- table */
 
-static const AttrSpec attrs_scan[] = {{"consts", ATTR_INT, false},        {"carries", ATTR_INT, false},
-                                      {"axes", ATTR_INTS, false},         {"result_axes", ATTR_INTS, false},
-                                      {"length", ATTR_DIMS, false},       {"reverse", ATTR_INT, true}, {0}};
+static const AttrSpec attrs_scan[] = {{"consts", ATTR_INT, false, DIMS_NONE},        {"carries", ATTR_INT, false, DIMS_NONE},
+                                      {"axes", ATTR_INTS, false, DIMS_NONE},         {"result_axes", ATTR_INTS, false, DIMS_NONE},
+                                      {"length", ATTR_DIMS, false, DIMS_NONE},       {"reverse", ATTR_INT, true, DIMS_NONE}, {0}};
 
 const OpInfo OP_scan = {
     .name = "scan", .at = HERE, .kind = KIND_REGION, .min_operands = 0, .max_operands = -1, .result_count = -1, .region_count = 1,

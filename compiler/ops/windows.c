@@ -194,11 +194,14 @@ Value *build_overlap_add(Builder *b, Value *w, const int64_t *axes, const Dim *s
 /* -------------------------------------------------------------------------- table */
 
 static const AttrSpec attrs_take[] = {
-    {"axes", ATTR_INTS, false}, {"strides", ATTR_INTS, false}, {"dilations", ATTR_INTS, false}, {0}};
-static const AttrSpec attrs_place[] = {{"axes", ATTR_INTS, false},
-                                       {"sizes", ATTR_DIMS, false},
-                                       {"strides", ATTR_INTS, false},
-                                       {"dilations", ATTR_INTS, false},
+    {"axes", ATTR_INTS, false, DIMS_AXES},
+    {"strides", ATTR_INTS, false, DIMS_ALONG},
+    {"dilations", ATTR_INTS, false, DIMS_ALONG},
+    {0}};
+static const AttrSpec attrs_place[] = {{"axes", ATTR_INTS, false, DIMS_AXES},
+                                       {"sizes", ATTR_DIMS, false, DIMS_ALONG},
+                                       {"strides", ATTR_INTS, false, DIMS_ALONG},
+                                       {"dilations", ATTR_INTS, false, DIMS_ALONG},
                                        {0}};
 
 const OpInfo OP_take_windows = {
@@ -210,6 +213,7 @@ const OpInfo OP_take_windows = {
     .signature = "T",
     .types = CLASS_ANY,
     .attrs = attrs_take,
+    .flags = OP_ANY_ORDER,
     .doc =
         "x[.., H, .., k] at windows: result[.., o, .., i] is x[.., o * stride + i * dilation, .., i] for each of axes, "
         "the last dims being the windows'.",
@@ -228,7 +232,7 @@ const OpInfo OP_place_windows = {
     .types = CLASS_ANY,
     .attrs = attrs_place,
     .doc = "The transpose of take_windows: its elements at their places in dims of `sizes`, zeros elsewhere.",
-    .flags = OP_LEAVES_GAPS,
+    .flags = OP_LEAVES_GAPS | OP_ANY_ORDER,
     .infer = infer_place,
     .grad = grad_place,
     .eval = eval_place,

@@ -2,75 +2,118 @@
  *
  * A contraction's kernel wants the operand that is spread over vector lanes (its N side) to be contiguous
  * along N. For a weight stored [out, in] that is so when an input gradient is computed, but not in the
- * forward pass, and at batch 1 the forward pass is bound by reading just this memory in order. So each
- * matrix parameter is stored in the order that most of its uses want, counted over all exported
- * functions; loading, saving and looking at it keep the logical order. What belongs to a parameter
+ * forward pass, and at batch 1 the forward pass is bound by reading just this memory in order; for a
+ * convolution's, [out, in, rows, columns], it never is. So each parameter is stored in the order that most
+ * of its uses want, counted over all exported functions; loading, saving and looking at it keep the logical
+ * order. What belongs to a parameter
  * element by element (optimiser state) follows it, so that the update stays one contiguous pass. */
 #include "ops/contraction.h"
 #include "ops/region.h"
 #include "pass/pass.h"
 
-/* Whether a matrix operand's last dim is not summed over, so that the lanes would run along contiguous memory. */
-static bool free_dim_is_last(DimTable *dims, const Op *op, bool lhs) {
-    Contraction c = {.dims = dims};
-    if (!op->info->contract(op, &c)) return true;
-    const IndexExpr *last = lhs ? &c.lhs.at[1] : &c.rhs.at[1];
-    for (int a = 0; a < c.axes; a++)
-        if (c.part[a] == PART_SUM && !dim_is(last->coeff[a], 0)) return false;
-    return true;
-}
-
-/* What v, a matrix, is the same elements of: an operand of an index map, or what comes into a body from outside. */
-static const Value *value_before(const Value *v) {
-    const Op *op = v->op;
-    if (!op) return region_source(v->region, v->index);
-    bool moves = op->info->kind == KIND_MOVE && (op->operand_count == 1 || op->info->flags & OP_BARRIER);
-    return moves && v->type.rank == 2 && op->operands[0]->type.rank == 2 ? op->operands[0] : NULL;
-}
-
-/* The parameter behind an operand, looking through a transposition. */
-static Var *var_behind(const Func *f, const Value *v, bool *transposed) {
-    *transposed = false;
-    for (const Value *x = v; x; x = value_before(v)) {
-        if (v->op && v != x && op_attr(v->op, "permutation")) *transposed = !*transposed;
-        v = x;
-    }
-    if (v->op || v->region != f->body) return NULL;
-    const Port *port = &f->inputs.at[v->index];
-    return port->kind == PORT_VAR && port->var->type.rank == 2 ? port->var : NULL;
-}
+/* An order of a variable's dims in memory, and how many uses want it. */
+typedef struct Wish {
+    int order[MAX_RANK];
+    int votes;
+} Wish;
 
 typedef struct Votes {
     Module *module;
     const Func *func;
-    int *swapped, *kept;       /* by var id: uses that want the dims swapped, or as they are */
+    Arena *scratch;
+    VEC(Wish) *of;             /* by var id, in the order in which they were first met */
 } Votes;
+
+/* Puts the dims of the operand that move along an axis of this part behind those there are, in the axes' order. */
+static int add_dims(const Contraction *c, const IndexPoint *at, ContractPart part, int *order, int n) {
+    for (int a = 0; a < c->axes; a++)
+        for (int d = 0; c->part[a] == part && d < at->rank; d++) {
+            bool known = false;
+            for (int i = 0; i < n; i++) known |= order[i] == d;
+            if (!known && !dim_is(at->at[d].coeff[a], 0)) order[n++] = d;
+        }
+    return n;
+}
+
+/* The order that the contraction reads its operand best in: with the free dims, which lanes run along, innermost; where
+ * there are none to speak of, as in a depthwise convolution, the batch. Dims of extent 1 come first. */
+static void wanted_order(const Contraction *c, bool lhs, int *order) {
+    const IndexPoint *at = lhs ? &c->lhs : &c->rhs;
+    ContractPart own = lhs ? PART_LHS : PART_RHS;
+    double free = 1;
+    for (int a = 0; a < c->axes; a++)
+        if (c->part[a] == own) free *= (double)c->extent[a]->upper;
+    const ContractPart parts[2][3] = {{PART_BATCH, PART_SUM, own}, {own, PART_SUM, PART_BATCH}};
+    int moved[MAX_RANK], n = 0, k = 0;
+    for (int i = 0; i < 3; i++) n = add_dims(c, at, parts[free <= 1][i], moved, n);
+    for (int d = 0; d < at->rank; d++) {
+        bool moves = false;
+        for (int i = 0; i < n; i++) moves |= moved[i] == d;
+        if (!moves) order[k++] = d;
+    }
+    memcpy(order + k, moved, sizeof *order * (size_t)n);
+}
+
+/* What v has the same elements of, in an order of dims that `order` is put into: an operand of an index map that keeps
+ * extents, or what comes into a body from outside. */
+static const Value *value_before(const Value *v, int *order) {
+    const Op *op = v->op;
+    if (!op) return region_source(v->region, v->index);
+    bool moves = op->info->kind == KIND_MOVE && (op->operand_count == 1 || op->info->flags & OP_BARRIER);
+    if (!moves || op->operands[0]->type.rank != v->type.rank) return NULL;
+    const Attr *permutation = op_attr(op, "permutation");
+    for (int i = 0; permutation && i < v->type.rank; i++) order[i] = (int)permutation->ints[order[i]];
+    return op->operands[0];
+}
+
+/* The parameter behind an operand, and the order in which its dims are wanted if the operand's are in `order`. */
+static Var *var_behind(const Func *f, const Value *v, int *order) {
+    for (const Value *x = v; x; x = value_before(v, order)) v = x;
+    if (v->op || v->region != f->body) return NULL;
+    const Port *port = &f->inputs.at[v->index];
+    return port->kind == PORT_VAR && port->var->type.rank >= 2 ? port->var : NULL;
+}
 
 static void vote(void *user, Op *op) {
     Votes *votes = user;
-    if (op->info->kind != KIND_CONTRACT) return;
+    Contraction c = {.dims = &votes->module->dims};
+    if (op->info->kind != KIND_CONTRACT || !op->info->contract(op, &c)) return;
     for (int side = 0; side < 2; side++) {
-        bool transposed;
-        Var *var = var_behind(votes->func, op->operands[side], &transposed);
+        Wish wish = {.votes = 1};
+        wanted_order(&c, side == 0, wish.order);
+        Var *var = var_behind(votes->func, op->operands[side], wish.order);
         if (!var) continue;
-        bool contiguous = free_dim_is_last(&votes->module->dims, op, side == 0) != transposed;
-        ++*(contiguous ? &votes->kept[var->id] : &votes->swapped[var->id]);
+        int i = 0, n = votes->of[var->id].n;
+        while (i < n && memcmp(votes->of[var->id].at[i].order, wish.order, sizeof(int) * (size_t)var->type.rank)) i++;
+        if (i == n) vec_push(votes->scratch, &votes->of[var->id], wish);
+        else votes->of[var->id].at[i].votes++;
     }
 }
 
+/* The order that most uses want; of equally many the one it has, then the first. */
+static void choose_order(const Votes *votes, Var *v) {
+    int best = 0;
+    const Wish *chosen = NULL;
+    for (int i = 0; i < votes->of[v->id].n; i++) {
+        const Wish *w = &votes->of[v->id].at[i];
+        bool more = w->votes > best || (w->votes == best && !memcmp(w->order, v->order, sizeof(int) * (size_t)v->type.rank));
+        if (!more) continue;
+        chosen = w;
+        best = w->votes;
+    }
+    if (chosen) memcpy(v->order, chosen->order, sizeof(int) * (size_t)v->type.rank);
+}
+
 void pass_layout(PassContext *c, Module *m) {
-    Votes votes = {.module = m, .swapped = arena_array(c->scratch, int, m->vars.n + 1),
-                   .kept = arena_array(c->scratch, int, m->vars.n + 1)};
+    Votes votes = {.module = m, .scratch = c->scratch};
+    votes.of = arena_alloc(c->scratch, sizeof *votes.of * (size_t)(m->vars.n + 1));
+    memset(votes.of, 0, sizeof *votes.of * (size_t)(m->vars.n + 1));
     for (int i = 0; i < m->funcs.n; i++) {
         votes.func = m->funcs.at[i];
         region_walk(votes.func->body, vote, &votes);
     }
-    for (int i = 0; i < m->vars.n; i++) {
-        Var *v = m->vars.at[i];
-        if (v->kind != VAR_PARAM || votes.swapped[v->id] <= votes.kept[v->id]) continue;
-        v->order[0] = 1;
-        v->order[1] = 0;
-    }
+    for (int i = 0; i < m->vars.n; i++)
+        if (m->vars.at[i]->kind == VAR_PARAM) choose_order(&votes, m->vars.at[i]);
     for (int i = 0; i < m->vars.n; i++) {
         Var *v = m->vars.at[i];
         if (v->of) memcpy(v->order, v->of->order, sizeof v->order);
