@@ -94,7 +94,7 @@ static LLVMValueRef stride_value(Emit *e, const Contract *c, const KAccess *a, i
 }
 
 /* Elements from the buffer's start to the point c->index, without the axes of `role` and the given axis. */
-static LLVMValueRef offset_without(Emit *e, const Contract *c, const KAccess *a, AxisRole role) {
+LLVMValueRef contract_offset(Emit *e, const Contract *c, const KAccess *a, AxisRole role) {
     LLVMValueRef sum = emit_dim(e, &e->kernels->dims, a->offset, c->scope->symbols);
     for (int x = 0; x < c->k->axes.n; x++)
         if (c->k->axes.at[x].role != role && !dim_is(a->strides[x], 0))
@@ -114,7 +114,8 @@ static LLVMValueRef multiply_add(Emit *e, const Contract *c, LLVMValueRef a, LLV
     return LLVMBuildAdd(e->at, LLVMBuildMul(e->at, a, b, ""), sum, "");
 }
 
-/* One term of every sum of the tile: a column of A against a row of B. */
+/* One term of every sum of the tile: a column of A against a row of B. a_at points to the first of A's elements; where
+ * rows are found through pointers, it is how far the elements lie from these. */
 static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at) {
     LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
     LLVMValueRef b[MAX_TILE];
@@ -125,7 +126,9 @@ static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_
     }
     LLVMValueRef row_stride = c->a_panel ? emit_i64(e, c->pitch) : stride_value(e, c, c->a, c->m);
     for (int r = 0; r < t->rows; r++) {
-        LLVMValueRef p = emit_element_pointer(e, c->a_type, a_at, emit_mul(e, row_stride, emit_i64(e, r)));
+        LLVMValueRef p = c->k->schedule.rows_a
+                             ? emit_element_pointer(e, c->a_type, t->from[r], a_at)
+                             : emit_element_pointer(e, c->a_type, a_at, emit_mul(e, row_stride, emit_i64(e, r)));
         LLVMValueRef x = emit_splat(e, widen(e, c, emit_load(e, c->a_type, 1, p, NULL), c->a_type, 1), c->lanes);
         for (int v = 0; v < t->vectors; v++) {
             LLVMValueRef sum = t->sums[r * t->vectors + v];
@@ -138,7 +141,7 @@ static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_
  * `index` along the axis from where the factor is read in place. */
 static LLVMValueRef a_term(Emit *e, const Contract *c, LLVMValueRef at, int axis, LLVMValueRef index) {
     LLVMValueRef step = c->a_panel ? index : emit_mul(e, index, stride_value(e, c, c->a, axis));
-    return emit_element_pointer(e, c->a_type, at, step);
+    return c->k->schedule.rows_a ? emit_add(e, at, step) : emit_element_pointer(e, c->a_type, at, step);
 }
 
 static LLVMValueRef b_term(Emit *e, const Contract *c, LLVMValueRef at, int axis, LLVMValueRef index) {
@@ -237,7 +240,7 @@ static LLVMValueRef steps_behind(Emit *e, const Contract *c) {
 /* Nested loops over the K axes, from axis number `from` on; a K block is some steps along the first. a_at and b_at
  * point to the current term, but into a panel to its beginning; `flat` is the number of terms of the block before it.
  */
-static void emit_terms(Emit *e, const Contract *c, const Tile *t, int from, LLVMValueRef a_at, LLVMValueRef b_at,
+static void emit_terms(Emit *e, Contract *c, Tile *t, int from, LLVMValueRef a_at, LLVMValueRef b_at,
                        LLVMValueRef flat) {
     const Kernel *k = c->k;
     while (from < k->axes.n && k->axes.at[from].role != AXIS_K) from++;
@@ -246,6 +249,7 @@ static void emit_terms(Emit *e, const Contract *c, const Tile *t, int from, LLVM
                   c->panel ? b_term(e, c, b_at, -1, flat) : b_at);
         return;
     }
+    if (k->schedule.rows_a && from == last_axis(k, AXIS_K)) a_at = contract_point_rows(e, c, t, a_at);
     LLVMValueRef extent = extent_of(e, k, from, c->scope->symbols), first = emit_i64(e, 0), until = extent;
     if (c->k_blocks && from == c->k_axis) {
         LLVMValueRef step = steps_behind(e, c);
@@ -261,7 +265,12 @@ static void emit_terms(Emit *e, const Contract *c, const Tile *t, int from, LLVM
     LLVMValueRef a_next = c->a_panel ? a_at : a_term(e, c, a_at, from, loop.index);
     LLVMValueRef b_next = c->panel ? b_at : b_term(e, c, b_at, from, loop.index);
     LLVMValueRef own = LLVMIsNull(first) ? loop.index : LLVMBuildSub(e->at, loop.index, first, "");
+    c->index[from] = loop.index;
+    LLVMValueRef guard = contract_guard(e, c, from);
+    EmitIf counts;
+    if (guard) counts = emit_if_begin(e, guard);
     emit_terms(e, c, t, from + 1, a_next, b_next, emit_add(e, emit_mul(e, flat, extent), own));
+    if (guard) emit_if_end(e, &counts);
     emit_loop_end(e, &loop);
     if (!cut) return;
     end_run(e, c, t);
@@ -383,7 +392,7 @@ static bool in_tile(const Contract *c, int access) {
 static void prefetch_access(Emit *e, const Contract *c, const Tile *t, int access) {
     const KAccess *a = &c->k->accesses.at[access];
     DType type = c->k->bufs.at[a->buf].dtype;
-    LLVMValueRef base = emit_element_pointer(e, type, c->scope->bufs[a->buf], offset_without(e, c, a, AXIS_K));
+    LLVMValueRef base = emit_element_pointer(e, type, c->scope->bufs[a->buf], contract_offset(e, c, a, AXIS_K));
     LLVMValueRef row_stride = stride_value(e, c, a, c->m);
     for (int r = 0; r < t->rows; r++)
         for (int v = 0; v < t->vectors; v++) {
@@ -410,7 +419,7 @@ static void prefetch_updates(Emit *e, const Contract *c, const Tile *t) {
 static LLVMValueRef tile_factor(Emit *e, const Contract *c, const KAccess *a, DType t, LLVMValueRef panel,
                                 LLVMValueRef in) {
     if (panel) return emit_element_pointer(e, t, panel, in);
-    return emit_element_pointer(e, t, c->scope->bufs[a->buf], offset_without(e, c, a, AXIS_K));
+    return emit_element_pointer(e, t, c->scope->bufs[a->buf], contract_offset(e, c, a, AXIS_K));
 }
 
 static void emit_tile(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef row, LLVMValueRef column,
@@ -422,11 +431,18 @@ static void emit_tile(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef 
     c->index[c->m] = row;
     c->index[c->n] = column;
     if (rows == c->k->schedule.mr) prefetch_updates(e, c, &t);
-    LLVMValueRef a_at = tile_factor(e, c, c->a, c->a_type, c->a_panel,
-                                    emit_mul(e, LLVMBuildSub(e->at, row, c->m_from, ""), emit_i64(e, c->pitch)));
+    LLVMValueRef a_at = emit_i64(e, 0);
+    if (c->k->schedule.rows_a) contract_begin_rows(e, c, &t);
+    else
+        a_at = tile_factor(e, c, c->a, c->a_type, c->a_panel,
+                           emit_mul(e, LLVMBuildSub(e->at, row, c->m_from, ""), emit_i64(e, c->pitch)));
     LLVMValueRef b_at = tile_factor(e, c, c->b, c->b_type, c->panel, LLVMBuildSub(e->at, column, c->n_from, ""));
+    LLVMValueRef guard = contract_guard(e, c, -1);
+    EmitIf counts;
+    if (guard) counts = emit_if_begin(e, guard);
     if (c->one_k) emit_joined_terms(e, c, &t, a_at, b_at);
     else emit_terms(e, c, &t, 0, a_at, b_at, emit_i64(e, 0));
+    if (guard) emit_if_end(e, &counts);
     finish_sums(e, c, &t);
 }
 
@@ -580,7 +596,8 @@ static void emit_items(Emit *e, Contract *c, const Blocks *b, bool skinny) {
                     (c->run.axis >= 0 || joins_terms(e, c, c->b));
     c->panel = c->k->schedule.pack_b && !in_place ? c->b_memory : NULL;
     c->a_panel = c->k->schedule.pack_a ? c->a_memory : NULL;
-    c->one_k = (c->a_panel || joins_terms(e, c, c->a)) && (c->panel || joins_terms(e, c, c->b));
+    c->one_k = (c->a_panel || joins_terms(e, c, c->a)) && (c->panel || joins_terms(e, c, c->b)) && !c->zeros &&
+               c->guard_a < 0 && c->guard_b < 0;
     emit_depth(e, c, skinny);
     emit_loop_end(e, &items);
 }
@@ -592,8 +609,10 @@ static LLVMValueRef scratch_at(Emit *e, const KernelScope *s, int64_t bytes) {
 
 static Contract contract_of(Emit *e, const Kernel *k, KernelScope *s) {
     Contract c = {.k = k, .scope = s, .m = last_axis(k, AXIS_M), .n = last_axis(k, AXIS_N), .lanes = k->schedule.lanes};
-    c.a = kernel_factor(k, k->a);
-    c.b = kernel_factor(k, k->b);
+    c.a = k->schedule.pack_a ? kernel_factor(k, k->a) : kernel_place(k, k->a);
+    c.b = k->schedule.pack_b ? kernel_factor(k, k->b) : kernel_place(k, k->b);
+    c.guard_a = k->schedule.skip_a ? k->nodes.at[k->a].guard : -1;
+    c.guard_b = k->schedule.skip_b ? k->nodes.at[k->b].guard : -1;
     c.a_type = k->nodes.at[k->a].dtype;
     c.b_type = k->nodes.at[k->b].dtype;
     c.acc = k->acc == DTYPE_F16 || k->acc == DTYPE_BF16 ? DTYPE_F32 : k->acc;
@@ -612,7 +631,16 @@ static Contract contract_of(Emit *e, const Kernel *k, KernelScope *s) {
     c.b_memory = scratch_at(e, s, panels.b);
     c.runs = scratch_at(e, s, panels.runs);
     c.paused = scratch_at(e, s, panels.paused);
+    if (panels.zero_count) c.zeros = scratch_at(e, s, panels.zeros);
     return c;
+}
+
+static void clear_zeros(Emit *e, const Contract *c) {
+    int64_t count = kernel_panels(c->k).zero_count;
+    EmitLoop each = emit_loop_begin(e, emit_i64(e, 0), emit_i64(e, count), emit_i64(e, 1), "zero");
+    emit_store(e, c->a_type, 1, emit_element_pointer(e, c->a_type, c->zeros, each.index), emit_const(e, c->a_type, 1, 0),
+               NULL);
+    emit_loop_end(e, &each);
 }
 
 void emit_contract_kernel(Emit *e, const Kernel *k, KernelScope *s) {
@@ -623,6 +651,7 @@ void emit_contract_kernel(Emit *e, const Kernel *k, KernelScope *s) {
         LLVMTypeRef sums = LLVMArrayType2(emit_vector(e, contract_sum_type(e, &c), c.lanes), MAX_TILE);
         c.laid = emit_variable(e, sums, "laid");
     }
+    if (c.zeros) clear_zeros(e, &c);
     Blocks b = count_blocks(e, k, s->symbols);
     if (b.always_skinny) {
         emit_items(e, &c, &b, true);

@@ -1,5 +1,5 @@
-/* What the files of the contraction generator share: contract.c (loops and tiles), pack.c (copied panels of B),
- * pack_values.c (panels of computed factors). */
+/* What the files of the contraction generator share: contract.c (loops and tiles), contract_rows.c (rows of A found
+ * through pointers, terms that are skipped), pack.c (copied panels of B), pack_values.c (panels of computed factors). */
 #ifndef DLCC_CODEGEN_CONTRACT_H
 #define DLCC_CODEGEN_CONTRACT_H
 
@@ -29,6 +29,8 @@ typedef struct Contract {
     int64_t pitch;             /* terms of a row of A's panel */
     KernelRun run;             /* how the sum is cut */
     LLVMValueRef laid;         /* where a long epilogue reads the tile's sums; null: the epilogue is short */
+    LLVMValueRef zeros;        /* a row of them, for A's rows that are not there; null: all rows are */
+    int guard_a, guard_b;      /* nodes: terms where they are false are skipped; -1: none */
     LLVMValueRef a_panel;      /* where A's rows from m_from on are packed, `pitch` elements each; null: read in place */
     LLVMValueRef panel;        /* where B is packed, nc elements a row; null: B is read in place */
 } Contract;
@@ -38,12 +40,26 @@ typedef struct Tile {
     LLVMValueRef row, column;  /* its corner */
     LLVMValueRef mask;         /* of the last vector, or null */
     LLVMValueRef sums[MAX_TILE];
+    /* rows_a: for each row where it begins, its index along each tiled M axis, and where its terms along the last K
+     * axis are read. */
+    LLVMValueRef base[MAX_TILE], *digits[MAX_TILE], from[MAX_TILE];
 } Tile;
 
 LLVMTypeRef contract_sum_type(const Emit *e, const Contract *c);
 
 /* Whether B's elements along N are neighbours in memory. */
 static inline bool contract_reads_rows(const Contract *c) { return c->b && dim_is(c->b->strides[c->n], 1); }
+
+/* The index along an axis of the loops around, of the tile's corner and of the current term. */
+LLVMValueRef contract_offset(Emit *e, const Contract *c, const KAccess *a, AxisRole without);
+
+/* Finds the rows of A for a tile. (contract_rows.c) */
+void contract_begin_rows(Emit *e, Contract *c, Tile *t);
+/* Sets where the rows are read for terms along the last K axis, c->index saying which; `offset` is how far these terms
+ * lie from a row's begin. Gives the offset that is left. */
+LLVMValueRef contract_point_rows(Emit *e, const Contract *c, Tile *t, LLVMValueRef offset);
+/* The guards of terms that are known once K axis `axis` is, and not before (-1: before all), as one i1; null: none. */
+LLVMValueRef contract_guard(Emit *e, const Contract *c, int axis);
 
 /* Packs terms k_from .. k_until-1 of columns n_from .. n_until-1 of B into the panel; columns up to a whole
  * vector are zero. (pack.c) */

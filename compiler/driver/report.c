@@ -60,7 +60,8 @@ static void add_schedule(const Kernel *k, Text *to) {
     const KSchedule *s = &k->schedule;
     if (k->form == KERNEL_CONTRACT)
         text_add(to, "tile %d rows x %d vectors, blocks m %lld n %lld k %lld%s%s", s->mr, s->nv, (long long)s->mc,
-                 (long long)s->nc, (long long)s->kc, s->pack_a ? ", packs a" : "", s->pack_b ? ", packs b" : "");
+                 (long long)s->nc, (long long)s->kc, s->pack_a ? ", packs a" : s->rows_a ? ", a by rows" : s->skip_a ? ", skips in a" : "",
+                 s->pack_b ? ", packs b" : s->skip_b ? ", skips in b" : "");
     else if (s->lanes > 1) text_add(to, "%d lanes x %d, chunk %lld", s->lanes, s->unroll, (long long)s->chunk);
     else text_add(to, "scalar, chunk %lld", (long long)s->chunk);
     if (s->scratch) text_add(to, ", scratch %lld", (long long)s->scratch);

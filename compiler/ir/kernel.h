@@ -119,7 +119,10 @@ typedef struct KSchedule {
     /* CONTRACT; the innermost M and N axis are tiled */
     int mr, nv;                /* rows, vectors of columns */
     int64_t mc, nc, kc;        /* blocks: rows and columns of an item, depth (0: all) */
-    bool pack_a, pack_b;       /* into panels; must be where a factor is no plain load */
+    /* How the factors are read: packed into panels, as they must be where they are computed; else where they lie. If a
+     * load there is guarded, either terms are skipped where the guard is false, which must be so for all rows (columns)
+     * of a tile alike, or the rows of A are found through pointers, of which some point to zeros. */
+    bool pack_a, pack_b, skip_a, skip_b, rows_a;
     int m_axes, n_axes;        /* how many of the last M and N axes are tiled as one */
     int skinny_nv;             /* vectors of columns when there are fewer than mr rows (M is 1, 2, ...) */
     int64_t scratch;           /* bytes per worker */

@@ -10,6 +10,12 @@ const KAccess *kernel_factor(const Kernel *k, int node) {
     return a->index < 0 ? a : NULL;
 }
 
+const KAccess *kernel_place(const Kernel *k, int node) {
+    const KNode *n = &k->nodes.at[node];
+    if (n->kind != NODE_LOAD || k->accesses.at[n->access].index >= 0) return NULL;
+    return &k->accesses.at[n->access];
+}
+
 static int last_axis(const Kernel *k, AxisRole role) {
     int found = -1;
     for (int a = 0; a < k->axes.n; a++)
@@ -17,15 +23,46 @@ static int last_axis(const Kernel *k, AxisRole role) {
     return found;
 }
 
+/* The axes that a factor's guard depends on. */
+static uint64_t guard_axes(const Kernel *k, int node, Arena *scratch) {
+    int guard = k->nodes.at[node].guard;
+    return guard < 0 ? 0 : kernel_node_axes(k, scratch)[guard];
+}
+
+bool kernel_can_skip(const Kernel *k, int node, AxisRole role, int n, Arena *scratch) {
+    uint64_t axes = guard_axes(k, node, scratch);
+    int last = last_axis(k, role);
+    if (!kernel_place(k, node)) return false;
+    for (int a = last; a > last - n && a >= 0; a--)
+        if (axes >> a & 1) return false;
+    return true;
+}
+
+bool kernel_can_read_rows(const Kernel *k, Arena *scratch) {
+    const KAccess *a = kernel_place(k, k->a);
+    int last = last_axis(k, AXIS_K);
+    Dim extent = k->axes.at[last].extent;
+    if (!a || !dim_is(a->strides[last], 1)) return false;
+    if (k->nodes.at[k->a].guard < 0) return true;
+    return !(guard_axes(k, k->a, scratch) >> last & 1) && extent->upper <= MOST_ZEROS;
+}
+
 /* Whether the access walks axis a and the next as one. */
 static bool joins(const Kernel *k, DimTable *dims, const KAccess *x, int a) {
     return x->strides[a] == dim_mul(dims, x->strides[a + 1], k->axes.at[a + 1].extent);
 }
 
-static bool factors_join(const Kernel *k, DimTable *dims, int a) {
-    const KAccess *x = k->schedule.pack_a ? NULL : kernel_factor(k, k->a);
-    const KAccess *y = k->schedule.pack_b ? NULL : kernel_factor(k, k->b);
-    return (!x || joins(k, dims, x, a)) && (!y || joins(k, dims, y, a));
+/* Whether a factor that is read where it lies, if it is, walks axis a and the next as one, its guard knowing neither. */
+static bool factor_joins(const Kernel *k, DimTable *dims, int node, bool packed, int a, Arena *scratch) {
+    const KAccess *x = packed ? NULL : kernel_place(k, node);
+    return !x || (joins(k, dims, x, a) && !(guard_axes(k, node, scratch) >> a & 3));
+}
+
+static bool factors_join(const Kernel *k, DimTable *dims, int a, Arena *scratch) {
+    const KSchedule *s = &k->schedule;
+    bool pointers = s->rows_a && k->axes.at[a].role == AXIS_M;
+    return (pointers || factor_joins(k, dims, k->a, s->pack_a, a, scratch)) &&
+           factor_joins(k, dims, k->b, s->pack_b, a, scratch);
 }
 
 static bool epilogue_joins(const Kernel *k, DimTable *dims, int a, const bool *used) {
@@ -46,7 +83,7 @@ int kernel_joined_axes(const Kernel *k, DimTable *dims, AxisRole role, Arena *sc
     kernel_stage_nodes(k, 0, NULL, used);
     int count = 1;
     for (int a = last_axis(k, role) - 1; a >= 0 && k->axes.at[a].role == role; a--, count++)
-        if (!factors_join(k, dims, a) || !epilogue_joins(k, dims, a, used)) break;
+        if (!factors_join(k, dims, a, scratch) || !epilogue_joins(k, dims, a, used)) break;
     return count;
 }
 
@@ -147,5 +184,8 @@ KernelPanels kernel_panels(const Kernel *k) {
     if (kernel_run(k).terms) p.bytes += MAX_TILE * s->lanes * sum_bytes;
     p.paused = p.bytes;
     if (s->kc) p.bytes += s->mc * s->nc * sum_bytes;
+    p.zeros = p.bytes;
+    p.zero_count = s->rows_a && k->nodes.at[k->a].guard >= 0 ? k->axes.at[last_axis(k, AXIS_K)].extent->upper : 0;
+    p.bytes += round_up(p.zero_count * dtype_bytes(k->nodes.at[k->a].dtype), 64);
     return p;
 }

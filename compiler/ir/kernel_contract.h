@@ -9,6 +9,18 @@
  * which is done while they are packed into a panel. */
 const KAccess *kernel_factor(const Kernel *k, int node);
 
+/* The access of a factor that is a load at an affine address, guarded or not; else null. */
+const KAccess *kernel_place(const Kernel *k, int node);
+
+/* Whether a factor's load may be guarded so that terms are skipped: the guard is the same for all of a tile, which runs
+ * along the last n axes of the role (M for a, N for b). */
+bool kernel_can_skip(const Kernel *k, int node, AxisRole role, int n, Arena *scratch);
+
+enum { MOST_ZEROS = 1 << 13 }; /* elements of a row of zeros */
+/* Whether the rows of a may be found through pointers: along the last K axis a row is read in sequence, and its guard,
+ * if there is one, does not change; then zeros can stand for it. */
+bool kernel_can_read_rows(const Kernel *k, Arena *scratch);
+
 /* How many of the last axes of a role (M, N: tiled; K: summed over) may count as one long axis, whose index is the
  * last one's: those that everything walks so which reads or writes them in place. That is the stores and what they are
  * computed from (M and N), and the factors that are not packed. */
@@ -41,9 +53,10 @@ int kernel_pack_axis(const Kernel *k, int node, AxisRole along, AxisRole across,
 enum { MAX_TILE = 32 };        /* vectors of sums of a tile: no more than there are registers */
 
 /* What a worker's scratch memory holds, by offsets in bytes. A panel of B has a row of nc columns for each term, a
- * panel of A a row of `pitch` terms for each of mc rows; `runs` is a tile of sums, where there are runs. */
+ * panel of A a row of `pitch` terms for each of mc rows; `runs` is a tile of sums, where there are runs; `zeros` are zero_count
+ * elements, where rows of A are found through pointers. */
 typedef struct KernelPanels {
-    int64_t a, b, paused, runs, bytes, pitch;
+    int64_t a, b, paused, runs, zeros, bytes, pitch, zero_count;
 } KernelPanels;
 KernelPanels kernel_panels(const Kernel *k);
 

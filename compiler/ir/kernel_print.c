@@ -236,6 +236,9 @@ static void print_schedule(const Printer *p) {
     print_number(p->to, "kc", s->kc);
     print_number(p->to, "pack_a", s->pack_a);
     print_number(p->to, "pack_b", s->pack_b);
+    print_number(p->to, "skip_a", s->skip_a);
+    print_number(p->to, "skip_b", s->skip_b);
+    print_number(p->to, "rows_a", s->rows_a);
     print_number(p->to, "m_axes", s->m_axes);
     print_number(p->to, "n_axes", s->n_axes);
     print_number(p->to, "skinny_nv", s->skinny_nv);

@@ -329,14 +329,17 @@ static const ScheduleKey schedule_keys[] = {
     KEY(nc, true), KEY(kc, true), KEY(m_axes, false), KEY(n_axes, false), KEY(skinny_nv, false), KEY(scratch, true),
     KEY(serial_below, true),
 };
+static const ScheduleKey schedule_flags[] = {KEY(pack_a, false), KEY(pack_b, false), KEY(skip_a, false),
+                                             KEY(skip_b, false), KEY(rows_a, false)};
 #undef KEY
 
 static bool set_schedule(KernelReader *kr, const char *key, int64_t value, Span span) {
     KSchedule *s = &kr->k->schedule;
-    if (!strcmp(key, "pack_a") || !strcmp(key, "pack_b")) {
-        *(key[5] == 'a' ? &s->pack_a : &s->pack_b) = value != 0;
-        return true;
-    }
+    for (size_t i = 0; i < sizeof schedule_flags / sizeof *schedule_flags; i++)
+        if (!strcmp(key, schedule_flags[i].name)) {
+            memcpy((char *)s + schedule_flags[i].offset, &(bool){value != 0}, sizeof(bool));
+            return true;
+        }
     for (size_t i = 0; i < sizeof schedule_keys / sizeof *schedule_keys; i++) {
         const ScheduleKey *k = &schedule_keys[i];
         if (strcmp(k->name, key)) continue;

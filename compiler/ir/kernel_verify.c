@@ -333,6 +333,25 @@ static int count_axes(const Kernel *k, AxisRole role) {
     return count;
 }
 
+/* How the factors are read must be possible. */
+static void check_ways(KernelVerifier *v, const Kernel *k) {
+    const KSchedule *s = &k->schedule;
+    if (s->pack_a + s->skip_a + s->rows_a > 1 || s->pack_b + s->skip_b > 1)
+        kernel_fault(v, "a factor is read in two ways");
+    bool a = s->pack_a || s->skip_a || s->rows_a || kernel_factor(k, k->a);
+    if (!a || !(s->pack_b || s->skip_b || kernel_factor(k, k->b)))
+        kernel_fault(v, "a factor that is no plain load is not packed");
+    if (s->skip_a && !kernel_can_skip(k, k->a, AXIS_M, s->m_axes, v->scratch))
+        kernel_fault(v, "terms are skipped by a guard that differs between the rows of a tile");
+    if (s->skip_b && !kernel_can_skip(k, k->b, AXIS_N, s->n_axes, v->scratch))
+        kernel_fault(v, "terms are skipped by a guard that differs between the columns of a tile");
+    if (s->rows_a && !kernel_can_read_rows(k, v->scratch)) kernel_fault(v, "no pointers can stand for the rows");
+    const KAccess *b = s->pack_b ? NULL : kernel_place(k, k->b);
+    int n = k->axes.n - 1;
+    while (n > 0 && k->axes.at[n].role != AXIS_N) n--;
+    if (b && !dim_is(b->strides[n], 1)) kernel_fault(v, "columns that are no neighbours are not packed");
+}
+
 /* What a schedule says of packing and of axes tiled as one must be so. */
 static void check_contract_schedule(KernelVerifier *v, const Kernel *k) {
     const KSchedule *s = &k->schedule;
@@ -341,8 +360,7 @@ static void check_contract_schedule(KernelVerifier *v, const Kernel *k) {
         kernel_fault(v, "a contraction that is scheduled has an axis of each of m, n and k");
         return;
     }
-    if ((!s->pack_a && !kernel_factor(k, k->a)) || (!s->pack_b && !kernel_factor(k, k->b)))
-        kernel_fault(v, "a factor that is no plain load is not packed");
+    check_ways(v, k);
     if (s->mr < 1 || s->nv < 1 || s->mc < s->mr || s->nc < s->nv * (int64_t)s->lanes)
         kernel_fault(v, "blocks smaller than a tile");
     if ((s->pack_a || s->pack_b) && s->skinny_nv * (int64_t)s->lanes > s->nc)

@@ -97,21 +97,18 @@ static Value *in_order(Turner *t, Builder *b, Value *v, const int64_t *permutati
 
 /* ----------------------------------------------------------------------- convolutions */
 
-/* The numbers of the dims of an operand in its new form. */
-static Value *renumber(const Turner *t, Value *v, int64_t *dims) {
-    int64_t permutation[MAX_RANK] = {0}, back[MAX_RANK] = {0};
-    Value *form = turned(t, v, permutation);
-    if (!form) return v;
-    inverse_permutation(permutation, v->type.rank, back);
-    for (int i = 0; i < v->type.rank; i++) dims[i] = back[dims[i]];
-    return form;
+/* What an operand is a transposition of, and the numbers of its dims there. */
+static Value *renumber(Value *v, int64_t *dims) {
+    for (; v->op && v->op->info == &OP_transpose; v = v->op->operands[0])
+        for (int i = 0; i < v->type.rank; i++) dims[i] = op_ints(v->op, "permutation", NULL)[dims[i]];
+    return v;
 }
 
 static Value *const *turn_convolution(Turner *t, Builder *b, Op *op) {
     Convolution c = convolution_of(op);
     int rank = c.spatial + 2;
     bool image = !is_data(t, op->operands[1]);
-    Value *x = renumber(t, op->operands[0], c.input), *w = renumber(t, op->operands[1], c.kernel);
+    Value *x = renumber(op->operands[0], c.input), *w = renumber(op->operands[1], c.kernel);
     int64_t permutation[MAX_RANK] = {0}, to_input[MAX_RANK] = {0};
     if (!c.spatial) return NULL;
     if (!image && x == op->operands[0] && w == op->operands[1]) return NULL;
@@ -158,8 +155,21 @@ static Value *const *turn_other(Turner *t, Builder *b, Op *op) {
     return form ? stand_for(t, b, op, form, to) : NULL;
 }
 
+/* A transposition of a new form's is one of the form, or the form itself. */
+static Value *const *turn_transpose(Turner *t, Builder *b, const Op *op) {
+    int64_t dims[MAX_RANK] = {0};
+    int rank = op->results[0].type.rank;
+    for (int i = 0; i < rank; i++) dims[i] = i;
+    if (!value_map_get(&t->turned, op->operands[0])) return NULL;
+    Value **now = arena_array(t->scratch, Value *, 1);
+    *now = renumber((Value *)&op->results[0], dims);
+    if (!is_identity(dims, rank)) *now = build_transpose(b, *now, dims);
+    return now;
+}
+
 static Value *const *turn(void *user, Builder *b, Op *op) {
     Turner *t = user;
+    if (op->info == &OP_transpose) return turn_transpose(t, b, op);
     return op->info == &OP_convolution ? turn_convolution(t, b, op) : turn_other(t, b, op);
 }
 

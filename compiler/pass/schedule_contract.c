@@ -54,7 +54,7 @@ static void choose_tile(KSchedule *k, const Shape *s, const Target *t) {
     int registers = t->vector_registers - t->spare_registers;
     double best = 0;
     for (int nv = 1; nv <= 6; nv++)
-        for (int mr = 1; mr <= MOST_ROWS; mr++) {
+        for (int mr = 1; mr <= (k->rows_a ? t->row_pointers : MOST_ROWS); mr++) {
             if (mr * nv + nv + t->broadcast_registers > registers) continue;
             double time = total_time(s, mr, nv);
             if (k->mr && time >= best) continue;
@@ -88,17 +88,44 @@ static bool wants_panel(const Kernel *k, const KAccess *b, int n, int k_axis, co
     return dim_is_const(stride) && bytes % t->page_alias == 0 && s->m >= 4 * k->schedule.mr;
 }
 
+static bool is_guarded(const Kernel *k, int node) { return kernel_place(k, node) && !kernel_factor(k, node); }
+
+/* How the factors are read. A guarded load is read where it lies if its guard is known before a tile is, or if rows can
+ * be found through pointers; so it is also where the rows are places of an image and A alone cannot walk them as one. */
+static void choose_ways(Kernel *k, DimTable *dims, Arena *scratch) {
+    enum { SHORTEST = 8 }; /* terms that repay a row's pointer */
+    KSchedule *s = &k->schedule;
+    int count, last = last_of(k, AXIS_K, &count);
+    bool rows = kernel_can_read_rows(k, scratch) && k->axes.at[last].extent->lower >= SHORTEST;
+    s->pack_a = !kernel_factor(k, k->a);
+    s->pack_b = !kernel_factor(k, k->b);
+    if (is_guarded(k, k->a)) {
+        s->skip_a = kernel_can_skip(k, k->a, AXIS_M, 1, scratch);
+        s->rows_a = rows && !s->skip_a;
+        s->pack_a = !s->skip_a && !s->rows_a;
+    } else if (!s->pack_a && rows) {
+        int alone = kernel_joined_axes(k, dims, AXIS_M, scratch);
+        s->rows_a = true;
+        s->rows_a = kernel_joined_axes(k, dims, AXIS_M, scratch) > alone;
+    }
+    if (is_guarded(k, k->b)) {
+        s->skip_b = kernel_can_skip(k, k->b, AXIS_N, 1, scratch) &&
+                    dim_is(kernel_place(k, k->b)->strides[last_of(k, AXIS_N, &count)], 1);
+        s->pack_b = !s->skip_b;
+    }
+}
+
 /* Packs what has to be, and what keeps a long sum from being cut finely enough. Returns the terms that blocks are
  * multiples of; 0: it cannot be cut. */
 static int64_t choose_packing(Kernel *k, DimTable *dims, Arena *scratch) {
     KSchedule *s = &k->schedule;
-    s->pack_a = !kernel_factor(k, k->a);
-    s->pack_b = !kernel_factor(k, k->b);
+    choose_ways(k, dims, scratch);
     KernelRun run = kernel_run(k);
     int64_t step = kernel_cut_step(k, dims, scratch);
     bool fine = step > 0 && step <= DEEPEST, must = run.terms && run.axis < 0 && !step;
     if (!must && (fine || (!s->pack_a && !s->pack_b) || kernel_most_points(k, AXIS_K) <= DEEPEST)) return fine ? step : 0;
     s->pack_a = s->pack_b = true;
+    s->rows_a = s->skip_a = s->skip_b = false;
     return kernel_cut_step(k, dims, scratch);
 }
 
@@ -123,7 +150,7 @@ void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratc
         columns = kernel_joined_extent(k, dims, AXIS_N, s->n_axes);
     Shape shape = {most(rows->upper, 1), most(columns->upper, 1), s->lanes};
     choose_tile(s, &shape, t);
-    s->pack_b = s->pack_b || wants_panel(k, b, n, depth_axis, &shape, t);
+    s->pack_b = s->pack_b || (b && wants_panel(k, b, n, depth_axis, &shape, t));
     int64_t depth = kernel_most_points(k, AXIS_K);
     if (step && (s->kc = choose_depth(s, depth, step))) depth = s->kc;
     bool both = s->pack_a && s->pack_b;

@@ -21,6 +21,7 @@ typedef struct Target {
     int vector_registers;      /* how many there are */
     int spare_registers;       /* of those, how many a tile leaves unused */
     int broadcast_registers;   /* registers a tile needs for the broadcast element (0: memory operand or lane FMA) */
+    int row_pointers;          /* rows of a tile that may be found through pointers: what address registers there are */
     bool masked_memory;        /* masked loads and stores are one instruction */
     bool scalef;               /* an instruction multiplies by 2^n, saturating (vscalef) */
     int64_t l1_bytes, l2_bytes;/* data caches of one core */
