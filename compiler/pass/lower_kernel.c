@@ -740,11 +740,13 @@ static bool is_plain_load(const Kernel *k, int node) {
 }
 
 /* Whether no term is used often enough for tiles and packing to pay: one row or column, as in each group of a depthwise
- * convolution, of a factor that has to be computed; or one of each. */
+ * convolution - or, of many groups, as few as it has phases - of a factor that has to be computed; or one of each. */
 static bool is_thin(const Kernel *k, const Contraction *c) {
+    enum { MANY = 16 };
     double rows = part_extent(c, PART_LHS), columns = part_extent(c, PART_RHS);
+    double few = part_extent(c, PART_BATCH) < MANY ? 1 : 4;
     if (rows <= 1 && columns <= 1) return true;
-    return (columns <= 1 && !is_plain_load(k, k->a)) || (rows <= 1 && !is_plain_load(k, k->b));
+    return (columns <= few && !is_plain_load(k, k->a)) || (rows <= few && !is_plain_load(k, k->b));
 }
 
 /* The sum as a reduction over the inner axes of a loop nest. */
