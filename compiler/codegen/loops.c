@@ -10,9 +10,13 @@
  * What holds throughout: a result depends on the shape and the schedule, never on begin and end, because
  * items split outer points only. All values that a stage stores at a point are computed before the first
  * store, so a result may take the place of an operand read at the same points. What does not depend on
- * inner axes is computed before a sweep; costly values that several stages need wait in row memory, or
+ * inner axes is computed before a sweep. Short windows are unrolled; where the guards of all their places hold there
+ * is code of its own without guards (guards.h), elsewhere places outside are passed over. Outer axes of few points, as
+ * the places of a kernel whose gradient is summed up over an image, may be jammed: one sweep serves all of them. Costly
+ * values that several stages need wait in row memory, or
  * in registers where a whole row fits into one group of vectors. */
 #include "codegen/cascade.h"
+#include "codegen/guards.h"
 #include "codegen/reduce.h"
 #include "ir/kernel_util.h"
 
@@ -27,6 +31,10 @@ typedef struct Loops {
     KernelScope *scope;
     LLVMValueRef *extent;      /* by axis */
     int outer;                 /* axes 0 .. outer-1 are outer ones */
+    int first;                 /* of these, the first `first` are jammed: their points are a group's */
+    Guards guards;             /* that hold in whole windows, or for all points of a group */
+    bool inside;               /* where the code is that is being built */
+    int *skip;                 /* by stage: the guard without which a point of its sweep changes nothing, or -1 */
     int vector;                /* the vector axis or -1 */
     bool vector_inner;
     int lanes, unroll;
@@ -111,6 +119,8 @@ static NodePoint *new_point(Loops *l, int lanes, LLVMValueRef mask) {
     p->lanes = lanes;
     p->vector_axis = lanes > 1 ? l->vector : -1;
     p->mask = mask;
+    for (int i = 0; l->inside && i < l->guards.nodes.n; i++)
+        p->value[l->guards.nodes.at[i]] = LLVMConstInt(l->e->i1, 1, 0);
     return p;
 }
 
@@ -241,13 +251,40 @@ static void sweep_row_body(Loops *l, void *user, LLVMValueRef at, int vectors, i
     }
 }
 
-static void sweep_group_body(Loops *l, Sweep *s) {
-    for (int i = 0; i < s->base.n; i++) {
-        NodePoint *base = s->base.points[i], *p = new_point(l, base->lanes, base->mask);
-        if (l->vector >= 0) p->index[l->vector] = base->index[l->vector];
-        inherit(l, p, base);
-        sweep_point(l, s, p, i, false);
+/* Point i of the group, where the sweep is. */
+static NodePoint *group_point(Loops *l, const Sweep *s, int i, int lanes) {
+    NodePoint *base = s->base.points[i], *p = new_point(l, lanes, lanes == 1 ? NULL : base->mask);
+    if (l->vector >= 0) p->index[l->vector] = base->index[l->vector];
+    memcpy(p->index, base->index, sizeof *p->index * (size_t)l->first);
+    return p;
+}
+
+static void sweep_group_point(Loops *l, Sweep *s, int i) {
+    NodePoint *p = group_point(l, s, i, s->base.points[i]->lanes);
+    int guard = l->inside ? -1 : l->skip[s->stage];
+    EmitIf counts;
+    inherit(l, p, s->base.points[i]);
+    if (guard >= 0) {
+        counts = emit_if_begin(l->e, emit_node(l->e, group_point(l, s, i, 1), guard));
+        p->value[guard] = LLVMConstInt(l->e->i1, 1, 0);
     }
+    sweep_point(l, s, p, i, false);
+    if (guard >= 0) emit_if_end(l->e, &counts);
+}
+
+static void sweep_group_body(Loops *l, Sweep *s) {
+    Emit *e = l->e;
+    bool apart = l->first && l->guards.nodes.n;
+    EmitIf inside;
+    if (apart) {
+        inside = emit_if_begin(e, guards_hold(e, l->scope, &l->guards, l->index, l->extent));
+        l->inside = true;
+        for (int i = 0; i < s->base.n; i++) sweep_group_point(l, s, i);
+        l->inside = false;
+        emit_if_else(e, &inside);
+    }
+    for (int i = 0; i < s->base.n; i++) sweep_group_point(l, s, i);
+    if (apart) emit_if_end(e, &inside);
 }
 
 /* Rounds of the vector axis that take one vector or one element: what is left behind the whole groups of vectors. */
@@ -281,6 +318,14 @@ static void sweep_loop(Loops *l, Sweep *s, int at, LLVMValueRef from, LLVMValueR
     Emit *e = l->e;
     const CascadeLoop *c = &s->cascade.loops.at[at];
     bool block = at > 0 && c[-1].axis == c->axis;
+    if (l->kernel->schedule.whole && !block && (l->inside || !l->guards.nodes.n) && LLVMIsAConstantInt(until)) {
+        for (int64_t i = LLVMConstIntGetSExtValue(from); i < LLVMConstIntGetSExtValue(until); i += c->step) {
+            l->index[c->axis] = emit_i64(e, i);
+            sweep_loops(l, s, at - 1);
+            if (c->closes) close_level(l, s);
+        }
+        return;
+    }
     EmitLoop loop = emit_loop_begin(e, from, until, emit_i64(e, c->step), block ? "block" : "inner");
     l->index[c->axis] = loop.index;
     if (block) sweep_loop(l, s, at - 1, loop.index, emit_min(e, emit_add(e, loop.index, emit_i64(e, c->step)), until));
@@ -394,13 +439,29 @@ static void emit_stages(Loops *l, Group base) {
 
 /* -------------------------------------------------------------------- outer points */
 
-/* A group of vectors of outer points. */
+/* All points of the jammed axes. */
+static int64_t jammed_points(const Kernel *k) {
+    int64_t points = 1;
+    for (int a = 0; a < k->schedule.jam; a++) points *= dim_value(k->axes.at[a].extent);
+    return points;
+}
+
+/* A group of vectors of outer points, for each point of the jammed axes. */
 static void outer_vectors(Loops *l, void *user, LLVMValueRef at, int vectors, int lanes, LLVMValueRef mask) {
     (void)user;
-    Group g = {arena_array(l->e->arena, NodePoint *, vectors), vectors};
-    for (int i = 0; i < vectors; i++) {
-        l->index[l->outer - 1] = emit_add(l->e, at, emit_i64(l->e, (int64_t)i * lanes));
-        g.points[i] = new_point(l, lanes, mask);
+    int64_t jammed = jammed_points(l->kernel);
+    Group g = {arena_array(l->e->arena, NodePoint *, vectors * jammed), 0};
+    for (int64_t j = 0; j < jammed; j++) {
+        int64_t rest = j;
+        for (int a = l->first - 1; a >= 0; a--) {
+            int64_t extent = dim_value(l->kernel->axes.at[a].extent);
+            l->index[a] = emit_i64(l->e, rest % extent);
+            rest /= extent;
+        }
+        for (int i = 0; i < vectors; i++) {
+            l->index[l->outer - 1] = emit_add(l->e, at, emit_i64(l->e, (int64_t)i * lanes));
+            g.points[g.n++] = new_point(l, lanes, mask);
+        }
     }
     emit_stages(l, g);
 }
@@ -410,11 +471,26 @@ static void single_point(Loops *l) {
     emit_stages(l, (Group){&p, 1});
 }
 
+/* Whole windows and others apart. */
+static void emit_windows(Loops *l, const Strip *strip) {
+    if (!l->kernel->schedule.whole || !l->guards.nodes.n) {
+        emit_strip(l, strip);
+        return;
+    }
+    EmitIf inside = emit_if_begin(l->e, guards_hold(l->e, l->scope, &l->guards, l->index, l->extent));
+    l->inside = true;
+    emit_strip(l, strip);
+    l->inside = false;
+    emit_if_else(l->e, &inside);
+    emit_strip(l, strip);
+    emit_if_end(l->e, &inside);
+}
+
 /* Points from .. until-1 of the last outer axis, at most `most`. */
 static void emit_span(Loops *l, LLVMValueRef from, LLVMValueRef until, int64_t most) {
     if (l->vector == l->outer - 1) {
         Strip strip = {.from = from, .until = until, .most = most, .body = outer_vectors};
-        emit_strip(l, &strip);
+        emit_windows(l, &strip);
         return;
     }
     EmitLoop loop = emit_loop_begin(l->e, from, until, emit_i64(l->e, 1), "point");
@@ -441,11 +517,11 @@ typedef struct Odometer {
 static Odometer odometer_at(Loops *l, LLVMValueRef item, LLVMValueRef last_base) {
     Emit *e = l->e;
     Odometer o = {arena_array(e->arena, LLVMValueRef, l->outer), arena_array(e->arena, LLVMValueRef, l->outer)};
-    for (int a = l->outer - 1; a >= 0; a--) {
+    for (int a = l->outer - 1; a >= l->first; a--) {
         o.base[a] = a == l->outer - 1 ? last_base : l->extent[a];
         o.digit[a] = emit_variable(e, e->i64, "digit");
-        emit_set(e, o.digit[a], a ? LLVMBuildURem(e->at, item, o.base[a], "") : item);
-        if (a) item = LLVMBuildUDiv(e->at, item, o.base[a], "");
+        emit_set(e, o.digit[a], a > l->first ? LLVMBuildURem(e->at, item, o.base[a], "") : item);
+        if (a > l->first) item = LLVMBuildUDiv(e->at, item, o.base[a], "");
     }
     return o;
 }
@@ -453,10 +529,10 @@ static Odometer odometer_at(Loops *l, LLVMValueRef item, LLVMValueRef last_base)
 static void odometer_step(Loops *l, const Odometer *o) {
     Emit *e = l->e;
     LLVMValueRef carry = emit_i64(e, 1);
-    for (int a = l->outer - 1; a >= 0; a--) {
+    for (int a = l->outer - 1; a >= l->first; a--) {
         LLVMValueRef next = LLVMBuildNSWAdd(e->at, emit_get(e, e->i64, o->digit[a]), carry, "");
         LLVMValueRef wraps = LLVMBuildICmp(e->at, LLVMIntEQ, next, o->base[a], "");
-        if (!a) wraps = LLVMConstInt(e->i1, 0, false);
+        if (a == l->first) wraps = LLVMConstInt(e->i1, 0, false);
         emit_set(e, o->digit[a], LLVMBuildSelect(e->at, wraps, emit_i64(e, 0), next, ""));
         carry = LLVMBuildZExt(e->at, wraps, e->i64, "");
     }
@@ -472,7 +548,7 @@ static void emit_items(Loops *l, int64_t chunk) {
     EmitIf any = emit_if_begin(e, LLVMBuildICmp(e->at, LLVMIntSLT, l->scope->begin, l->scope->end, ""));
     Odometer o = odometer_at(l, l->scope->begin, chunks(e, l->extent[l->outer - 1], chunk));
     EmitLoop loop = emit_loop_begin(e, l->scope->begin, l->scope->end, emit_i64(e, 1), "item");
-    for (int a = 0; a < l->outer; a++) l->index[a] = emit_get(e, e->i64, o.digit[a]);
+    for (int a = l->first; a < l->outer; a++) l->index[a] = emit_get(e, e->i64, o.digit[a]);
     LLVMValueRef from = emit_mul(e, l->index[l->outer - 1], emit_i64(e, chunk));
     emit_span(l, from, chunk_end(l, from, chunk), chunk);
     odometer_step(l, &o);
@@ -495,6 +571,15 @@ static Loops loops_of(Emit *e, const Kernel *k, KernelScope *s) {
         l.extent[a] = emit_dim(e, &e->kernels->dims, k->axes.at[a].extent, s->symbols);
         l.index[a] = emit_i64(e, 0);
     }
+    l.first = k->schedule.jam;
+    l.skip = arena_array(e->arena, int, k->stages.n + 1);
+    for (int i = 0; i < k->stages.n; i++) l.skip[i] = guard_of_terms(k, i, s->depends, l.vector_inner ? -1 : l.vector);
+    if (!l.vector_inner && (l.first || k->schedule.whole)) {
+        bool *all = arena_array(e->arena, bool, k->nodes.n + 1);
+        for (int i = 0; i < k->nodes.n; i++) all[i] = true;
+        uint64_t box = l.first ? ((uint64_t)1 << l.first) - 1 : l.inner_axes;
+        l.guards = guards_of(k, all, s->depends, box, l.vector, e->arena);
+    }
     l.rows = kernel_rows(k, e->arena);
     bool kept = s->scratch && l.rows.bytes && l.rows.bytes <= k->schedule.scratch;
     l.stage_nodes = arena_array(e->arena, bool *, k->stages.n + 1);
@@ -514,20 +599,21 @@ void emit_loops_kernel(Emit *e, const Kernel *k, KernelScope *s) {
         return;
     }
     int64_t chunk = chunk_of(k, l.outer - 1);
-    if (l.outer > 1) {
+    if (l.outer - l.first > 1) {
         emit_items(&l, chunk);
         return;
     }
     /* With one outer axis a run of items is a run of points. */
     LLVMValueRef size = emit_i64(e, chunk);
-    LLVMValueRef from = emit_min(e, emit_mul(e, s->begin, size), l.extent[0]);
-    LLVMValueRef until = emit_min(e, emit_mul(e, s->end, size), l.extent[0]);
-    emit_span(&l, from, until, k->axes.at[0].extent->upper);
+    int axis = l.outer - 1;
+    LLVMValueRef from = emit_min(e, emit_mul(e, s->begin, size), l.extent[axis]);
+    LLVMValueRef until = emit_min(e, emit_mul(e, s->end, size), l.extent[axis]);
+    emit_span(&l, from, until, k->axes.at[axis].extent->upper);
 }
 
 LLVMValueRef emit_loops_items(Emit *e, const Kernel *k, const LLVMValueRef *symbols) {
     LLVMValueRef items = emit_i64(e, 1);
-    for (int a = 0; a < k->axes.n && k->axes.at[a].role == AXIS_OUTER; a++) {
+    for (int a = k->schedule.jam; a < k->axes.n && k->axes.at[a].role == AXIS_OUTER; a++) {
         LLVMValueRef extent = emit_dim(e, &e->kernels->dims, k->axes.at[a].extent, symbols);
         bool last = a + 1 == k->axes.n || k->axes.at[a + 1].role != AXIS_OUTER;
         items = emit_mul(e, items, last ? chunks(e, extent, chunk_of(k, a)) : extent);

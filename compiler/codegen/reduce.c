@@ -107,7 +107,24 @@ static LLVMValueRef positions(Emit *e, const Accumulator *a, const NodePoint *p)
     return LLVMBuildAdd(e->at, all, along, "");
 }
 
+/* A term of a contraction: one fused multiply-add. */
+static void add_product(Emit *e, Accumulator *a, NodePoint *p, LLVMValueRef mask) {
+    const KNode *product = &p->scope->kernel->nodes.at[a->reduction->node];
+    LLVMValueRef x = emit_node(e, p, product->args[0]), y = emit_node(e, p, product->args[1]), old = get_value(e, a);
+    LLVMValueRef sum = emit_fma(e, x, y, old);
+    emit_set(e, a->value, mask ? LLVMBuildSelect(e->at, mask, sum, old, "") : sum);
+}
+
+static bool is_float_product(const NodePoint *p, const KReduction *r) {
+    const KNode *n = &p->scope->kernel->nodes.at[r->node];
+    return r->product && n->kind == NODE_MAP && n->map == MAP_multiply && dtype_is_float(n->dtype) && n->dtype == r->dtype;
+}
+
 void accumulator_add(Emit *e, Accumulator *a, NodePoint *p, bool partial) {
+    if (is_float_product(p, a->reduction)) {
+        add_product(e, a, p, partial ? p->mask : NULL);
+        return;
+    }
     LLVMValueRef x = emit_node(e, p, a->reduction->node), old = get_value(e, a);
     LLVMValueRef mask = partial ? p->mask : NULL;
     if (a->reduction->running && a->reduction->factor >= 0) {

@@ -96,6 +96,7 @@ typedef struct KReduction {
     int arg_axis;
     int node;                  /* the value at a point */
     DType dtype;               /* of the result */
+    bool product;              /* the sum of a contraction: where a factor is 0 by its guard, the term may be left out */
     /* Running: the sweep goes along the one inner axis in its order, and at each point NODE_RUNNING is the value so
      * far. Of equal extremes the last counts. With a factor (add only) the value so far is multiplied by that node
      * before the point's is added; it begins with 0. */
@@ -115,6 +116,8 @@ typedef struct KSchedule {
     int vector_axis;           /* axis across the lanes, -1: scalar */
     int lanes;                 /* elements a vector */
     int unroll;                /* vectors in flight */
+    int jam;                   /* how many of the first outer axes are swept together: all of their points at once */
+    bool whole;                /* the inner axes are unrolled */
     int64_t chunk;             /* outer points (innermost outer axis) of one item of parallel work */
     /* CONTRACT; the innermost M and N axis are tiled */
     int mr, nv;                /* rows, vectors of columns */

@@ -162,6 +162,7 @@ static void print_reduction(const Printer *p, int i) {
     const KReduction *r = &p->k->reductions.at[i];
     text_add(p->to, "    r%d = %s %s %%%d", i, r->running ? "run" : "reduce", op_of_map(r->map)->name, r->node);
     if (r->running && r->factor >= 0) text_add(p->to, " times %%%d", r->factor);
+    if (r->product) text_add(p->to, " product");
     if (r->arg) text_add(p->to, " along %s", p->axes[r->arg_axis]);
     text_add(p->to, " : %s\n", dtype_name(r->dtype));
 }
@@ -228,6 +229,8 @@ static void print_schedule(const Printer *p) {
     text_add(p->to, "  schedule vector=%s", s->vector_axis < 0 || !p->k->axes.n ? "none" : p->axes[s->vector_axis]);
     print_number(p->to, "lanes", s->lanes);
     print_number(p->to, "unroll", s->unroll);
+    print_number(p->to, "jam", s->jam);
+    print_number(p->to, "whole", s->whole);
     print_number(p->to, "chunk", s->chunk);
     print_number(p->to, "mr", s->mr);
     print_number(p->to, "nv", s->nv);

@@ -253,6 +253,7 @@ static bool read_reduction(KernelReader *kr, KStage *stage) {
     if (!red.running && !reader_take_word(r, "reduce")) return reader_expected(r, "reduce or run");
     if (!read_function(kr, &red.map) || !read_node_number(kr, &red.node)) return false;
     if (red.running && reader_take_word(r, "times") && !read_node_number(kr, &red.factor)) return false;
+    red.product = !red.running && reader_take_word(r, "product");
     if (reader_take_word(r, "along")) {
         red.arg = true;
         if (!kernel_reader_lookup(kr, &kr->axes, "an axis", &red.arg_axis)) return false;
@@ -325,12 +326,12 @@ typedef struct ScheduleKey {
 
 #define KEY(name, wide) {#name, offsetof(KSchedule, name), wide}
 static const ScheduleKey schedule_keys[] = {
-    KEY(lanes, false), KEY(unroll, false), KEY(chunk, true), KEY(mr, false), KEY(nv, false), KEY(mc, true),
+    KEY(lanes, false), KEY(unroll, false), KEY(jam, false), KEY(chunk, true), KEY(mr, false), KEY(nv, false), KEY(mc, true),
     KEY(nc, true), KEY(kc, true), KEY(m_axes, false), KEY(n_axes, false), KEY(skinny_nv, false), KEY(scratch, true),
     KEY(serial_below, true),
 };
 static const ScheduleKey schedule_flags[] = {KEY(pack_a, false), KEY(pack_b, false), KEY(skip_a, false),
-                                             KEY(skip_b, false), KEY(rows_a, false)};
+                                             KEY(skip_b, false), KEY(rows_a, false), KEY(whole, false)};
 #undef KEY
 
 static bool set_schedule(KernelReader *kr, const char *key, int64_t value, Span span) {

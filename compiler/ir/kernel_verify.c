@@ -4,7 +4,7 @@
 #include "ir/kernel_contract.h"
 #include "ir/kernel_util.h"
 
-enum { MOST_AXES = 32, MOST_LANES = 128, MOST_UNROLL = 16 };
+enum { MOST_AXES = 32, MOST_LANES = 128, MOST_COPIES = 64, MOST_UNROLL = 16 };
 
 bool kernel_fault(KernelVerifier *v, const char *format, ...) {
     if (v->faults->n >= FAULT_LIMIT) return false;
@@ -376,6 +376,27 @@ static void check_contract_schedule(KernelVerifier *v, const Kernel *k) {
         kernel_fault(v, "the sum cannot be cut into blocks of %lld", (long long)s->kc);
 }
 
+/* Points that code is made for one by one must be few, and be known. */
+static bool are_few(const Kernel *k, int first, int last) {
+    int64_t points = 1;
+    for (int a = first; a < last; a++) {
+        Dim extent = k->axes.at[a].extent;
+        if (!dim_is_const(extent) || dim_value(extent) > MOST_COPIES) return false;
+        points *= dim_value(extent);
+        if (points > MOST_COPIES) return false;
+    }
+    return true;
+}
+
+static void check_copies(KernelVerifier *v, const Kernel *k) {
+    const KSchedule *s = &k->schedule;
+    int vector = s->vector_axis;
+    bool outer = k->form == KERNEL_LOOPS && vector >= 0 && k->axes.at[vector].role == AXIS_OUTER;
+    if (s->jam < 0 || (s->jam && (!outer || s->jam > vector || !are_few(k, 0, s->jam))))
+        kernel_fault(v, "%d axes are jammed", s->jam);
+    if (s->whole && (!outer || !are_few(k, vector + 1, k->axes.n))) kernel_fault(v, "the inner axes are unrolled");
+}
+
 static void check_schedule(KernelVerifier *v, const Kernel *k) {
     static const KSchedule none;
     const KSchedule *s = &k->schedule;
@@ -388,6 +409,7 @@ static void check_schedule(KernelVerifier *v, const Kernel *k) {
     if (s->unroll < 0 || s->unroll > MOST_UNROLL) kernel_fault(v, "%d vectors in flight", s->unroll);
     if (s->chunk < 0 || s->scratch < 0 || s->serial_below < 0) kernel_fault(v, "the schedule has a negative number");
     if (k->form == KERNEL_CONTRACT) check_contract_schedule(v, k);
+    check_copies(v, k);
     if (s->vector_axis < 0 || k->form != KERNEL_LOOPS) return;
     if (kernel_in_order(k) && k->axes.at[s->vector_axis].role == AXIS_INNER)
         kernel_fault(v, "lanes run along an axis whose order matters");

@@ -93,7 +93,7 @@ static void describe(Text *t, const Kernel *k) {
     for (int i = 0; i < k->nodes.n; i++) describe_node(t, &k->nodes.at[i]);
     for (int i = 0; i < k->reductions.n; i++) {
         const KReduction *r = &k->reductions.at[i];
-        text_add(t, "r%d %d %d %d %d %d %d ", r->map, r->arg, r->arg ? r->arg_axis : 0, r->node, r->dtype, r->running,
+        text_add(t, "r%d %d %d %d %d %d %d %d ", r->map, r->arg, r->arg ? r->arg_axis : 0, r->node, r->dtype, r->product, r->running,
                  r->running ? r->factor : -1);
     }
     for (int i = 0; i < k->stages.n; i++) {

@@ -760,7 +760,7 @@ static void sum_by_loops(Maker *m, DType t) {
     m->k->form = KERNEL_LOOPS;
     m->sum_reduction = m->k->reductions.n;
     vec_push(m->l->arena, &m->k->reductions,
-             ((KReduction){.map = MAP_add, .dtype = run, .node = product, .factor = -1}));
+             ((KReduction){.map = MAP_add, .dtype = run, .node = product, .product = true, .factor = -1}));
 }
 
 static void make_contraction(Maker *m) {

@@ -67,6 +67,44 @@ static int in_flight(const Kernel *k, const Target *t, int vector_axis) {
     return work > 16 ? 1 : work > 8 ? 2 : columns ? t->vector_registers / 2 : 4;
 }
 
+/* The product of the extents of axes first .. last-1; 0 if one is not known. */
+static int64_t fixed_points(const Kernel *k, int first, int last) {
+    int64_t points = 1;
+    for (int a = first; a < last; a++) {
+        Dim extent = k->axes.at[a].extent;
+        if (!dim_is_const(extent) || points > DIM_HUGE / (dim_value(extent) + 1)) return 0;
+        points *= dim_value(extent);
+    }
+    return points;
+}
+
+/* Whether an operand is the same for all points of the first n axes. */
+static bool shares_loads(const Kernel *k, int n) {
+    for (int i = 0; i < k->nodes.n; i++) {
+        if (k->nodes.at[i].kind != NODE_LOAD) continue;
+        const KAccess *x = &k->accesses.at[k->nodes.at[i].access];
+        bool same = x->index < 0;
+        for (int a = 0; a < n; a++) same = same && dim_is(x->strides[a], 0);
+        if (same) return true;
+    }
+    return false;
+}
+
+/* Lanes run along the last outer axis, before which `outer` - 1 others lie. Few inner points are unrolled; for many,
+ * outer axes of few points are swept together, if that saves loads. */
+static void schedule_windows(Kernel *k, KSchedule *s, int outer) {
+    enum { WINDOW = 32, JAMMED = 12, LONG = 64, SINGLE = 8 };
+    int64_t inner = fixed_points(k, outer, k->axes.n);
+    if (kernel_in_order(k) || !k->reductions.n || outer < 1) return;
+    s->whole = inner > 1 && inner <= WINDOW && kernel_work(k, NULL) * inner <= 16 * WINDOW;
+    if (s->whole || k->stages.n > 2 || kernel_most_points(k, AXIS_INNER) < LONG) return;
+    for (int n = 1; n < outer; n++) {
+        int64_t points = fixed_points(k, 0, n);
+        if (points > 1 && points * k->reductions.n <= JAMMED && shares_loads(k, n)) s->jam = n;
+    }
+    if (s->jam) s->unroll = fixed_points(k, 0, s->jam) > SINGLE / 2 ? 1 : 2;
+}
+
 static void schedule_loops(Kernel *k, const Target *t, Arena *scratch) {
     KSchedule *s = &k->schedule;
     s->lanes = most_lanes(k, t);
@@ -74,6 +112,7 @@ static void schedule_loops(Kernel *k, const Target *t, Arena *scratch) {
     int64_t inner = clamp(kernel_most_points(k, AXIS_INNER), 1, DIM_HUGE);
     int64_t along = s->vector_axis < 0 ? 1 : k->axes.at[s->vector_axis].extent->upper;
     s->unroll = (int)clamp(along / s->lanes, 1, in_flight(k, t, s->vector_axis));
+    if (s->vector_axis >= 0 && s->vector_axis == last_of(k, AXIS_OUTER)) schedule_windows(k, s, s->vector_axis + 1);
     int64_t step = s->vector_axis >= 0 && k->axes.at[s->vector_axis].role == AXIS_OUTER ? (int64_t)s->lanes * s->unroll : 1;
     s->chunk = clamp((ITEM_POINTS / inner + step - 1) / step, 1, DIM_HUGE) * step;
     s->serial_below = SERIAL_POINTS;
