@@ -16,8 +16,9 @@
  *   ALONE     anything else. What a routine of the runtime does (KIND_OPAQUE) is no kernel and stays as it is.
  * Operations are taken in order. Each joins, where shapes and reads fit and no cycle arises, a group that makes what
  * it reads (a contraction's first, then one with reductions, then the latest), else one that reads the same values, or
- * opens a new one. At the end elementwise groups sink into their only reader. So chains fuse forward, siblings meet,
- * and no operation but the free ones is computed twice across kernels.
+ * opens a new one. At the end elementwise groups sink into their only reader, and cheap work on what lies in memory is
+ * repeated where that saves storing it (fuse_repeat.c). So chains fuse forward, siblings meet, and nothing costly is
+ * computed twice across kernels.
  *
  * What a kernel computes at a point is bounded, members and free operations alike: time to compile a kernel grows faster
  * than its size, and what is read through free operations is walked as a tree. */
@@ -482,6 +483,7 @@ static void fuse_region(Fuser *f, Region *r) {
         if (!op_is_free(f, op) || f->stored[op->results[0].id]) group_op(f, op);
     }
     sink_groups(f);
+    fuse_repeat(f);
     fuse_write(f);
 }
 
@@ -496,6 +498,7 @@ static void fuse_func(PassContext *c, Func *func) {
     f.position = arena_array(c->scratch, int, values + 1);
     f.readers = arena_alloc(c->scratch, sizeof *f.readers * (size_t)(values + 1));
     f.stored = arena_array(c->scratch, bool, values + 1);
+    f.forced = arena_array(c->scratch, bool, values + 1);
     f.escapes = arena_array(c->scratch, bool, values + 1);
     f.now = arena_array(c->scratch, Value *, values + 1);
     f.inside = arena_array(c->scratch, Value *, values + 1);

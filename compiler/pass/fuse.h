@@ -1,5 +1,5 @@
 /* Groups: what the files of the fuse pass share. fuse_fit.c says which operations fit where, fuse.c groups them,
- * fuse_write.c writes the result. */
+ * fuse_repeat.c finds what they compute again, fuse_write.c writes the result. */
 #ifndef DLCC_PASS_FUSE_H
 #define DLCC_PASS_FUSE_H
 
@@ -20,6 +20,7 @@ typedef struct Group {
     int work;                  /* of its members: see fuse.c */
     int first;                 /* the position in the region of the op that opened it */
     int turn;                  /* when it runs: fuse_write.c */
+    VEC(Value *) repeats;      /* other groups' members that it computes again: fuse_repeat.c */
     VEC(int) again;            /* yields of a loop's or branch's region that are members' results and yielded before */
 } Group;
 
@@ -39,6 +40,7 @@ typedef struct Fuser {
     int *position;             /* of its op in the body */
     bool *bare;                /* computed cheaply of nothing that lies in memory */
     bool *stored;              /* made by a free op, but must lie in memory all the same */
+    bool *forced;              /* made by a group, and in memory whatever is repeated: fuse_repeat.c */
     bool *escapes;             /* read by another group (looking through free ops) or yielded */
     Value **now, **inside;     /* fuse_write.c */
     /* of the region: */
@@ -99,6 +101,10 @@ bool fuse_fits(Fuser *f, int number, const Op *op, const Reads *from);
 static inline bool op_stands_alone(const Op *op) {
     return op->info->kind == KIND_REGION || op->info->kind == KIND_CHECK || op->info->kind == KIND_OPAQUE;
 }
+
+/* Decides what groups compute again instead of reading it; whether g does so. */
+void fuse_repeat(Fuser *f);
+bool group_repeats(const Group *g, const Value *v);
 
 /* Makes the groups the region's new ops. */
 void fuse_write(Fuser *f);

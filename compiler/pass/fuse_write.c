@@ -34,7 +34,8 @@ static Value *inside_value(Writer *w, Value *old, int number) {
     if (w->inside[old->id]) return w->inside[old->id];
     Op *op = old->op;
     bool own = group_of_value(w->f, old) == number;
-    if (op && op_is_free(w->f, op) && (own || group_of_value(w->f, old) < 0)) {
+    bool free = op && op_is_free(w->f, op) && (own || group_of_value(w->f, old) < 0);
+    if (free || group_repeats(w->f->groups.at[number], old)) {
         Value **operands = arena_array(w->f->scratch, Value *, op->operand_count + 1);
         for (int i = 0; i < op->operand_count; i++) operands[i] = inside_value(w, op->operands[i], number);
         set_inside(w, old, &copy_op(w, w->region, op, operands)->results[0]);
@@ -71,10 +72,11 @@ static Values find_outputs(const Fuser *f, const Group *g) {
 static void write_group(Writer *w, int number) {
     Fuser *f = w->f;
     const Group *g = f->groups.at[number];
+    Values outputs = find_outputs(f, g);
+    if (!outputs.n) return; /* all of it is repeated by others */
     w->region = region_new(f->module, f->func, NULL);
     w->operands.n = w->touched.n = 0;
     write_members(w, g, number);
-    Values outputs = find_outputs(f, g);
     Op *fusion = op_append(f->module, w->to, &OP_fusion, w->operands.at, w->operands.n, outputs.n, NULL, 0, 1,
                            g->ops.at[0]->span);
     fusion->regions[0] = w->region;
@@ -98,16 +100,20 @@ static void move_op(Writer *w, Op *op) {
     vec_push(w->f->module->arena, &w->to->ops, op);
 }
 
-static void find_escapes(Fuser *f) {
-    for (int n = 0; n < f->groups.n; n++) {
-        const Group *g = f->groups.at[n];
-        for (int i = 0; i < g->ops.n; i++) {
-            Reads from = fuse_reads(f, g->ops.at[i]);
-            for (int j = 0; j < from.n; j++)
-                if (from.at[j].value && group_of_value(f, from.at[j].value) != n)
-                    f->escapes[from.at[j].value->id] = true;
-        }
+/* What the op reads escapes from the groups that make it; where its group n repeats that, what is read for it. */
+static void mark_escapes(Fuser *f, int n, const Op *op) {
+    Reads from = fuse_reads(f, op);
+    for (int j = 0; j < from.n; j++) {
+        const Value *v = from.at[j].value;
+        if (!v || group_of_value(f, v) == n) continue;
+        if (group_repeats(f->groups.at[n], v)) mark_escapes(f, n, v->op);
+        else f->escapes[v->id] = true;
     }
+}
+
+static void find_escapes(Fuser *f) {
+    for (int n = 0; n < f->groups.n; n++)
+        for (int i = 0; i < f->groups.at[n]->ops.n; i++) mark_escapes(f, n, f->groups.at[n]->ops.at[i]);
     Region *body = f->body;
     bool *yielded = arena_array(f->scratch, bool, f->func->value_count + 1);
     for (int i = 0; i < body->yields.n; i++) {
