@@ -229,15 +229,15 @@ static void emit_joined_terms(Emit *e, const Contract *c, const Tile *t, LLVMVal
     emit_loop_end(e, &runs);
 }
 
-/* Terms of one step along the first K axis. */
-static LLVMValueRef steps_behind(Emit *e, const Contract *c) {
+/* Terms of one step along a K axis. */
+static LLVMValueRef steps_behind(Emit *e, const Contract *c, int axis) {
     LLVMValueRef product = emit_i64(e, 1);
-    for (int a = c->k_axis + 1; a < c->k->axes.n; a++)
+    for (int a = axis + 1; a < c->k->axes.n; a++)
         product = emit_mul(e, product, extent_of(e, c->k, a, c->scope->symbols));
     return product;
 }
 
-/* Nested loops over the K axes, from axis number `from` on; a K block is some steps along the first. a_at and b_at
+/* Nested loops over the K axes, from axis number `from` on; a K block is some steps along the cut axis. a_at and b_at
  * point to the current term, but into a panel to its beginning; `flat` is the number of terms of the block before it.
  */
 static void emit_terms(Emit *e, Contract *c, Tile *t, int from, LLVMValueRef a_at, LLVMValueRef b_at,
@@ -251,10 +251,12 @@ static void emit_terms(Emit *e, Contract *c, Tile *t, int from, LLVMValueRef a_a
     }
     if (k->schedule.rows_a && from == last_axis(k, AXIS_K)) a_at = contract_point_rows(e, c, t, a_at);
     LLVMValueRef extent = extent_of(e, k, from, c->scope->symbols), first = emit_i64(e, 0), until = extent;
-    if (c->k_blocks && from == c->k_axis) {
-        LLVMValueRef step = steps_behind(e, c);
+    if (c->k_blocks && from <= c->cut_axis) {
+        LLVMValueRef step = steps_behind(e, c, from), count = emit_i64(e, 1);
+        if (from == c->cut_axis) count = LLVMBuildUDiv(e->at, LLVMBuildSub(e->at, c->k_until, c->k_from, ""), step, "");
         first = LLVMBuildUDiv(e->at, c->k_from, step, "");
-        until = LLVMBuildUDiv(e->at, c->k_until, step, "");
+        if (from > c->k_axis) first = LLVMBuildURem(e->at, first, extent, "");
+        until = emit_add(e, first, count);
     }
     bool cut = c->run.terms && from == c->run.axis;
     EmitLoop runs, loop;
@@ -308,7 +310,7 @@ static void forget(const Contract *c, NodePoint *p, int axis) {
 }
 
 static void forget_row(const Contract *c, NodePoint *p) {
-    forget(c, p, c->m);
+    for (int a = c->m_first; a <= c->m; a++) forget(c, p, a);
     for (int i = 0; i < c->k->nodes.n; i++)
         if (c->k->nodes.at[i].kind == NODE_SUM) p->value[i] = NULL;
 }
@@ -333,10 +335,23 @@ static void emit_short_epilogue(Emit *e, const Contract *c, const Tile *t, NodeP
         to_vector(e, c, t, p, v);
         for (int r = 0; r < t->rows; r++) {
             p->index[c->m] = emit_add(e, t->row, emit_i64(e, r));
+            for (int a = c->m_first; c->rows_apart && a <= c->m; a++) p->index[a] = t->digits[r][a];
             forget_row(c, p);
             emit_point_epilogue(e, c, p, emit_get(e, vector, t->sums[r * t->vectors + v]));
         }
     }
+}
+
+/* The rows' indices in memory, by axis. */
+static LLVMValueRef *store_digits(Emit *e, const Contract *c, const Tile *t) {
+    LLVMValueRef *memory = arena_array(e->arena, LLVMValueRef, c->k->axes.n);
+    for (int a = c->m_first; a <= c->m; a++) {
+        memory[a] = emit_variable(e, LLVMArrayType2(e->i64, (unsigned)t->rows), "digits");
+        for (int r = 0; r < t->rows; r++)
+            emit_store(e, DTYPE_I64, 1, emit_element_pointer(e, DTYPE_I64, memory[a], emit_i64(e, r)), t->digits[r][a],
+                       NULL);
+    }
+    return memory;
 }
 
 /* A loop over the rows, with the sums laid down in memory: where a point takes many operations, copies of them for
@@ -346,9 +361,12 @@ static void emit_long_epilogue(Emit *e, const Contract *c, const Tile *t, NodePo
     for (int i = 0; i < t->rows * t->vectors; i++) {
         emit_store(e, c->acc, c->lanes, sum_at(e, c, c->laid, i), emit_get(e, vector, t->sums[i]), NULL);
     }
+    LLVMValueRef *memory = c->rows_apart ? store_digits(e, c, t) : NULL;
     EmitLoop rows = emit_loop_begin(e, emit_i64(e, 0), emit_i64(e, t->rows), emit_i64(e, 1), "row");
     LLVMValueRef first = emit_mul(e, rows.index, emit_i64(e, (int64_t)t->vectors * c->lanes));
     p->index[c->m] = emit_add(e, t->row, rows.index);
+    for (int a = c->m_first; memory && a <= c->m; a++)
+        p->index[a] = emit_load(e, DTYPE_I64, 1, emit_element_pointer(e, DTYPE_I64, memory[a], rows.index), NULL);
     for (int v = 0; v < t->vectors; v++) {
         to_vector(e, c, t, p, v);
         forget_row(c, p);
@@ -533,9 +551,16 @@ static void emit_block(Emit *e, Contract *c, bool skinny) {
     emit_few_rows(e, c, c->k->schedule.mr, true, row);
 }
 
+/* Whether B's columns lie one step apart, over all N axes that are tiled as one. */
+static bool joins_columns(Emit *e, const Contract *c) {
+    for (int a = c->n_first; a < c->n; a++)
+        if (c->b->strides[a] != dim_mul(&e->kernels->dims, c->b->strides[a + 1], c->k->axes.at[a + 1].extent)) return false;
+    return true;
+}
+
 /* Fills the panels with terms k_from .. k_until-1. */
 static void emit_packing(Emit *e, Contract *c, LLVMValueRef k_from, LLVMValueRef k_until) {
-    bool copied = c->b && (!c->k_blocks || last_axis(c->k, AXIS_K) == c->k_axis);
+    bool copied = c->b && joins_columns(e, c) && (!c->k_blocks || last_axis(c->k, AXIS_K) == c->k_axis);
     if (c->panel && copied) contract_pack(e, c, k_from, k_until);
     else if (c->panel) contract_pack_values(e, c, false, k_from, k_until);
     if (c->a_panel) contract_pack_values(e, c, true, k_from, k_until);
@@ -617,6 +642,7 @@ static Contract contract_of(Emit *e, const Kernel *k, KernelScope *s) {
     c.b_type = k->nodes.at[k->b].dtype;
     c.acc = k->acc == DTYPE_F16 || k->acc == DTYPE_BF16 ? DTYPE_F32 : k->acc;
     c.m_first = c.m - k->schedule.m_axes + 1;
+    c.rows_apart = kernel_rows_apart(k, &e->kernels->dims, e->arena);
     c.n_first = c.n - k->schedule.n_axes + 1;
     c.rows = tiled_extent(e, k, AXIS_M);
     c.columns = tiled_extent(e, k, AXIS_N);
@@ -625,6 +651,7 @@ static Contract contract_of(Emit *e, const Kernel *k, KernelScope *s) {
     c.index = arena_array(e->arena, LLVMValueRef, k->axes.n);
     for (int a = 0; a < k->axes.n; a++) c.index[a] = emit_i64(e, 0);
     c.run = kernel_run(k);
+    c.cut_axis = kernel_cut_axis(k, &e->kernels->dims, e->arena, k->schedule.kc);
     KernelPanels panels = kernel_panels(k);
     c.pitch = panels.pitch;
     c.a_memory = scratch_at(e, s, panels.a);

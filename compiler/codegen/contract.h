@@ -18,6 +18,7 @@ typedef struct Contract {
     int m_first, n_first;      /* the first ones; the index along all but the last is 0 but for packing */
     Dim rows, columns;         /* extents of those tiled as one */
     int k_axis;                /* the first K axis */
+    int cut_axis;              /* that a K block is some steps along */
     bool one_k;                /* the sum counts as one axis */
     int lanes;
     LLVMValueRef *index;       /* by axis: of the loops around and of the tile's corner */
@@ -29,6 +30,7 @@ typedef struct Contract {
     int64_t pitch;             /* terms of a row of A's panel */
     KernelRun run;             /* how the sum is cut */
     LLVMValueRef laid;         /* where a long epilogue reads the tile's sums; null: the epilogue is short */
+    bool rows_apart;           /* the epilogue knows each row's index along each tiled M axis, not their number */
     LLVMValueRef zeros;        /* a row of them, for A's rows that are not there; null: all rows are */
     int guard_a, guard_b;      /* nodes: terms where they are false are skipped; -1: none */
     LLVMValueRef a_panel;      /* where A's rows from m_from on are packed, `pitch` elements each; null: read in place */

@@ -52,17 +52,19 @@ static bool joins(const Kernel *k, DimTable *dims, const KAccess *x, int a) {
     return x->strides[a] == dim_mul(dims, x->strides[a + 1], k->axes.at[a + 1].extent);
 }
 
-/* Whether a factor that is read where it lies, if it is, walks axis a and the next as one, its guard knowing neither. */
-static bool factor_joins(const Kernel *k, DimTable *dims, int node, bool packed, int a, Arena *scratch) {
+/* Whether a factor that is read where it lies, if it is, walks axis a and the next as one, and a guard by which terms
+ * are skipped or rows found knows neither. */
+static bool factor_joins(const Kernel *k, DimTable *dims, int node, bool packed, bool skips, int a, Arena *scratch) {
     const KAccess *x = packed ? NULL : kernel_place(k, node);
-    return !x || (joins(k, dims, x, a) && !(guard_axes(k, node, scratch) >> a & 3));
+    if (x && !joins(k, dims, x, a)) return false;
+    return (!x && !skips) || !(guard_axes(k, node, scratch) >> a & 3);
 }
 
 static bool factors_join(const Kernel *k, DimTable *dims, int a, Arena *scratch) {
     const KSchedule *s = &k->schedule;
     bool pointers = s->rows_a && k->axes.at[a].role == AXIS_M;
-    return (pointers || factor_joins(k, dims, k->a, s->pack_a, a, scratch)) &&
-           factor_joins(k, dims, k->b, s->pack_b, a, scratch);
+    return (pointers || factor_joins(k, dims, k->a, s->pack_a, s->skip_a, a, scratch)) &&
+           factor_joins(k, dims, k->b, s->pack_b, s->skip_b, a, scratch);
 }
 
 static bool epilogue_joins(const Kernel *k, DimTable *dims, int a, const bool *used) {
@@ -78,13 +80,21 @@ static bool epilogue_joins(const Kernel *k, DimTable *dims, int a, const bool *u
     return true;
 }
 
-int kernel_joined_axes(const Kernel *k, DimTable *dims, AxisRole role, Arena *scratch) {
+static int count_joined(const Kernel *k, DimTable *dims, AxisRole role, bool by_digits, Arena *scratch) {
     bool *used = arena_array(scratch, bool, k->nodes.n + 1);
     kernel_stage_nodes(k, 0, NULL, used);
     int count = 1;
     for (int a = last_axis(k, role) - 1; a >= 0 && k->axes.at[a].role == role; a--, count++)
-        if (!factors_join(k, dims, a, scratch) || !epilogue_joins(k, dims, a, used)) break;
+        if (!factors_join(k, dims, a, scratch) || (!by_digits && !epilogue_joins(k, dims, a, used))) break;
     return count;
+}
+
+int kernel_joined_axes(const Kernel *k, DimTable *dims, AxisRole role, Arena *scratch) {
+    return count_joined(k, dims, role, role == AXIS_M && k->schedule.rows_a, scratch);
+}
+
+bool kernel_rows_apart(const Kernel *k, DimTable *dims, Arena *scratch) {
+    return k->schedule.rows_a && count_joined(k, dims, AXIS_M, false, scratch) < k->schedule.m_axes;
 }
 
 static int64_t greatest_divisor(int64_t x, int64_t most) {
@@ -110,15 +120,59 @@ KernelRun kernel_run(const Kernel *k) {
     }
 }
 
-int64_t kernel_cut_step(const Kernel *k, DimTable *dims, Arena *scratch) {
-    int count = 0;
-    for (int a = 0; a < k->axes.n; a++) count += k->axes.at[a].role == AXIS_K;
+int64_t kernel_terms_behind(const Kernel *k, int axis) {
+    int64_t terms = 1;
+    for (int a = axis + 1; a < k->axes.n; a++) {
+        Dim extent = k->axes.at[a].extent;
+        if (k->axes.at[a].role != AXIS_K) continue;
+        if (!dim_is_const(extent) || dim_value(extent) < 1 || terms > DIM_HUGE / dim_value(extent)) return 0;
+        terms *= dim_value(extent);
+    }
+    return terms;
+}
+
+static int first_axis(const Kernel *k, AxisRole role) {
+    int a = 0;
+    while (a < k->axes.n && k->axes.at[a].role != role) a++;
+    return a;
+}
+
+/* Whether all K axes count as one for what is read in place. */
+static bool sums_as_one(const Kernel *k, DimTable *dims, Arena *scratch) {
+    int count = last_axis(k, AXIS_K) - first_axis(k, AXIS_K) + 1;
+    const KSchedule *s = &k->schedule;
+    bool guarded = s->skip_a || s->skip_b || (s->rows_a && k->nodes.at[k->a].guard >= 0);
+    if (guarded && count > 1) return false;
+    return kernel_joined_axes(k, dims, AXIS_K, scratch) == count;
+}
+
+int kernel_cut_axis(const Kernel *k, DimTable *dims, Arena *scratch, int64_t kc) {
+    int first = first_axis(k, AXIS_K), last = last_axis(k, AXIS_K);
     KernelRun run = kernel_run(k);
-    int64_t least = run.terms ? run.terms : 1;
-    if (kernel_joined_axes(k, dims, AXIS_K, scratch) == count) return least;
-    Dim step = kernel_joined_extent(k, dims, AXIS_K, count - 1);
-    if (!dim_is_const(step) || (run.terms && run.axis < 0)) return 0;
-    return dim_value(step) > least ? dim_value(step) : least;
+    if (kc < 1 || (run.terms && kc % run.terms)) return -1;
+    if (sums_as_one(k, dims, scratch)) return first;
+    for (int a = first; a <= last && !(run.terms && run.axis < 0); a++) {
+        int64_t behind = kernel_terms_behind(k, a), steps = behind ? kc / behind : 0;
+        if (!behind || kc % behind || steps < 1) continue;
+        if (a == first) return a;
+        if (dim_is_const(k->axes.at[a].extent) && dim_value(k->axes.at[a].extent) % steps == 0) return a;
+    }
+    return -1;
+}
+
+int64_t kernel_best_cut(const Kernel *k, DimTable *dims, Arena *scratch, int64_t most) {
+    int first = first_axis(k, AXIS_K), last = last_axis(k, AXIS_K);
+    int64_t best = 0, run = kernel_run(k).terms, unit = run ? run : 1;
+    if (sums_as_one(k, dims, scratch)) return most / unit > 1 ? most / unit * unit : unit;
+    for (int a = last; a >= first; a--) {
+        int64_t behind = kernel_terms_behind(k, a), extent = k->axes.at[a].extent->upper;
+        for (int64_t steps = 1; behind && steps <= extent && (steps == 1 || steps * behind <= most); steps++) {
+            int64_t kc = steps * behind;
+            if (kernel_cut_axis(k, dims, scratch, kc) < 0) continue;
+            if (best ? (kc <= most && kc > best) || (best > most && kc < best) : true) best = kc;
+        }
+    }
+    return best;
 }
 
 Dim kernel_joined_extent(const Kernel *k, DimTable *dims, AxisRole role, int n) {

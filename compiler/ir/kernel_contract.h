@@ -25,6 +25,9 @@ bool kernel_can_read_rows(const Kernel *k, Arena *scratch);
  * last one's: those that everything walks so which reads or writes them in place. That is the stores and what they are
  * computed from (M and N), and the factors that are not packed. */
 int kernel_joined_axes(const Kernel *k, DimTable *dims, AxisRole role, Arena *scratch);
+/* Where rows are found through pointers, they count as one whatever the epilogue walks: then it has to know for each row
+ * its index along each axis. Whether it does. */
+bool kernel_rows_apart(const Kernel *k, DimTable *dims, Arena *scratch);
 
 /* Long sums of floats are added up in runs, each a chain of its own, and then run by run: so a rounding error does not
  * grow with all of the length. Runs of a sum over one axis, as in a matrix product, have RUN_ALONG terms; of a sum over
@@ -40,9 +43,15 @@ typedef struct KernelRun {
 } KernelRun;
 KernelRun kernel_run(const Kernel *k);
 
-/* A sum may be cut into blocks of terms that are multiples of this: a run if its axes count as one for all that is not
- * packed, else at least the terms of one step along the first of them; 0 if those are not known when compiling. */
-int64_t kernel_cut_step(const Kernel *k, DimTable *dims, Arena *scratch);
+/* A sum may be cut into blocks of whole runs. Where its axes do not count as one for all that is not packed, a block is
+ * some steps along one of them and all of those behind it, and blocks fill that axis exactly unless it is the first.
+ * Which axis that is for blocks of kc terms; -1: there can be no such blocks. */
+int kernel_cut_axis(const Kernel *k, DimTable *dims, Arena *scratch, int64_t kc);
+/* The greatest number of terms up to `most` that blocks may have; if there is none, the least above; 0: the sum cannot be
+ * cut. */
+int64_t kernel_best_cut(const Kernel *k, DimTable *dims, Arena *scratch, int64_t most);
+/* Terms of one step along an axis: the product of the extents of the K axes behind it; 0 if that is not known. */
+int64_t kernel_terms_behind(const Kernel *k, int axis);
 /* The product of the extents of the last n axes of a role. */
 Dim kernel_joined_extent(const Kernel *k, DimTable *dims, AxisRole role, int n);
 

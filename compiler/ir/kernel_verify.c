@@ -336,8 +336,7 @@ static int count_axes(const Kernel *k, AxisRole role) {
 /* How the factors are read must be possible. */
 static void check_ways(KernelVerifier *v, const Kernel *k) {
     const KSchedule *s = &k->schedule;
-    if (s->pack_a + s->skip_a + s->rows_a > 1 || s->pack_b + s->skip_b > 1)
-        kernel_fault(v, "a factor is read in two ways");
+    if (s->pack_a + s->skip_a + s->rows_a > 1) kernel_fault(v, "a is read in two ways");
     bool a = s->pack_a || s->skip_a || s->rows_a || kernel_factor(k, k->a);
     if (!a || !(s->pack_b || s->skip_b || kernel_factor(k, k->b)))
         kernel_fault(v, "a factor that is no plain load is not packed");
@@ -369,10 +368,10 @@ static void check_contract_schedule(KernelVerifier *v, const Kernel *k) {
         kernel_fault(v, "%d axes of rows are tiled as one", s->m_axes);
     if (s->n_axes < 1 || s->n_axes > kernel_joined_axes(k, dims, AXIS_N, v->scratch))
         kernel_fault(v, "%d axes of columns are tiled as one", s->n_axes);
-    int64_t step = kernel_cut_step(k, dims, v->scratch);
     KernelRun run = kernel_run(k);
-    if (run.terms && run.axis < 0 && !step) kernel_fault(v, "the sum's runs cannot be counted");
-    if (s->kc && (!step || s->kc % step))
+    if (run.terms && run.axis < 0 && kernel_cut_axis(k, dims, v->scratch, run.terms) < 0)
+        kernel_fault(v, "the sum's runs cannot be counted");
+    if (s->kc && kernel_cut_axis(k, dims, v->scratch, s->kc) < 0)
         kernel_fault(v, "the sum cannot be cut into blocks of %lld", (long long)s->kc);
 }
 

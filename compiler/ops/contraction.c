@@ -17,3 +17,16 @@ IndexPoint contraction_point(const Contraction *c, int rank) {
 void contraction_put(const Contraction *c, IndexPoint *p, int64_t d, int axis, Dim factor) {
     if (!dim_is(c->extent[axis], 1)) p->at[d].coeff[axis] = factor;
 }
+
+double contraction_extent(const Contraction *c, ContractPart part) {
+    double n = 1;
+    for (int a = 0; a < c->axes; a++)
+        if (c->part[a] == part) n *= (double)c->extent[a]->upper;
+    return n;
+}
+
+bool contraction_is_thin(const Contraction *c) {
+    enum { MANY = 16, FEW = 4 };
+    double few = contraction_extent(c, PART_BATCH) < MANY ? 1 : FEW;
+    return contraction_extent(c, PART_LHS) <= few || contraction_extent(c, PART_RHS) <= few;
+}

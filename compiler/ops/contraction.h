@@ -31,4 +31,10 @@ int contraction_axis(Contraction *c, ContractPart part, Dim extent);
 IndexPoint contraction_point(const Contraction *c, int rank);
 void contraction_put(const Contraction *c, IndexPoint *p, int64_t d, int axis, Dim factor);
 
+/* The product of the extents of the part's axes, at most. */
+double contraction_extent(const Contraction *c, ContractPart part);
+/* Few rows, or columns, of many batches each, as in a depthwise convolution: no term is used often enough for tiles and
+ * packing to pay. */
+bool contraction_is_thin(const Contraction *c);
+
 #endif

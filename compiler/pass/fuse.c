@@ -116,6 +116,23 @@ static bool is_worth_sharing(Fuser *f, const Op *op, const Value *v) {
     return (double)type_elements(dims, v->type)->upper * SHARE >= (double)type_elements(dims, made)->upper;
 }
 
+/* A group that reduces over the same domain what is made beside that which op reads; or -1. */
+static int sibling_reduction(Fuser *f, const Op *op, const Reads *from) {
+    for (int i = 0; i < from->n; i++) {
+        int maker = group_of_read(f, &from->at[i]);
+        for (int k = 0; maker >= 0 && k < f->groups.at[maker]->ops.n; k++) {
+            const Op *member = f->groups.at[maker]->ops.at[k];
+            const Value *beside = &member->results[0];
+            if (!member->result_count) continue;
+            for (int r = 0; r < f->readers[beside->id].n; r++) {
+                int g = f->readers[beside->id].at[r];
+                if (f->groups.at[g]->form == GROUP_ROWS && may_join(f, g, op, from)) return g;
+            }
+        }
+    }
+    return -1;
+}
+
 /* The group to join, or -1: one that makes what op reads, else one that reads the same. */
 static int choose_group(Fuser *f, const Op *op, const Reads *from) {
     int best = -1;
@@ -133,6 +150,7 @@ static int choose_group(Fuser *f, const Op *op, const Reads *from) {
             if (sibling && may_join(f, g, op, from)) best = g;
         }
     }
+    if (best < 0 && op->info->kind == KIND_REDUCE) return sibling_reduction(f, op, from);
     return best;
 }
 
@@ -369,10 +387,17 @@ static bool reads_through(const Fuser *f, const Value *v) {
     return true;
 }
 
+/* Whether a contraction becomes a loop nest, which packs nothing. */
+static bool is_thin(const Fuser *f, const Op *op) {
+    Contraction c = {.dims = &f->module->dims};
+    return op->info->contract(op, &c) && contraction_is_thin(&c);
+}
+
 /* Whether the contraction reads its factor so, instead of from memory where it is put before. */
 static bool factor_reads_through(const Fuser *f, const Op *op, int factor) {
     const Value *v = op->operands[factor];
-    return reads_through(f, v) && (!is_conditional(f, v) || is_packed_rarely(f, op, factor));
+    if (!reads_through(f, v)) return false;
+    return !is_conditional(f, v) || is_packed_rarely(f, op, factor) || is_thin(f, op);
 }
 
 static void store(const Fuser *f, const Value *v) {

@@ -726,27 +726,18 @@ static int factor_node(Maker *m, Value *x, const IndexPoint *at) {
     return or_zero(m, node_at(m, x, &p, guard), guard);
 }
 
-static double part_extent(const Contraction *c, ContractPart part) {
-    double n = 1;
-    for (int a = 0; a < c->axes; a++)
-        if (c->part[a] == part) n *= (double)c->extent[a]->upper;
-    return n;
-}
-
 /* A factor that is read where it lies: no value of it is computed or guarded. */
 static bool is_plain_load(const Kernel *k, int node) {
     const KNode *n = &k->nodes.at[node];
     return n->kind == NODE_LOAD && n->guard < 0 && k->accesses.at[n->access].index < 0;
 }
 
-/* Whether no term is used often enough for tiles and packing to pay: one row or column, as in each group of a depthwise
- * convolution - or, of many groups, as few as it has phases - of a factor that has to be computed; or one of each. */
-static bool is_thin(const Kernel *k, const Contraction *c) {
-    enum { MANY = 16 };
-    double rows = part_extent(c, PART_LHS), columns = part_extent(c, PART_RHS);
-    double few = part_extent(c, PART_BATCH) < MANY ? 1 : 4;
+/* Whether the sum is better a loop nest: it is thin, and the side with few axes of its own would have to be packed. */
+static bool is_loop_nest(const Kernel *k, const Contraction *c) {
+    double rows = contraction_extent(c, PART_LHS), columns = contraction_extent(c, PART_RHS);
+    if (!contraction_is_thin(c)) return false;
     if (rows <= 1 && columns <= 1) return true;
-    return (columns <= few && !is_plain_load(k, k->a)) || (rows <= few && !is_plain_load(k, k->b));
+    return columns < rows ? !is_plain_load(k, k->a) : !is_plain_load(k, k->b);
 }
 
 /* The sum as a reduction over the inner axes of a loop nest. */
@@ -783,7 +774,7 @@ static void make_contraction(Maker *m) {
     m->k->a = factor_node(m, op->operands[0], &c.lhs);
     m->k->b = factor_node(m, op->operands[1], &c.rhs);
     m->k->acc = t;
-    if (is_thin(m->k, &c)) sum_by_loops(m, t);
+    if (is_loop_nest(m->k, &c)) sum_by_loops(m, t);
     if (m->k->form == KERNEL_LOOPS) {
         store_outputs(m);
         return;

@@ -93,14 +93,16 @@ static bool is_guarded(const Kernel *k, int node) { return kernel_place(k, node)
 /* How the factors are read. A guarded load is read where it lies if its guard is known before a tile is, or if rows can
  * be found through pointers; so it is also where the rows are places of an image and A alone cannot walk them as one. */
 static void choose_ways(Kernel *k, DimTable *dims, Arena *scratch) {
-    enum { SHORTEST = 8 }; /* terms that repay a row's pointer */
+    enum { SHORTEST = 8, MANY_ROWS = 32 }; /* terms that repay a row's pointer */
     KSchedule *s = &k->schedule;
     int count, last = last_of(k, AXIS_K, &count);
     bool rows = kernel_can_read_rows(k, scratch) && k->axes.at[last].extent->lower >= SHORTEST;
     s->pack_a = !kernel_factor(k, k->a);
     s->pack_b = !kernel_factor(k, k->b);
+    int m = last_of(k, AXIS_M, &count);
     if (is_guarded(k, k->a)) {
-        s->skip_a = kernel_can_skip(k, k->a, AXIS_M, 1, scratch);
+        bool few = k->axes.at[m].extent->upper < (rows ? MANY_ROWS : SHORTEST);
+        s->skip_a = kernel_can_skip(k, k->a, AXIS_M, 1, scratch) && (count == 1 || !few);
         s->rows_a = rows && !s->skip_a;
         s->pack_a = !s->skip_a && !s->rows_a;
     } else if (!s->pack_a && rows) {
@@ -109,31 +111,33 @@ static void choose_ways(Kernel *k, DimTable *dims, Arena *scratch) {
         s->rows_a = kernel_joined_axes(k, dims, AXIS_M, scratch) > alone;
     }
     if (is_guarded(k, k->b)) {
-        s->skip_b = kernel_can_skip(k, k->b, AXIS_N, 1, scratch) &&
-                    dim_is(kernel_place(k, k->b)->strides[last_of(k, AXIS_N, &count)], 1);
-        s->pack_b = !s->skip_b;
+        s->skip_b = kernel_can_skip(k, k->b, AXIS_N, 1, scratch);
+        s->pack_b = !s->skip_b || !dim_is(kernel_place(k, k->b)->strides[last_of(k, AXIS_N, &count)], 1);
     }
 }
 
-/* Packs what has to be, and what keeps a long sum from being cut finely enough. Returns the terms that blocks are
- * multiples of; 0: it cannot be cut. */
-static int64_t choose_packing(Kernel *k, DimTable *dims, Arena *scratch) {
+/* Packs what has to be, and both factors if else the sum's runs cannot be counted or a panel would be too deep. */
+static void choose_packing(Kernel *k, DimTable *dims, Arena *scratch) {
     KSchedule *s = &k->schedule;
     choose_ways(k, dims, scratch);
     KernelRun run = kernel_run(k);
-    int64_t step = kernel_cut_step(k, dims, scratch);
-    bool fine = step > 0 && step <= DEEPEST, must = run.terms && run.axis < 0 && !step;
-    if (!must && (fine || (!s->pack_a && !s->pack_b) || kernel_most_points(k, AXIS_K) <= DEEPEST)) return fine ? step : 0;
+    bool counts = !run.terms || run.axis >= 0 || kernel_cut_axis(k, dims, scratch, run.terms) >= 0;
+    int64_t cut = kernel_best_cut(k, dims, scratch, DEEPEST);
+    bool fits = (!s->pack_a && !s->pack_b) || kernel_most_points(k, AXIS_K) <= DEEPEST || (cut && cut <= DEEPEST);
+    if (counts && fits) return;
     s->pack_a = s->pack_b = true;
     s->rows_a = s->skip_a = s->skip_b = false;
-    return kernel_cut_step(k, dims, scratch);
 }
 
-/* Terms of a K block, a multiple of `step`; 0: all. */
-static int64_t choose_depth(const KSchedule *s, int64_t depth, int64_t step) {
+/* Terms of a K block; 0: all. */
+static int64_t choose_depth(const Kernel *k, DimTable *dims, Arena *scratch, int64_t depth) {
+    const KSchedule *s = &k->schedule;
     int64_t deepest = s->pack_a && s->pack_b ? DEEPEST_BOTH : s->pack_a || s->pack_b ? DEEPEST : DEEPEST_UNPACKED;
     if (depth <= deepest) return 0;
-    return round_up(depth / ((depth + deepest - 1) / deepest), step > 1 ? step : s->lanes);
+    int64_t even = depth / ((depth + deepest - 1) / deepest); /* blocks of one length, where that can be */
+    int64_t unit = kernel_run(k).terms ? kernel_run(k).terms : s->lanes, kc = round_up(even, unit);
+    if (kernel_cut_axis(k, dims, scratch, kc) < 0) kc = kernel_best_cut(k, dims, scratch, deepest);
+    return kc < depth ? kc : 0;
 }
 
 void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratch) {
@@ -143,7 +147,7 @@ void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratc
     const KAccess *b = kernel_factor(k, k->b);
     s->vector_axis = n;
     s->lanes = target_lanes(t, bytes);
-    int64_t step = choose_packing(k, dims, scratch);
+    choose_packing(k, dims, scratch);
     s->m_axes = kernel_joined_axes(k, dims, AXIS_M, scratch);
     s->n_axes = kernel_joined_axes(k, dims, AXIS_N, scratch);
     Dim rows = kernel_joined_extent(k, dims, AXIS_M, s->m_axes),
@@ -152,7 +156,8 @@ void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratc
     choose_tile(s, &shape, t);
     s->pack_b = s->pack_b || (b && wants_panel(k, b, n, depth_axis, &shape, t));
     int64_t depth = kernel_most_points(k, AXIS_K);
-    if (step && (s->kc = choose_depth(s, depth, step))) depth = s->kc;
+    s->kc = choose_depth(k, dims, scratch, depth);
+    if (s->kc) depth = s->kc;
     bool both = s->pack_a && s->pack_b;
     int64_t width = (int64_t)s->nv * s->lanes, room = t->l2_bytes / (both ? 4 : 2) / most(depth, 1) / bytes;
     s->nc = most(least(room / width, (shape.n + width - 1) / width), 1) * width;

@@ -86,7 +86,6 @@ int simplify_regions(Func *f, Arena *scratch);
     RULE(reverse_reverse, OP(reverse), "reverse(reverse(x)) along the same dims -> x")                                 \
     RULE(reduce_units, KIND(REDUCE), "reduction of dims of extent 1 -> reshape")                                       \
     RULE(reduce_reduce, REDUCE_ONLY_USE, "sum(sum(x)) -> sum(x), so for max, min, and, or, and products of integers")  \
-    RULE(kernel_phases, OP(convolution), "a kernel for an input with gaps of q - 1 zeros -> one of a multiple of q")       \
     RULE(dot_transpose, OP(dot_general), "product of a transposed side -> product with other dimension numbers")
 
 #define RULE(name, match, doc) RuleFn rule_##name;

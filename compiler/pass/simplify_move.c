@@ -219,11 +219,22 @@ Value *rule_reduce_units(Builder *b, Op *op) {
     return reshape_to_result(b, op->operands[0], op);
 }
 
+/* Many terms for each of a few results are better added up in two steps, so that there is work for several threads. */
+static bool is_better_apart(Builder *b, const Op *first, const Op *then) {
+    enum { FEW = 4096, MANY = 512 };
+    DimTable *dims = &b->module->dims;
+    double results = (double)type_elements(dims, then->results[0].type)->upper,
+           between = (double)type_elements(dims, first->results[0].type)->upper,
+           all = (double)type_elements(dims, first->operands[0]->type)->upper;
+    return results < FEW && between > results && all >= MANY * results;
+}
+
 Value *rule_reduce_reduce(Builder *b, Op *op) {
     Value *y = op->operands[0];
     if (!value_is(y, op->info) || (op->info->flags & OP_ARG_REDUCTION)) return NULL;
     if (op->info->map == MAP_multiply && dtype_is_float(y->type.dtype)) return NULL;
     Value *x = y->op->operands[0];
+    if (is_better_apart(b, y->op, op)) return NULL;
     int outer_count, inner_count, n = 0, outer_at = 0;
     const int64_t *outer = op_ints(op, "axes", &outer_count), *inner = op_ints(y->op, "axes", &inner_count);
     int64_t axes[MAX_RANK];
@@ -309,27 +320,4 @@ Value *rule_transpose_dot(Builder *b, Op *op) {
         if (permutation[i] != wanted) return NULL;
     }
     return dot_build(b, &d, 1);
-}
-
-/* Where the input has zeros between its elements, each place of the result sees every q-th place of the kernel. With a
- * multiple of q of them, all places of the result see as many, and none of the kernel's has to be left out. */
-Value *rule_kernel_phases(Builder *b, Op *op) {
-    Convolution c = convolution_of(op);
-    DimTable *t = &b->module->dims;
-    Value *w = op->operands[1];
-    Dim none[MAX_RANK], more[MAX_RANK];
-    int64_t interior[MAX_RANK] = {0};
-    bool any = false;
-    for (int d = 0; d < w->type.rank; d++) none[d] = more[d] = dim_const(t, 0);
-    for (int i = 0; i < c.spatial; i++) {
-        Dim extent = w->type.shape[c.kernel[i + 2]];
-        int64_t q = c.input_dilation[i], rest = dim_is_const(extent) ? dim_value(extent) % q : 0;
-        if (!rest || c.strides[i] != 1 || c.kernel_dilation[i] != 1) continue;
-        any = true;
-        more[c.kernel[i + 2]] = dim_const(t, q - rest);
-        c.high[i] = dim_add(t, c.high[i], dim_const(t, q - rest));
-    }
-    if (!any) return NULL;
-    Value *zero = build_constant(b, type_scalar(w->type.dtype), 0);
-    return build_convolution(b, op->operands[0], build_pad(b, w, zero, none, more, interior), &c);
 }
