@@ -44,6 +44,7 @@ typedef struct DlccOptions {
     DlccNames define_names, define_values;
     const char *num;           /* --num: what `num` stands for; null: f32 */
     const char *model;
+    DlccNames functions;       /* compile these exported functions alone; none: all */
     const char *name;          /* prefix of exported symbols; null: from the input's name */
 
     const char *target, *cpu;

@@ -160,9 +160,11 @@ typedef enum DlrtVarKind {
 
 typedef struct DlrtVarInfo {
     const char *name;          /* the path in the model: "fc1.weight" */
-    int32_t kind, dtype, rank, reserved;
+    int32_t kind, dtype, rank;
+    int32_t split;             /* 0, or the innermost physical dim is cut into pieces of so many elements: which piece
+                                * is outermost, what is in it innermost */
     const int64_t *shape;      /* logical */
-    const int32_t *order;      /* physical dim order, outermost first; null: as the logical one */
+    const int32_t *order;      /* physical dim order, outermost first; null: as the logical one, and split is 0 */
     int64_t offset, bytes;     /* in the block of its kind: weights (param and state), slots, cache */
 } DlrtVarInfo;
 

@@ -168,7 +168,7 @@ static LLVMValueRef function_list(Emit *e, const LLVMValueRef *entries) {
 
 static LLVMValueRef order_list(Emit *e, const Var *v) {
     for (int d = 0; d < v->type.rank; d++)
-        if (v->order[d] != d) return i32_list(e, v->order, v->type.rank, "order");
+        if (v->order[d] != d || v->split) return i32_list(e, v->order, v->type.rank, "order");
     return null_pointer(e);
 }
 
@@ -180,7 +180,7 @@ static LLVMValueRef var_list(Emit *e, const VarPlaces *places) {
         int64_t shape[MAX_RANK];
         for (int d = 0; d < v->type.rank; d++) shape[d] = dim_value(v->type.shape[d]);
         LLVMValueRef members[] = {abi_text(e, v->name), emit_i32(e, (int32_t)v->kind),
-                                  emit_i32(e, (int32_t)v->type.dtype), emit_i32(e, v->type.rank), emit_i32(e, 0),
+                                  emit_i32(e, (int32_t)v->type.dtype), emit_i32(e, v->type.rank), emit_i32(e, (int32_t)v->split),
                                   i64_list(e, shape, v->type.rank, "shape"), order_list(e, v),
                                   emit_i64(e, places->offset[v->id]), emit_i64(e, places->bytes[v->id])};
         items[i] = make_struct(e, ABI_VAR_INFO, members);

@@ -88,6 +88,8 @@ static void check_exported_names(Compilation *c) {
 static DlccStatus make_graph(Compilation *c) {
     c->module = input_module(c, false);
     if (!c->module) return user_status(c);
+    DlccStatus status = select_functions(c);
+    if (status) return status;
     check_exported_names(c);
     return c->diags.errors ? DLCC_USER : dump_graph(c, "source");
 }

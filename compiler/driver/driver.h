@@ -75,6 +75,8 @@ DlccStatus driver_find_target(Compilation *c);
 DlccStatus driver_link(Compilation *c, const char *path);
 /* The graph passes that the options ask for, up to but not including `until` (null: all). */
 DlccStatus driver_graph_passes(Compilation *c, const PassInfo *until);
+/* select.c: leaves of the module's functions those that --function names. */
+DlccStatus select_functions(Compilation *c);
 /* outputs.c: what -o asks for, checked before anything is done; then made; then written, all or nothing. */
 DlccStatus outputs_plan(Compilation *c);
 DlccStage outputs_furthest(const Compilation *c);      /* how far the compilation has to go */

@@ -25,6 +25,7 @@ static const OptionSpec specs[] = {
     {"-D", "NAME=VALUE", ADD_DEFINE, 0, 0, "set a hyper-parameter of the model"},
     {"--num", "TYPE", SET_NUM, 0, 0, "what the type `num` is: f32 (default), f64, f16 or bf16"},
     {"--model", "NAME", SET_TEXT, AT(model), 0, "compile this model of several in the file"},
+    {"--function", "NAME", ADD_TEXT, AT(functions), 0, "compile this exported function alone; may be repeated"},
     {"--name", "PREFIX", SET_TEXT, AT(name), 0, "prefix of exported symbols (default: the input's name)"},
     {"--target", "TRIPLE", SET_TEXT, AT(target), 0, "compile for another system, e.g. aarch64-linux-gnu"},
     {"--cpu", "NAME", SET_TEXT, AT(cpu), 0, "compile for this processor or family (default: native)"},

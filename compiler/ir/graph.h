@@ -80,6 +80,8 @@ typedef struct Var {
     Type type;                 /* constant extents */
     struct Var *of;            /* SLOT: the parameter whose optimiser state it is element by element, or null */
     int order[MAX_RANK];       /* physical dim order, outermost first; identity unless a pass chose another */
+    int64_t split;             /* 0, or the innermost dim there is cut into pieces of so many elements, which it is a
+                                * multiple of: which piece is outermost, what is in it innermost */
     const char *doc;
     Span span;
 } Var;

@@ -311,6 +311,7 @@ static void print_var(const Printer *p, const Var *v) {
     for (int i = 0; i < v->type.rank; i++) identity = identity && v->order[i] == i;
     for (int i = 0; i < v->type.rank && !identity; i++) text_add(p->to, "%s%d", i ? ", " : " order [", v->order[i]);
     if (!identity) text_append(p->to, "]", 1);
+    if (v->split) text_add(p->to, " split %lld", (long long)v->split);
     print_quoted(p, " doc ", v->doc);
     text_append(p->to, "\n", 1);
 }

@@ -135,6 +135,11 @@ static bool read_order(Reader *r, Var *v) {
     return true;
 }
 
+static bool read_split(Reader *r, Var *v) {
+    if (!reader_take_word(r, "split")) return true;
+    return reader_int(r, &v->split);
+}
+
 /* The parameter a slot belongs to. */
 static bool read_owner(Reader *r, Var *v) {
     Span span = reader_span(r);
@@ -146,7 +151,7 @@ static bool read_owner(Reader *r, Var *v) {
                        v->name, v->of->name);
 }
 
-/* slot @name : type [of @parameter] [order [..]] [doc ".."] */
+/* slot @name : type [of @parameter] [order [..]] [split n] [doc ".."] */
 bool reader_var(Reader *r, VarKind kind) {
     Span span = reader_span(r);
     const char *name;
@@ -157,7 +162,7 @@ bool reader_var(Reader *r, VarKind kind) {
     Var *v = module_add_var(r->module, kind, name, type);
     v->span = span;
     map_set(&r->vars, name, v);
-    return read_owner(r, v) && read_order(r, v) && reader_doc(r, &v->doc);
+    return read_owner(r, v) && read_order(r, v) && read_split(r, v) && reader_doc(r, &v->doc);
 }
 
 bool reader_var_name(Reader *r, Var **to) {

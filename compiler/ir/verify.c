@@ -320,6 +320,12 @@ static void check_func(Verifier *v, Func *f) {
 
 /* ------------------------------------------------------------------------ module */
 
+static bool split_divides(const Var *var) {
+    if (var->split < 1 || !var->type.rank) return false;
+    Dim extent = var->type.shape[var->order[var->type.rank - 1]];
+    return dim_is_const(extent) && dim_value(extent) % var->split == 0;
+}
+
 static void check_var(Verifier *v, const Var *var, int i, Map *seen) {
     if (var->id != i) fault(v, "variable %s does not know its place", var->name);
     if (map_get(seen, var->name)) fault(v, "two variables are called %s", var->name);
@@ -337,6 +343,7 @@ static void check_var(Verifier *v, const Var *var, int i, Map *seen) {
         if (var->order[j] >= 0 && var->order[j] < var->type.rank) axes |= 1u << var->order[j];
     }
     if (axes != (1u << var->type.rank) - 1) fault(v, "variable %s: its physical order is no permutation", var->name);
+    else if (var->split && !split_divides(var)) fault(v, "variable %s cannot be cut into pieces of %lld", var->name, (long long)var->split);
 }
 
 int module_verify(Module *m, Arena *scratch, FaultList *faults) {

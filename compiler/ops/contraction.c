@@ -30,3 +30,28 @@ bool contraction_is_thin(const Contraction *c) {
     double few = contraction_extent(c, PART_BATCH) < MANY ? 1 : FEW;
     return contraction_extent(c, PART_LHS) <= few || contraction_extent(c, PART_RHS) <= few;
 }
+
+static void split_expr(const Contraction *c, IndexExpr *e, int axis, int64_t by) {
+    for (int a = c->axes; a > axis + 1; a--) e->coeff[a] = e->coeff[a - 1];
+    e->coeff[axis + 1] = e->coeff[axis];
+    e->coeff[axis] = dim_mul(c->dims, e->coeff[axis], dim_const(c->dims, by));
+}
+
+static void split_point(const Contraction *c, IndexPoint *p, int axis, int64_t by) {
+    for (int d = 0; d < p->rank; d++) split_expr(c, &p->at[d], axis, by);
+    for (int i = 0; i < p->guard_count; i++) split_expr(c, &p->guards[i].expr, axis, by);
+    p->axes = c->axes + 1;
+}
+
+void contraction_split(Contraction *c, int axis, int64_t by) {
+    IndexPoint *points[] = {&c->lhs, &c->rhs, &c->result};
+    for (int i = 0; i < 3; i++) split_point(c, points[i], axis, by);
+    for (int a = c->axes; a > axis + 1; a--) {
+        c->part[a] = c->part[a - 1];
+        c->extent[a] = c->extent[a - 1];
+    }
+    c->part[axis + 1] = c->part[axis];
+    c->extent[axis + 1] = dim_const(c->dims, by);
+    c->extent[axis] = dim_div(c->dims, c->extent[axis], by);
+    c->axes++;
+}

@@ -31,6 +31,8 @@ int contraction_axis(Contraction *c, ContractPart part, Dim extent);
 IndexPoint contraction_point(const Contraction *c, int rank);
 void contraction_put(const Contraction *c, IndexPoint *p, int64_t d, int axis, Dim factor);
 
+/* Makes two axes of one: that many pieces, and the places in a piece of `by`, which divides the extent. */
+void contraction_split(Contraction *c, int axis, int64_t by);
 /* The product of the extents of the part's axes, at most. */
 double contraction_extent(const Contraction *c, ContractPart part);
 /* Few rows, or columns, of many batches each, as in a depthwise convolution: no term is used often enough for tiles and

@@ -5,11 +5,17 @@
  * forward pass, and at batch 1 the forward pass is bound by reading just this memory in order; for a
  * convolution's, [out, in, rows, columns], it never is. So each parameter is stored in the order that most
  * of its uses want, counted over all exported functions; loading, saving and looking at it keep the logical
- * order. What belongs to a parameter
- * element by element (optimiser state) follows it, so that the update stays one contiguous pass. */
+ * order. What belongs to a parameter element by element (optimiser state) follows it, so that the update
+ * stays one contiguous pass.
+ *
+ * A parameter that no function writes, and that is nothing but the lanes' side of matrix products, is cut
+ * into panels: as many columns as a tile has lie together, row after row, so that a tile reads memory in
+ * sequence. */
 #include "ops/contraction.h"
 #include "ops/region.h"
 #include "pass/pass.h"
+
+enum { LEAST_ROWS = 8, LEAST_PANELS = 2 };
 
 /* An order of a variable's dims in memory, and how many uses want it. */
 typedef struct Wish {
@@ -19,6 +25,7 @@ typedef struct Wish {
 
 typedef struct Votes {
     Module *module;
+    bool *plain;               /* by var id: all uses are factors of contractions with rows enough, and none writes it */
     const Func *func;
     Arena *scratch;
     VEC(Wish) *of;             /* by var id, in the order in which they were first met */
@@ -74,15 +81,44 @@ static Var *var_behind(const Func *f, const Value *v, int *order) {
     return port->kind == PORT_VAR && port->var->type.rank >= 2 ? port->var : NULL;
 }
 
+/* Index maps that reorder and turn round dims at most. */
+static bool keeps_dims(const Op *op) {
+    return op->info->kind == KIND_MOVE && op->operand_count == 1 && !(op->info->flags & (OP_REPEATS | OP_RELABELS)) &&
+           (op_attr(op, "permutation") || op_attr(op, "axes")) && op_attr(op, "strides") == NULL;
+}
+
+/* What is used otherwise than as a factor cannot lie in panels. */
+static void note_other_uses(Votes *votes, const Op *op) {
+    int order[MAX_RANK] = {0};
+    if (keeps_dims(op)) return;
+    for (int i = 0; i < op->operand_count; i++) {
+        Var *var = var_behind(votes->func, op->operands[i], order);
+        if (var) votes->plain[var->id] = false;
+    }
+}
+
+/* The least rows that the other side of the contraction has. */
+static int64_t least_rows(const Contraction *c, bool lhs) {
+    int64_t rows = 1;
+    for (int a = 0; a < c->axes; a++)
+        if (c->part[a] == (lhs ? PART_RHS : PART_LHS)) rows *= c->extent[a]->lower < 1 << 10 ? c->extent[a]->lower : 1 << 10;
+    return rows;
+}
+
 static void vote(void *user, Op *op) {
     Votes *votes = user;
     Contraction c = {.dims = &votes->module->dims};
-    if (op->info->kind != KIND_CONTRACT || !op->info->contract(op, &c)) return;
+    if (op->info->kind != KIND_CONTRACT || !op->info->contract(op, &c)) {
+        note_other_uses(votes, op);
+        return;
+    }
     for (int side = 0; side < 2; side++) {
         Wish wish = {.votes = 1};
         wanted_order(&c, side == 0, wish.order);
         Var *var = var_behind(votes->func, op->operands[side], wish.order);
         if (!var) continue;
+        if (least_rows(&c, side == 0) < LEAST_ROWS || contraction_is_thin(&c) || op->parent != votes->func->body)
+            votes->plain[var->id] = false;
         int i = 0, n = votes->of[var->id].n;
         while (i < n && memcmp(votes->of[var->id].at[i].order, wish.order, sizeof(int) * (size_t)var->type.rank)) i++;
         if (i == n) vec_push(votes->scratch, &votes->of[var->id], wish);
@@ -90,32 +126,58 @@ static void vote(void *user, Op *op) {
     }
 }
 
-/* The order that most uses want; of equally many the one it has, then the first. */
+/* The order that most uses want; of equally many the first, which is the forward pass's: there its panels are read as
+ * often as there are blocks of rows, and copied for the backward pass. */
 static void choose_order(const Votes *votes, Var *v) {
-    int best = 0;
     const Wish *chosen = NULL;
-    for (int i = 0; i < votes->of[v->id].n; i++) {
-        const Wish *w = &votes->of[v->id].at[i];
-        bool more = w->votes > best || (w->votes == best && !memcmp(w->order, v->order, sizeof(int) * (size_t)v->type.rank));
-        if (!more) continue;
-        chosen = w;
-        best = w->votes;
-    }
+    for (int i = 0; i < votes->of[v->id].n; i++)
+        if (!chosen || votes->of[v->id].at[i].votes > chosen->votes) chosen = &votes->of[v->id].at[i];
     if (chosen) memcpy(v->order, chosen->order, sizeof(int) * (size_t)v->type.rank);
+}
+
+/* The columns of a panel: what tiles have, if it divides them. */
+static void choose_panels(const Votes *votes, Var *v) {
+    static const int64_t widths[] = {48, 64, 32};
+    int rank = v->type.rank;
+    if (!votes->plain[v->id] || votes->of[v->id].n != 1 || rank < 2) return;
+    int64_t columns = dim_value(v->type.shape[v->order[rank - 1]]);
+    for (int i = 0; i < 3 && !v->split; i++)
+        if (columns % widths[i] == 0 && columns >= LEAST_PANELS * widths[i]) v->split = widths[i];
+}
+
+static void note_yield(Votes *votes, const Value *v) {
+    int order[MAX_RANK] = {0};
+    Var *var = var_behind(votes->func, v, order);
+    if (var) votes->plain[var->id] = false;
+}
+
+static void note_written(Votes *votes) {
+    for (int i = 0; i < votes->func->results.n; i++) {
+        Var *var = votes->func->results.at[i].var;
+        if (var) votes->plain[var->id] = false;
+    }
 }
 
 void pass_layout(PassContext *c, Module *m) {
     Votes votes = {.module = m, .scratch = c->scratch};
+    votes.plain = arena_array(c->scratch, bool, m->vars.n + 1);
+    for (int i = 0; i < m->vars.n; i++) votes.plain[i] = true;
     votes.of = arena_alloc(c->scratch, sizeof *votes.of * (size_t)(m->vars.n + 1));
     memset(votes.of, 0, sizeof *votes.of * (size_t)(m->vars.n + 1));
     for (int i = 0; i < m->funcs.n; i++) {
         votes.func = m->funcs.at[i];
         region_walk(votes.func->body, vote, &votes);
+        note_written(&votes);
+        for (int k = 0; k < votes.func->body->yields.n; k++) note_yield(&votes, votes.func->body->yields.at[k]);
     }
-    for (int i = 0; i < m->vars.n; i++)
-        if (m->vars.at[i]->kind == VAR_PARAM) choose_order(&votes, m->vars.at[i]);
+    for (int i = 0; i < m->vars.n; i++) {
+        if (m->vars.at[i]->kind != VAR_PARAM) continue;
+        choose_order(&votes, m->vars.at[i]);
+        choose_panels(&votes, m->vars.at[i]);
+    }
     for (int i = 0; i < m->vars.n; i++) {
         Var *v = m->vars.at[i];
         if (v->of) memcpy(v->order, v->of->order, sizeof v->order);
+        if (v->of) v->split = v->of->split;
     }
 }

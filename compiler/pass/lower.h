@@ -18,6 +18,11 @@ typedef struct Layout {
     Dim offset;                /* of its first element, in elements */
     const Dim *strides;        /* for each dim */
     Dim scalar;                /* not in memory, but this number: a loop's index; else null */
+    /* With pieces (0: none), each so many elements of dim split_dim lie together: that dim's stride is within a piece,
+     * piece_stride leads from one to the next. */
+    int64_t pieces;
+    int split_dim;
+    Dim piece_stride;
 } Layout;
 
 typedef struct Memo Memo;

@@ -18,6 +18,17 @@ struct Memo {
     const int *parts;          /* the run-time parts */
 };
 
+/* An axis of the nest, as the op has it, that is two in the kernel: pieces, and places in a piece. */
+typedef struct AxisSplit {
+    int axis;
+    int64_t by;
+} AxisSplit;
+enum { MOST_SPLITS = 4 };
+typedef struct Splits {
+    AxisSplit at[MOST_SPLITS];
+    int n;
+} Splits;
+
 typedef struct ReductionOf {
     const Op *op;
     int reduction;
@@ -32,6 +43,11 @@ typedef struct Maker {
     DimTable *dims;
     Arena *scratch;
     int axes;
+    /* Variables that lie in pieces are best read by axes that are split alike. Which ones, is found by building the
+     * kernel: `wanted` are then the splits of the next attempt. */
+    Splits splits, wanted;
+    bool can_split;
+    int origin[2 * MAX_AXES];  /* by axis: the op's axis; -1: part of one that is split */
     Type domain;               /* LOOPS: S */
     unsigned inner;            /* LOOPS: reduced or swept axes of S */
     bool backward;             /* LOOPS: the inner axis counts from the end of its dim */
@@ -233,9 +249,56 @@ static IndexExpr add_expr(Maker *m, const IndexExpr *a, const IndexExpr *b, Dim 
     return index_add(&p, a, b, scale);
 }
 
+static bool is_multiple(Dim d, int64_t of) { return dim_is_const(d) && dim_value(d) % of == 0; }
+
+/* Whether the index is that of a piece times its length, plus one in the piece: then the first one. */
+static bool whole_pieces(const Maker *m, const IndexExpr *e, int64_t length, IndexExpr *piece) {
+    int within = 0;
+    if (e->node >= 0 || !is_multiple(e->constant, length)) return false;
+    *piece = index_constant(m->dims, m->axes, dim_const(m->dims, dim_value(e->constant) / length));
+    for (int a = 0; a < m->axes; a++) {
+        Dim c = e->coeff[a];
+        if (is_multiple(c, length)) {
+            piece->coeff[a] = dim_const(m->dims, dim_value(c) / length);
+            continue;
+        }
+        if (!dim_is(c, 1) || within++ || m->k->axes.at[a].extent->upper > length) return false;
+    }
+    return true;
+}
+
+/* Asks for the index's one axis to be split. */
+static void want_split(Maker *m, const IndexExpr *e, int64_t length) {
+    int axis = -1;
+    for (int a = 0; a < m->axes; a++) {
+        if (dim_is(e->coeff[a], 0)) continue;
+        if (axis >= 0 || !dim_is(e->coeff[a], 1)) return;
+        axis = a;
+    }
+    bool fits = axis >= 0 && m->origin[axis] >= 0 && e->node < 0 && is_multiple(e->constant, length) &&
+                is_multiple(m->k->axes.at[axis].extent, length);
+    for (int i = 0; fits && i < m->wanted.n; i++) fits = m->wanted.at[i].axis != m->origin[axis];
+    if (fits && m->can_split && m->wanted.n < MOST_SPLITS)
+        m->wanted.at[m->wanted.n++] = (AxisSplit){m->origin[axis], length};
+}
+
+/* What the pieces of a split dim add to an address: from one to the next it is further than within one. */
+static IndexExpr add_pieces(Maker *m, const Layout *at, const IndexExpr *e, const IndexExpr *sum) {
+    IndexExpr piece;
+    if (!whole_pieces(m, e, at->pieces, &piece)) {
+        want_split(m, e, at->pieces);
+        piece = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
+        piece.node = quotient_node(m, e, at->pieces);
+        piece.node_coeff = dim_const(m->dims, 1);
+    }
+    Dim within = dim_mul(m->dims, at->strides[at->split_dim], dim_const(m->dims, at->pieces));
+    return add_expr(m, sum, &piece, dim_sub(m->dims, at->piece_stride, within));
+}
+
 static int add_access(Maker *m, const Layout *at, bool written, const IndexPoint *p) {
     IndexExpr sum = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
     for (int d = 0; d < p->rank; d++) sum = add_expr(m, &sum, &p->at[d], at->strides[d]);
+    if (at->pieces) sum = add_pieces(m, at, &p->at[at->split_dim], &sum);
     KAccess a = {.buf = kernel_buf(m, at->buf, at->offset, written), .offset = sum.constant, .index = sum.node,
                  .index_stride = sum.node_coeff};
     a.strides = arena_copy(m->l->arena, sum.coeff, sizeof *sum.coeff * (size_t)m->axes);
@@ -375,14 +438,24 @@ static int map_value_node(Maker *m, const Op *op, const IndexPoint *p, int guard
     return node;
 }
 
+/* The length of the pieces of an axis of the op; 0: it is one. */
+static int64_t split_of(const Maker *m, int axis) {
+    for (int i = 0; i < m->splits.n; i++)
+        if (m->splits.at[i].axis == axis) return m->splits.at[i].by;
+    return 0;
+}
+
 static IndexPoint domain_point(const Maker *m) {
     if (m->contraction) return m->place;
     IndexPoint p = {.dims = m->dims, .axes = m->axes, .rank = m->domain.rank};
-    for (int d = 0; d < p.rank; d++) {
+    for (int d = 0, a = 0; d < p.rank; d++) {
+        int64_t by = split_of(m, d);
         p.at[d] = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
+        if (by) p.at[d].coeff[a++] = dim_const(m->dims, by);
+        int axis = a++;
         if (dim_is(m->domain.shape[d], 1)) continue;
         bool turned = m->backward && m->inner >> d & 1;
-        p.at[d].coeff[d] = dim_const(m->dims, turned ? -1 : 1);
+        p.at[d].coeff[axis] = dim_const(m->dims, turned ? -1 : 1);
         if (turned) p.at[d].constant = dim_sub(m->dims, m->domain.shape[d], dim_const(m->dims, 1));
     }
     return p;
@@ -553,9 +626,16 @@ static int node_at(Maker *m, Value *v, const IndexPoint *p, int guard) {
 
 /* --------------------------------------------------------------------------- the two forms */
 
-static void add_axis(Maker *m, AxisRole role, Dim extent) {
+static void push_axis(Maker *m, AxisRole role, Dim extent, int origin) {
     vec_push(m->l->arena, &m->k->axes, (KAxis){role, extent});
-    m->axes++;
+    m->origin[m->axes++] = origin;
+}
+
+/* The kernel's axis for an axis of the op, or its two. */
+static void add_axis(Maker *m, AxisRole role, Dim extent, int number) {
+    int64_t by = split_of(m, number);
+    if (by) push_axis(m, role, dim_div(m->dims, extent, by), -1);
+    push_axis(m, role, by ? dim_const(m->dims, by) : extent, by ? -1 : number);
 }
 
 static void find_domain(Maker *m) {
@@ -660,7 +740,8 @@ static void store_outputs(Maker *m) {
 
 static void make_loops(Maker *m) {
     for (int d = 0; d < m->domain.rank; d++)
-        add_axis(m, m->inner >> d & 1 ? AXIS_INNER : AXIS_OUTER, m->domain.shape[d]);
+        add_axis(m, m->inner >> d & 1 ? AXIS_INNER : AXIS_OUTER, m->domain.shape[d], d);
+    m->can_split = !m->inner;
     store_outputs(m);
 }
 
@@ -690,7 +771,7 @@ static void make_scatter(Maker *m, const Op *op) {
     int many = index->type.rank - batch;
     m->domain = parts.update->type;
     for (int d = 0; d < m->domain.rank; d++)
-        add_axis(m, d >= axis && d < axis + many ? AXIS_INNER : AXIS_OUTER, m->domain.shape[d]);
+        add_axis(m, d >= axis && d < axis + many ? AXIS_INNER : AXIS_OUTER, m->domain.shape[d], d);
     IndexPoint p = domain_point(m), at = p, to = p;
     at.rank = index->type.rank;
     for (int d = batch; d < at.rank; d++) at.at[d] = p.at[axis + d - batch];
@@ -707,7 +788,7 @@ static void make_scatter(Maker *m, const Op *op) {
 
 static void make_box_update(Maker *m, const Op *op) {
     m->domain = index_parts(op).update->type;
-    for (int d = 0; d < m->domain.rank; d++) add_axis(m, AXIS_OUTER, m->domain.shape[d]);
+    for (int d = 0; d < m->domain.rank; d++) add_axis(m, AXIS_OUTER, m->domain.shape[d], d);
     IndexPoint to = domain_point(m);
     shift_by_starts(m, op, &to, -1);
     finish_update(m, op, &to, (KStore){.guard = -1}, false);
@@ -754,6 +835,14 @@ static void sum_by_loops(Maker *m, DType t) {
              ((KReduction){.map = MAP_add, .dtype = run, .node = product, .product = true, .factor = -1}));
 }
 
+static bool is_affine(const IndexPoint *p) {
+    for (int d = 0; d < p->rank; d++)
+        if (p->at[d].node >= 0) return false;
+    for (int i = 0; i < p->guard_count; i++)
+        if (p->guards[i].expr.node >= 0) return false;
+    return true;
+}
+
 static void make_contraction(Maker *m) {
     static const AxisRole roles[] = {
         [PART_BATCH] = AXIS_BATCH, [PART_LHS] = AXIS_M, [PART_RHS] = AXIS_N, [PART_SUM] = AXIS_K};
@@ -761,13 +850,16 @@ static void make_contraction(Maker *m) {
     DType t = op->results[0].type.dtype;
     Contraction c = {.dims = m->dims, .user = m};
     bool good = op->info->contract(op, &c);
-    for (int a = 0; good && a < c.axes; a++) add_axis(m, roles[c.part[a]], c.extent[a]);
+    for (int a = 0; good && a < c.axes; a++) add_axis(m, roles[c.part[a]], c.extent[a], a);
     c.quotient = quotient_node;
     c.total = total_node;
     if (!good || !op->info->contract(op, &c)) {
         fail(m, op, "its operands cannot be read in place");
         return;
     }
+    m->can_split = is_affine(&c.lhs) && is_affine(&c.rhs) && is_affine(&c.result) && c.axes + MOST_SPLITS <= MAX_AXES;
+    for (int a = c.axes - 1; a >= 0; a--)
+        if (split_of(m, a)) contraction_split(&c, a, split_of(m, a));
     m->place_guard = guard_node(m, &c.result, 0);
     m->place = c.result;
     m->place.guard_count = 0;
@@ -800,10 +892,14 @@ static void forget_nodes(Lowering *l, const Region *body) {
         for (int j = 0; j < body->ops.at[i]->result_count; j++) l->memo[body->ops.at[i]->results[j].id] = NULL;
 }
 
-bool lower_fusion(Lowering *l, const Op *fusion, LoweredKernel *to) {
-    Maker m = {.l = l, .fusion = fusion, .body = fusion->regions[0], .to = to, .dims = &l->m->dims, .scratch = l->scratch};
+static void forget_operands(LoweredKernel *to) { to->bufs.n = to->offsets.n = to->dims.n = to->numbers.n = 0; }
+
+static bool build_fusion(Lowering *l, const Op *fusion, LoweredKernel *to, Splits *splits) {
+    Maker m = {.l = l, .fusion = fusion, .body = fusion->regions[0], .to = to, .dims = &l->m->dims, .scratch = l->scratch,
+               .splits = *splits};
     m.k = arena_new(l->arena, Kernel);
     forget_nodes(l, m.body);
+    forget_operands(to);
     m.k->a = m.k->b = m.sum_reduction = m.place_guard = -1;
     const Op *updating = updating_op(m.body);
     if (!updating) find_domain(&m);
@@ -815,18 +911,35 @@ bool lower_fusion(Lowering *l, const Op *fusion, LoweredKernel *to) {
     to->kernel = m.k;
     to->flops = count_flops(&m);
     to->span = fusion->span;
+    *splits = m.wanted;
     return !m.failed;
 }
 
-void lower_copy(Lowering *l, Type t, const Layout *to, const Layout *from, LoweredKernel *kernel) {
-    Maker m = {.l = l, .to = kernel, .dims = &l->m->dims, .scratch = l->scratch, .domain = t};
+bool lower_fusion(Lowering *l, const Op *fusion, LoweredKernel *to) {
+    Splits splits = {.n = 0};
+    if (!build_fusion(l, fusion, to, &splits)) return false;
+    return !splits.n || build_fusion(l, fusion, to, &splits);
+}
+
+static void build_copy(Lowering *l, Type t, const Layout *to, const Layout *from, LoweredKernel *kernel,
+                       Splits *splits) {
+    Maker m = {.l = l, .to = kernel, .dims = &l->m->dims, .scratch = l->scratch, .domain = t, .splits = *splits,
+               .can_split = true};
     m.k = arena_new(l->arena, Kernel);
     m.k->a = m.k->b = -1;
-    for (int d = 0; d < t.rank; d++) add_axis(&m, AXIS_OUTER, t.shape[d]);
+    forget_operands(kernel);
+    for (int d = 0; d < t.rank; d++) add_axis(&m, AXIS_OUTER, t.shape[d], d);
     IndexPoint p = domain_point(&m);
     int node = element_node(&m, from, t.dtype, &p, -1);
     KStore store = plain_store(add_access(&m, to, true, &p), node);
     make_stages(&m, &store, 1);
     kernel->kernel = m.k;
     kernel->flops = count_flops(&m);
+    *splits = m.wanted;
+}
+
+void lower_copy(Lowering *l, Type t, const Layout *to, const Layout *from, LoweredKernel *kernel) {
+    Splits splits = {.n = 0};
+    build_copy(l, t, to, from, kernel, &splits);
+    if (splits.n) build_copy(l, t, to, from, kernel, &splits);
 }

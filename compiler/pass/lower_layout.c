@@ -27,13 +27,16 @@ void row_major(DimTable *dims, Type t, Dim *strides) {
 Layout whole_buf(Lowering *l, int buf, Type t) {
     DimTable *dims = &l->m->dims;
     const PlanBuf *b = &l->plan->bufs.at[buf];
+    int64_t pieces = b->place == PLACE_VAR ? b->var->split : 0;
     Dim s = dim_const(dims, 1), *strides = arena_array(l->scratch, Dim, t.rank + 1);
     for (int i = t.rank - 1; i >= 0; i--) {
         int d = b->place == PLACE_VAR ? b->var->order[i] : i;
         strides[d] = s;
-        s = dim_mul(dims, s, t.shape[d]);
+        s = dim_mul(dims, s, pieces && i == t.rank - 1 ? dim_const(dims, pieces) : t.shape[d]);
     }
-    return (Layout){.buf = buf, .offset = dim_const(dims, 0), .strides = strides};
+    Layout at = {.buf = buf, .offset = dim_const(dims, 0), .strides = strides, .pieces = pieces, .piece_stride = s};
+    if (pieces) at.split_dim = b->var->order[t.rank - 1];
+    return at;
 }
 
 Layout new_layout(Lowering *l, Type t, const char *name) {
@@ -49,13 +52,14 @@ static bool same_strides(const Dim *a, const Dim *b, Type t) {
 
 bool same_layout(const Layout *a, const Layout *b, Type t) {
     if (a->scalar || b->scalar) return a->scalar == b->scalar;
+    if (a->pieces != b->pieces || (a->pieces && a->split_dim != b->split_dim)) return false;
     return a->buf == b->buf && a->offset == b->offset && same_strides(a->strides, b->strides, t);
 }
 
 bool is_compact(Lowering *l, const Layout *a, Type t) {
     Dim strides[MAX_RANK];
     row_major(&l->m->dims, t, strides);
-    return !a->scalar && same_strides(a->strides, strides, t);
+    return !a->scalar && !a->pieces && same_strides(a->strides, strides, t);
 }
 
 Layout slice_of(Lowering *l, const Layout *whole, int rank, int axis, Dim index) {

@@ -2,7 +2,8 @@
  * physical one that the compiler chose for its kernels.
  *
  * In: a DlrtVarInfo and two blocks of bytes. Holds: both blocks hold exactly the product of the shape
- * elements; physical order is row-major over the dims shape[order[0]], shape[order[1]], ...
+ * elements; physical order is row-major over the dims shape[order[0]], shape[order[1]], ...; with a split the
+ * last of these is cut into pieces of that many elements, and lies row-major as (piece, the other dims, place in it).
  */
 #include "core.h"
 #include <string.h>
@@ -22,8 +23,15 @@ static void physical_strides(const DlrtVarInfo *v, int64_t *stride) {
     int64_t step = dlrt_dtype_bytes(v->dtype);
     for (int32_t p = v->rank - 1; p >= 0; p--) {
         stride[v->order[p]] = step;
-        step *= v->shape[v->order[p]];
+        step *= v->split && p == v->rank - 1 ? v->split : v->shape[v->order[p]];
     }
+}
+
+/* What is added to the place of an element of a variable with a split, for its index in the split dim: the distance
+ * between two pieces instead of the length of one. */
+static int64_t piece_offset(const DlrtVarInfo *v, int64_t index) {
+    int64_t size = dlrt_dtype_bytes(v->dtype), pieces = v->shape[v->order[v->rank - 1]] / v->split;
+    return index / v->split * (dlrt_var_count(v) / pieces - v->split) * size;
 }
 
 static void copy_element(unsigned char *to, const unsigned char *from, int64_t size) {
@@ -41,10 +49,11 @@ static void permute(const DlrtVarInfo *v, unsigned char *physical, unsigned char
     int64_t size = dlrt_dtype_bytes(v->dtype), count = dlrt_var_count(v);
     physical_strides(v, stride);
     for (int64_t i = 0; i < count; i++, logical += size) {
+        unsigned char *place = physical + (v->split ? piece_offset(v, index[v->order[v->rank - 1]]) : 0);
         if (in)
-            copy_element(physical, logical, size);
+            copy_element(place, logical, size);
         else
-            copy_element(logical, physical, size);
+            copy_element(logical, place, size);
         for (int32_t d = v->rank - 1; d >= 0; d--) {
             physical += stride[d];
             if (++index[d] < v->shape[d]) break;
