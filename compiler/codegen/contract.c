@@ -114,6 +114,11 @@ static LLVMValueRef multiply_add(Emit *e, const Contract *c, LLVMValueRef a, LLV
     return LLVMBuildAdd(e->at, LLVMBuildMul(e->at, a, b, ""), sum, "");
 }
 
+static void emit_prefetch(Emit *e, LLVMValueRef at, int locality, bool write) {
+    LLVMValueRef args[] = {at, emit_i32(e, write), emit_i32(e, locality), emit_i32(e, 1)};
+    emit_intrinsic(e, "llvm.prefetch", &e->ptr, 1, args, 4);
+}
+
 /* One term of every sum of the tile: a column of A against a row of B. a_at points to the first of A's elements; where
  * rows are found through pointers, it is how far the elements lie from these. */
 static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at) {
@@ -124,6 +129,7 @@ static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_
         b[v] = widen(e, c, emit_load(e, c->b_type, c->lanes, p, v == t->vectors - 1 ? t->mask : NULL), c->b_type,
                      c->lanes);
     }
+    if (c->ahead) emit_prefetch(e, emit_element_pointer(e, c->b_type, b_at, c->ahead), 2, false);
     LLVMValueRef row_stride = c->a_panel ? emit_i64(e, c->pitch) : stride_value(e, c, c->a, c->m);
     for (int r = 0; r < t->rows; r++) {
         LLVMValueRef p = c->k->schedule.rows_a
@@ -415,8 +421,7 @@ static void prefetch_access(Emit *e, const Contract *c, const Tile *t, int acces
     for (int r = 0; r < t->rows; r++)
         for (int v = 0; v < t->vectors; v++) {
             LLVMValueRef at = emit_add(e, emit_mul(e, row_stride, emit_i64(e, r)), emit_i64(e, (int64_t)v * c->lanes));
-            LLVMValueRef args[] = {emit_element_pointer(e, type, base, at), emit_i32(e, 1), emit_i32(e, 3), emit_i32(e, 1)};
-            emit_intrinsic(e, "llvm.prefetch", &e->ptr, 1, args, 4);
+            emit_prefetch(e, emit_element_pointer(e, type, base, at), 3, true);
         }
 }
 
@@ -526,6 +531,22 @@ static void emit_few_rows(Emit *e, Contract *c, int below, bool skinny, LLVMValu
     }
 }
 
+/* Where B lies in panels whose rows follow one another, the block of terms behind the current one comes next, of the
+ * next panel in the end. It is far away, and asked for while the strips of rows use this one: each strip asks for
+ * another line of every row. */
+static LLVMValueRef elements_ahead(Emit *e, const Contract *c, LLVMValueRef strip) {
+    const KSchedule *s = &c->k->schedule;
+    int last = last_axis(c->k, AXIS_K);
+    Dim depth = kernel_joined_extent(c->k, &e->kernels->dims, AXIS_K, last - c->k_axis + 1);
+    int64_t width = (int64_t)s->nv * c->lanes;
+    bool panels = !c->panel && c->b && s->n_axes == 1 && dim_is(c->columns, width) && dim_is(c->b->strides[last], width) &&
+                  dim_is_const(depth) && c->n_first > 0 && c->k->axes.at[c->n - 1].role == AXIS_N;
+    if (!panels || c->rows->lower < 2 * s->mr) return NULL;
+    int64_t terms = s->kc && s->kc < dim_value(depth) ? s->kc : dim_value(depth);
+    LLVMValueRef line = LLVMBuildURem(e->at, strip, emit_i64(e, s->nv), "");
+    return emit_add(e, emit_i64(e, terms * width), emit_mul(e, line, emit_i64(e, c->lanes)));
+}
+
 static void emit_rows(Emit *e, Contract *c) {
     const KSchedule *s = &c->k->schedule;
     Dim extent = c->rows;
@@ -534,7 +555,10 @@ static void emit_rows(Emit *e, Contract *c) {
     if (extent->upper >= s->mr) {
         LLVMValueRef last = LLVMBuildSub(e->at, c->m_until, emit_i64(e, s->mr - 1), "");
         EmitLoop strips = emit_loop_begin(e, c->m_from, last, emit_i64(e, s->mr), "m");
+        LLVMValueRef strip = LLVMBuildUDiv(e->at, LLVMBuildSub(e->at, strips.index, c->m_from, ""), emit_i64(e, s->mr), "");
+        c->ahead = elements_ahead(e, c, strip);
         emit_columns(e, c, s->mr, s->nv, strips.index);
+        c->ahead = NULL;
         emit_loop_end(e, &strips);
         emit_set(e, row, emit_get(e, e->i64, strips.counter));
     }

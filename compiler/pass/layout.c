@@ -15,7 +15,7 @@
 #include "ops/region.h"
 #include "pass/pass.h"
 
-enum { LEAST_ROWS = 8, LEAST_PANELS = 2 };
+enum { LEAST_ROWS = 8, LEAST_COLUMNS = 96 };
 
 /* An order of a variable's dims in memory, and how many uses want it. */
 typedef struct Wish {
@@ -142,7 +142,7 @@ static void choose_panels(const Votes *votes, Var *v) {
     if (!votes->plain[v->id] || votes->of[v->id].n != 1 || rank < 2) return;
     int64_t columns = dim_value(v->type.shape[v->order[rank - 1]]);
     for (int i = 0; i < 3 && !v->split; i++)
-        if (columns % widths[i] == 0 && columns >= LEAST_PANELS * widths[i]) v->split = widths[i];
+        if (columns % widths[i] == 0 && columns >= LEAST_COLUMNS) v->split = widths[i];
 }
 
 static void note_yield(Votes *votes, const Value *v) {

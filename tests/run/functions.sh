@@ -6,11 +6,11 @@ cat >net.dl <<'END'
 dim B <= 64
 model Net() {
     let a = Linear(40, 96)
-    let c = Conv2d(1, 64, 3, padding = 1)
+    let c = Conv2d(1, 128, 3, padding = 1)
     let o = Linear(96, 5)
     fn run(x: f32[B, 40]) -> f32[B, 5] { o(relu(a(x))) }
     export fn predict(x: f32[32, 40]) -> (y: f32[32, 5]) { run(x) }
-    export fn images(x: f32[2, 1, 6, 6]) -> (y: f32[2, 64, 6, 6]) { c(x) }
+    export fn images(x: f32[2, 1, 6, 6]) -> (y: f32[2, 128, 6, 6]) { c(x) }
     export fn train(x: f32[B, 40], y: i32[B], lr: f32) -> (loss: f32) {
         let loss = cross_entropy(run(x), y)
         minimize loss with adam(lr)
@@ -28,7 +28,7 @@ check_absent "no file is left" "$(ls)" '^x.so$'
 
 graph=$("$dlcc" net.dl --function=predict --function=images --dump-after=layout)
 check_match "the weights lie in panels" "$graph" '@a.weight : f32\[96,40\] order \[1, 0\] split 48'
-check_match "a convolution's too" "$graph" '@c.weight : f32\[64,1,3,3\] order \[1, 2, 3, 0\] split 32'
+check_match "a convolution's too" "$graph" '@c.weight : f32\[128,1,3,3\] order \[1, 2, 3, 0\] split 64'
 check_absent "not where they are trained" "$("$dlcc" net.dl --dump-after=layout | grep '@a.weight')" 'split'
 check_absent "the optimizer's state is gone" "$graph" '^slot'
 printf '%s\n' "$graph" >net.ir
