@@ -114,11 +114,6 @@ static LLVMValueRef multiply_add(Emit *e, const Contract *c, LLVMValueRef a, LLV
     return LLVMBuildAdd(e->at, LLVMBuildMul(e->at, a, b, ""), sum, "");
 }
 
-static void emit_prefetch(Emit *e, LLVMValueRef at, int locality, bool write) {
-    LLVMValueRef args[] = {at, emit_i32(e, write), emit_i32(e, locality), emit_i32(e, 1)};
-    emit_intrinsic(e, "llvm.prefetch", &e->ptr, 1, args, 4);
-}
-
 /* One term of every sum of the tile: a column of A against a row of B. a_at points to the first of A's elements; where
  * rows are found through pointers, it is how far the elements lie from these. */
 static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at) {
@@ -421,7 +416,7 @@ static void prefetch_access(Emit *e, const Contract *c, const Tile *t, int acces
     for (int r = 0; r < t->rows; r++)
         for (int v = 0; v < t->vectors; v++) {
             LLVMValueRef at = emit_add(e, emit_mul(e, row_stride, emit_i64(e, r)), emit_i64(e, (int64_t)v * c->lanes));
-            emit_prefetch(e, emit_element_pointer(e, type, base, at), 3, true);
+            emit_prefetch(e, emit_element_pointer(e, type, base, at), 1, true);
         }
 }
 

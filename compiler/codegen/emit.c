@@ -225,6 +225,11 @@ LLVMValueRef emit_mask(Emit *e, LLVMValueRef count, int lanes) {
     return LLVMBuildICmp(e->at, LLVMIntULT, lane_numbers(type, lanes), emit_splat(e, narrow, lanes), "");
 }
 
+void emit_prefetch(Emit *e, LLVMValueRef at, int level, bool write) {
+    LLVMValueRef args[] = {at, emit_i32(e, write), emit_i32(e, 4 - level), emit_i32(e, 1)};
+    emit_intrinsic(e, "llvm.prefetch", &e->ptr, 1, args, 4);
+}
+
 /* ------------------------------------------------------------------ control flow */
 
 static LLVMBasicBlockRef add_block(Emit *e, const char *name) {

@@ -56,6 +56,8 @@ void emit_store(Emit *e, DType t, int lanes, LLVMValueRef pointer, LLVMValueRef 
 LLVMValueRef emit_gather(Emit *e, DType t, int lanes, LLVMValueRef base, LLVMValueRef index, LLVMValueRef mask);
 void emit_scatter(Emit *e, DType t, int lanes, LLVMValueRef base, LLVMValueRef index, LLVMValueRef value,
                   LLVMValueRef mask);
+/* Asks for the line of memory at a pointer, which may lead anywhere, for the cache of this level (1: the nearest). */
+void emit_prefetch(Emit *e, LLVMValueRef at, int level, bool write);
 /* Lanes 0 .. count-1 set; count an i64 (may exceed lanes or be negative). */
 LLVMValueRef emit_mask(Emit *e, LLVMValueRef count, int lanes);
 

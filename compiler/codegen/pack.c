@@ -82,6 +82,8 @@ static void pack_transposed(Emit *e, Contract *c, LLVMValueRef from, LLVMValueRe
     emit_loop_end(e, &n);
 }
 
+enum { ROWS_AHEAD = 8 };       /* of the row being copied another one is asked for: far apart, they are no stream */
+
 /* Row by row over all K axes; `row` counts the panel's rows. */
 static void pack_rows(Emit *e, Contract *c, int number, LLVMValueRef from, LLVMValueRef first, LLVMValueRef until,
                       LLVMValueRef columns, LLVMValueRef row) {
@@ -100,10 +102,11 @@ static void pack_rows(Emit *e, Contract *c, int number, LLVMValueRef from, LLVMV
     LLVMValueRef to = emit_element_pointer(e, t, c->panel, emit_mul(e, row, emit_i64(e, c->k->schedule.nc)));
     EmitLoop n = emit_loop_begin(e, emit_i64(e, 0), columns, emit_i64(e, c->lanes), "pn");
     LLVMValueRef mask = emit_mask(e, LLVMBuildSub(e->at, columns, n.index, ""), c->lanes), x;
-    LLVMValueRef stride = stride_of(e, c, c->n);
+    LLVMValueRef stride = stride_of(e, c, c->n), row_stride = stride_of(e, c, k_axis(c->k, number - 1));
     LLVMValueRef base = emit_element_pointer(e, t, from, emit_mul(e, n.index, stride));
     if (contract_reads_rows(c)) {
         x = emit_load(e, t, c->lanes, base, mask);
+        emit_prefetch(e, emit_element_pointer(e, t, base, emit_mul(e, row_stride, emit_i64(e, ROWS_AHEAD))), 1, false);
     } else {
         LLVMValueRef lane = LLVMBuildMul(e->at, emit_splat(e, stride, c->lanes), emit_lane_numbers(e, c->lanes), "");
         x = emit_gather(e, t, c->lanes, base, lane, mask);

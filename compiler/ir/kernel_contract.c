@@ -108,7 +108,7 @@ KernelRun kernel_run(const Kernel *k) {
     int last = last_axis(k, AXIS_K);
     bool alone = last == 0 || k->axes.at[last - 1].role != AXIS_K;
     int64_t terms = alone ? RUN_ALONG : RUN_ACROSS, inner = 1;
-    if (!dtype_is_float(k->acc) || kernel_most_points(k, AXIS_K) <= terms) return (KernelRun){0};
+    if (!dtype_is_float(k->acc) || kernel_most_points(k, AXIS_K) <= (alone ? ONE_RUN : terms)) return (KernelRun){0};
     for (int a = last;; a--) {
         Dim extent = k->axes.at[a].extent;
         int64_t most = terms / inner > 1 ? terms / inner : 1;

@@ -30,11 +30,12 @@ int kernel_joined_axes(const Kernel *k, DimTable *dims, AxisRole role, Arena *sc
 bool kernel_rows_apart(const Kernel *k, DimTable *dims, Arena *scratch);
 
 /* Long sums of floats are added up in runs, each a chain of its own, and then run by run: so a rounding error does not
- * grow with all of the length. Runs of a sum over one axis, as in a matrix product, have RUN_ALONG terms; of a sum over
+ * grow with all of the length. Runs of a sum over one axis, as in a matrix product, have RUN_ALONG terms, but a sum of up
+ * to ONE_RUN is one; of a sum over
  * several, as in the gradient of a convolution's weights, where the terms may be millions, at most RUN_ACROSS where
  * the extents allow. Where runs end follows from the extents of the K axes alone, so that M, N, packing and blocks change
  * no bit. */
-enum { RUN_ALONG = 1024, RUN_ACROSS = 256, SHORT_RUN = 64 };
+enum { ONE_RUN = 1024, RUN_ALONG = 512, RUN_ACROSS = 256, SHORT_RUN = 64 };
 typedef struct KernelRun {
     int64_t terms;             /* of all K axes in order; 0: the sum is one run */
     int axis;                  /* a run is some steps along this axis and all of those behind it; -1: the extents behind

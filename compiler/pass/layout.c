@@ -13,7 +13,7 @@
  * sequence. */
 #include "ops/contraction.h"
 #include "ops/region.h"
-#include "pass/pass.h"
+#include "pass/layout.h"
 
 enum { LEAST_ROWS = 8, LEAST_COLUMNS = 96 };
 
@@ -42,9 +42,7 @@ static int add_dims(const Contraction *c, const IndexPoint *at, ContractPart par
     return n;
 }
 
-/* The order that the contraction reads its operand best in: with the free dims, which lanes run along, innermost; where
- * there are none to speak of, as in a depthwise convolution, the batch. Dims of extent 1 come first. */
-static void wanted_order(const Contraction *c, bool lhs, int *order) {
+void layout_wanted(const Contraction *c, bool lhs, int *order) {
     const IndexPoint *at = lhs ? &c->lhs : &c->rhs;
     ContractPart own = lhs ? PART_LHS : PART_RHS;
     double free = 1;
@@ -61,16 +59,19 @@ static void wanted_order(const Contraction *c, bool lhs, int *order) {
     memcpy(order + k, moved, sizeof *order * (size_t)n);
 }
 
-/* What v has the same elements of, in an order of dims that `order` is put into: an operand of an index map that keeps
- * extents, or what comes into a body from outside. */
-static const Value *value_before(const Value *v, int *order) {
+const Value *layout_before(const Value *v, int *order) {
     const Op *op = v->op;
-    if (!op) return region_source(v->region, v->index);
+    if (!op) return NULL;
     bool moves = op->info->kind == KIND_MOVE && (op->operand_count == 1 || op->info->flags & OP_BARRIER);
     if (!moves || op->operands[0]->type.rank != v->type.rank) return NULL;
     const Attr *permutation = op_attr(op, "permutation");
     for (int i = 0; permutation && i < v->type.rank; i++) order[i] = (int)permutation->ints[order[i]];
     return op->operands[0];
+}
+
+/* The same, or what comes into a body from outside. */
+static const Value *value_before(const Value *v, int *order) {
+    return v->op ? layout_before(v, order) : region_source(v->region, v->index);
 }
 
 /* The parameter behind an operand, and the order in which its dims are wanted if the operand's are in `order`. */
@@ -114,7 +115,7 @@ static void vote(void *user, Op *op) {
     }
     for (int side = 0; side < 2; side++) {
         Wish wish = {.votes = 1};
-        wanted_order(&c, side == 0, wish.order);
+        layout_wanted(&c, side == 0, wish.order);
         Var *var = var_behind(votes->func, op->operands[side], wish.order);
         if (!var) continue;
         if (least_rows(&c, side == 0) < LEAST_ROWS || contraction_is_thin(&c) || op->parent != votes->func->body)

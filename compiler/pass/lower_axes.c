@@ -2,8 +2,9 @@
  *
  * Kernels that do the same must become equal, and code generation wants few, long axes with the
  * contiguous one last. So axes of extent 1 go, loops run in the order in which memory lies, and
- * neighbouring axes that every access walks as one become one. The K axes of a contraction keep their
- * order: it fixes the order of summation. */
+ * neighbouring axes that every access walks as one become one. The K axes of a contraction, whose order
+ * is that of summation, are sorted too where both factors lie in one order: it still follows from the
+ * shapes alone. */
 #include "pass/lower.h"
 
 #include <stdlib.h>
@@ -148,6 +149,20 @@ static double distance(const Kernel *k, int axis) {
     return 0;
 }
 
+/* How far apart neighbours along an axis lie in a factor that is a load; -1: it is none. */
+static double factor_step(const Kernel *k, int node, int axis) {
+    const KNode *n = &k->nodes.at[node];
+    if (n->kind != NODE_LOAD || k->accesses.at[n->access].index >= 0) return -1;
+    return step_of(&k->accesses.at[n->access], axis);
+}
+
+/* Whether K axis y goes before x for both factors. */
+static bool goes_before(const Kernel *k, int y, int x) {
+    double ax = factor_step(k, k->a, x), ay = factor_step(k, k->a, y);
+    double bx = factor_step(k, k->b, x), by = factor_step(k, k->b, y);
+    return ax >= 0 && bx >= 0 && ay > ax && by > bx;
+}
+
 static void sort_axes(Lowering *l, Kernel *k) {
     int order[2 * MAX_RANK + 2], n = k->axes.n;
     double key[2 * MAX_RANK + 2];
@@ -158,7 +173,9 @@ static void sort_axes(Lowering *l, Kernel *k) {
     for (int i = 1; i < n; i++)
         for (int j = i; j > 0; j--) {
             const KAxis *x = &k->axes.at[order[j - 1]], *y = &k->axes.at[order[j]];
-            bool swap = x->role > y->role || (x->role == y->role && x->role != AXIS_K && key[order[j - 1]] < key[order[j]]);
+            bool sum = x->role == AXIS_K, further = !sum && key[order[j - 1]] < key[order[j]];
+            if (sum && k->form == KERNEL_CONTRACT) further = goes_before(k, order[j], order[j - 1]);
+            bool swap = x->role > y->role || (x->role == y->role && further);
             if (!swap) break;
             int t = order[j];
             order[j] = order[j - 1];
