@@ -44,7 +44,7 @@
 extern "C" {
 #endif
 
-#define DLRT_ABI_VERSION 2
+#define DLRT_ABI_VERSION 3
 #define DLRT_MAX_RANK 8
 
 /* ------------------------------------------------------------------ status */
@@ -195,6 +195,10 @@ typedef struct DlrtModelInfo {
                                 * making a context passes the cache only. Blocks come zeroed. No scratch,
                                 * threads = 1. */
     int64_t init_arena_bytes;
+    DlrtEntry *prepare;        /* makes what functions use of weights that stay as they are, behind the weights in their
+                                * block; after opening, resetting, loading and setting. Null: nothing. Uses
+                                * prepare_arena_bytes; no scratch, threads = 1. */
+    int64_t prepare_arena_bytes;
 } DlrtModelInfo;
 
 /* ------------------------------------------------------------------ options */

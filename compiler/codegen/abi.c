@@ -12,7 +12,7 @@ static const struct {
     [ABI_TENSOR_INFO] = {"DlrtTensorInfo", "ppiiiip"},
     [ABI_FUNCTION_INFO] = {"DlrtFunctionInfo", "ppiiiippplllp"},
     [ABI_VAR_INFO] = {"DlrtVarInfo", "piiiippll"},
-    [ABI_MODEL_INFO] = {"DlrtModelInfo", "iiiippppllpplllpl"},
+    [ABI_MODEL_INFO] = {"DlrtModelInfo", "iiiippppllpplllplpl"},
     [ABI_MODULE] = {"DlrtModule", "iipp"},
     [ABI_FAULT] = {"DlrtFault", "plll"},
     [ABI_FRAME] = {"DlrtFrame", "ppppppppllliippp"},

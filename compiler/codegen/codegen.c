@@ -26,13 +26,14 @@ static void tune_functions(Code *code) {
 static void build_module(Emit *e, KModule *m, const char *prefix) {
     VarPlaces places = places_of(m->graph, e->arena);
     PlanContext context = {&places, arena_array(e->arena, LLVMValueRef, m->kernels.n + 1)};
-    Description d = {prefix, &places, arena_array(e->arena, LLVMValueRef, m->plans.n + 1), NULL};
+    Description d = {prefix, &places, arena_array(e->arena, LLVMValueRef, m->plans.n + 1), NULL, NULL};
     for (int i = 0; i < m->kernels.n; i++) context.kernels[i] = emit_kernel(e, m->kernels.at[i]);
     for (int i = 0; i < m->plans.n; i++) {
         const Plan *plan = m->plans.at[i];
         d.entries[i] = emit_plan(e, plan, &context, arena_printf(e->arena, "run_%s", plan->func->name));
     }
     if (m->init) d.initialize = emit_init_plan(e, m->init, &context, "initialize");
+    if (m->prepare) d.prepare = emit_prepare_plan(e, m->prepare, &context, "prepare");
     emit_typed_entries(e, prefix, emit_description(e, &d));
 }
 

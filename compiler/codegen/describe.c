@@ -175,23 +175,26 @@ static LLVMValueRef order_list(Emit *e, const Var *v) {
 static LLVMValueRef var_list(Emit *e, const VarPlaces *places) {
     const Module *m = e->kernels->graph;
     LLVMValueRef *items = arena_array(e->arena, LLVMValueRef, m->vars.n + 1);
+    int n = 0;
     for (int i = 0; i < m->vars.n; i++) {
         const Var *v = m->vars.at[i];
+        if (v->kind == VAR_PREPARED) continue;
         int64_t shape[MAX_RANK];
         for (int d = 0; d < v->type.rank; d++) shape[d] = dim_value(v->type.shape[d]);
         LLVMValueRef members[] = {abi_text(e, v->name), emit_i32(e, (int32_t)v->kind),
                                   emit_i32(e, (int32_t)v->type.dtype), emit_i32(e, v->type.rank), emit_i32(e, (int32_t)v->split),
                                   i64_list(e, shape, v->type.rank, "shape"), order_list(e, v),
                                   emit_i64(e, places->offset[v->id]), emit_i64(e, places->bytes[v->id])};
-        items[i] = make_struct(e, ABI_VAR_INFO, members);
+        items[n++] = make_struct(e, ABI_VAR_INFO, members);
     }
-    return list_constant(e, abi_type(e, ABI_VAR_INFO), items, m->vars.n, "vars");
+    return list_constant(e, abi_type(e, ABI_VAR_INFO), items, n, "vars");
 }
 
 uint64_t model_fingerprint(const Module *m) {
     Text text = text_new(m->arena);
     for (int i = 0; i < m->vars.n; i++) {
         const Var *v = m->vars.at[i];
+        if (v->kind == VAR_PREPARED) continue;
         text_add(&text, "%s %d ", v->name, (int)v->kind);
         type_print(&m->dims, v->type, &text);
         text_add(&text, "\n");
@@ -201,10 +204,17 @@ uint64_t model_fingerprint(const Module *m) {
 
 /* ------------------------------------------------------------------------- model */
 
+/* Variables that users know. */
+static int seen_vars(const Module *m) {
+    int n = 0;
+    for (int i = 0; i < m->vars.n; i++) n += m->vars.at[i]->kind != VAR_PREPARED;
+    return n;
+}
+
 static LLVMValueRef model_info(Emit *e, const Description *d) {
     const KModule *k = e->kernels;
     const Module *m = k->graph;
-    LLVMValueRef members[] = {emit_i32(e, DLRT_ABI_VERSION), emit_i32(e, m->vars.n), emit_i32(e, k->plans.n),
+    LLVMValueRef members[] = {emit_i32(e, DLRT_ABI_VERSION), emit_i32(e, seen_vars(m)), emit_i32(e, k->plans.n),
                               emit_i32(e, 0), abi_text(e, m->name), abi_text(e, m->doc),
                               abi_text(e, e->target->triple), abi_text(e, e->target->tune),
                               emit_i64(e, (int64_t)e->target->cpu_features),
@@ -212,7 +222,9 @@ static LLVMValueRef model_info(Emit *e, const Description *d) {
                               function_list(e, d->entries), emit_i64(e, d->places->weight_bytes),
                               emit_i64(e, d->places->slot_bytes), emit_i64(e, d->places->cache_bytes),
                               d->initialize ? d->initialize : null_pointer(e),
-                              emit_i64(e, k->init ? plan_init_bytes(k->init) : 0)};
+                              emit_i64(e, k->init ? plan_init_bytes(k->init) : 0),
+                              d->prepare ? d->prepare : null_pointer(e),
+                              emit_i64(e, k->prepare ? plan_init_bytes(k->prepare) : 0)};
     return internal_constant(e, make_struct(e, ABI_MODEL_INFO, members), "model");
 }
 

@@ -9,7 +9,7 @@ typedef struct Description {
     const char *prefix;        /* of exported symbols, a C identifier */
     const VarPlaces *places;
     LLVMValueRef *entries;     /* by plan */
-    LLVMValueRef initialize;   /* may be null */
+    LLVMValueRef initialize, prepare;   /* may be null */
 } Description;
 
 /* Emits PREFIX_module, the weak dlrt_module, and all that they point to; the DlrtModelInfo. */

@@ -34,7 +34,8 @@ typedef struct Entry {
     LLVMValueRef *constants;   /* by PlanBuf */
     LLVMValueRef *moving;      /* by PlanBuf: a variable with its pointer, where it changes names; else null */
     VEC(OpenBody) open;        /* around the current step, innermost last */
-    bool init;
+    bool init;                 /* leaves out steps on memory that is not there */
+    bool own_scratch;          /* in the arena, behind the plan's buffers */
 } Entry;
 
 /* ----------------------------------------------------------------------- buffers */
@@ -474,7 +475,7 @@ static void begin(Entry *s) {
     static const FrameMember pointers[] = {FRAME_ARGS, FRAME_RESULTS, FRAME_DIMS, FRAME_WEIGHTS, FRAME_SLOTS,
                                            FRAME_CACHE, FRAME_ARENA};
     s->list = LLVMBuildAlloca(e->at, LLVMArrayType2(e->i64, (uint64_t)list_length(s->plan)), "list");
-    if (s->init && s->plan->scratch_bytes) s->frame = frame_with_scratch(s);
+    if (s->own_scratch && s->plan->scratch_bytes) s->frame = frame_with_scratch(s);
     for (size_t i = 0; i < sizeof pointers / sizeof *pointers; i++)
         s->base[pointers[i]] = abi_frame_get(e, s->frame, pointers[i]);
     s->threaded = LLVMBuildICmp(e->at, LLVMIntSGT, abi_frame_get(e, s->frame, FRAME_THREADS), emit_i32(e, 1), "");
@@ -499,6 +500,11 @@ LLVMValueRef emit_plan(Emit *e, const Plan *plan, const PlanContext *context, co
 }
 
 LLVMValueRef emit_init_plan(Emit *e, const Plan *plan, const PlanContext *context, const char *name) {
-    Entry s = {.e = e, .plan = plan, .context = context, .init = true};
+    Entry s = {.e = e, .plan = plan, .context = context, .init = true, .own_scratch = true};
+    return emit_entry(&s, name);
+}
+
+LLVMValueRef emit_prepare_plan(Emit *e, const Plan *plan, const PlanContext *context, const char *name) {
+    Entry s = {.e = e, .plan = plan, .context = context, .own_scratch = true};
     return emit_entry(&s, name);
 }

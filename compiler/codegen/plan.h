@@ -16,6 +16,8 @@ LLVMValueRef emit_plan(Emit *e, const Plan *plan, const PlanContext *context, co
 /* The same for the initializer: steps on memory that the frame does not have (null) are left out, and the
  * scratch lies in the arena behind the plan's buffers. */
 LLVMValueRef emit_init_plan(Emit *e, const Plan *plan, const PlanContext *context, const char *name);
+/* The same for `prepare`, which finds weights and slots; its scratch too lies in the arena. */
+LLVMValueRef emit_prepare_plan(Emit *e, const Plan *plan, const PlanContext *context, const char *name);
 
 /* The initializer's workspace: its buffers and the scratch of one thread. */
 int64_t plan_init_bytes(const Plan *plan);

@@ -137,10 +137,12 @@ void report_kernels(Compilation *c) {
     KernelUse *uses = arena_array(c->arena, KernelUse, m->kernels.n + 1);
     for (int i = 0; i < m->plans.n; i++) add_uses(uses, m, m->plans.at[i], c->arena);
     if (m->init) add_uses(uses, m, m->init, c->arena);
+    if (m->prepare) add_uses(uses, m, m->prepare, c->arena);
     text_add(to, "%s for %s, tuned for %s; figures at the dims' upper bounds\nfunctions:\n", c->module->name,
              c->target->name, c->target->tune);
     for (int i = 0; i < m->plans.n; i++) report_plan(c, m->plans.at[i], m->plans.at[i]->func->name);
     if (m->init) report_plan(c, m->init, "(initialize)");
+    if (m->prepare) report_plan(c, m->prepare, "(prepare)");
     report_memory(c);
     report_routines(c);
     text_add(to, "kernels: %d\n", m->kernels.n);

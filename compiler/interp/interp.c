@@ -211,8 +211,8 @@ static bool run(Interp *in, Func *f, int64_t count, const int64_t *dims, Tensor 
 bool interp_init(Interp *in, int64_t seed) {
     in->seed = seed;
     for (int i = 0; i < in->module->funcs.n; i++) in->counts[i] = 0;
-    if (!in->module->init) return true;
-    return run(in, in->module->init, 0, NULL, NULL, NULL);
+    if (in->module->init && !run(in, in->module->init, 0, NULL, NULL, NULL)) return false;
+    return !in->module->prepare || run(in, in->module->prepare, 0, NULL, NULL, NULL);
 }
 
 bool interp_run(Interp *in, Func *f, const int64_t *dims, Tensor *const *args, Tensor **results) {

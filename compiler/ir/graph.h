@@ -71,7 +71,8 @@ struct Region {
     VEC(Value *) yields;
 };
 
-typedef enum VarKind { VAR_PARAM, VAR_STATE, VAR_SLOT, VAR_CACHE } VarKind;   /* as DlrtVarKind */
+/* As DlrtVarKind; the last kind no one sees: what `prepare` makes of variables that stay as they are. */
+typedef enum VarKind { VAR_PARAM, VAR_STATE, VAR_SLOT, VAR_CACHE, VAR_PREPARED } VarKind;
 
 typedef struct Var {
     int id;
@@ -123,7 +124,8 @@ struct Module {
     const char *name, *doc;
     VEC(Var *) vars;
     VEC(Func *) funcs;         /* exported ones */
-    Func *init;                /* writes every var from PORT_SEED alone */
+    Func *init;                /* writes every var but prepared ones from PORT_SEED alone */
+    Func *prepare;             /* writes the prepared ones from others, whenever these were set; null: there are none */
 };
 
 /* ------------------------------------------------------------ construction */

@@ -229,7 +229,7 @@ typedef struct KModule {
     DimTable dims;             /* of kernels: n0, n1, ... */
     VEC(Kernel *) kernels;     /* distinct ones */
     VEC(Plan *) plans;         /* one for each exported function, in order */
-    Plan *init;
+    Plan *init, *prepare;
 } KModule;
 
 #endif

@@ -495,6 +495,7 @@ static void print_dims(const KModule *m, Text *to) {
     bool *used = arena_array(to->arena, bool, t->symbols.n + 1);
     for (int i = 0; i < m->plans.n; i++) mark_plan(t, m->plans.at[i], used);
     if (m->init) mark_plan(t, m->init, used);
+    if (m->prepare) mark_plan(t, m->prepare, used);
     dims_print(t, used, "dim", to);
 }
 
@@ -524,5 +525,9 @@ void kernels_print(const KModule *m, Text *to) {
     if (m->init) {
         text_add(to, "\ninit ");
         print_plan(m->graph, m->init, to);
+    }
+    if (m->prepare) {
+        text_add(to, "\nprepare ");
+        print_plan(m->graph, m->prepare, to);
     }
 }

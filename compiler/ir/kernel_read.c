@@ -315,13 +315,14 @@ static bool read_plan_statement(PlanReader *p) {
     return reader_expected(r, "result, buf, memory or a step");
 }
 
-static bool read_plan(KernelReader *kr, bool init) {
+static bool read_plan(KernelReader *kr, FuncRole role) {
     Reader *r = kr->r;
     PlanReader p = {.kr = kr, .r = r, .plan = arena_new(r->arena, Plan), .bufs = map_new(r->arena)};
-    bool good = reader_func_head(r, init, &p.plan->func);
+    bool good = reader_func_head(r, role, &p.plan->func);
     r->scope.n = 0;
     if (!good || !reader_expect(r, '{')) return false;
-    if (init) kr->to->init = p.plan;
+    if (role == ROLE_INIT) kr->to->init = p.plan;
+    else if (role == ROLE_PREPARE) kr->to->prepare = p.plan;
     else vec_push(r->arena, &kr->to->plans, p.plan);
     while (!reader_at(r, '}')) {
         uint32_t begin = r->token.begin;
@@ -345,16 +346,18 @@ static bool read_declaration(KernelReader *kr) {
         return good;
     }
     if (reader_take_word(r, "dim")) return reader_dim_line(r);
-    for (int kind = VAR_PARAM; kind <= VAR_CACHE; kind++)
+    for (int kind = VAR_PARAM; kind <= VAR_PREPARED; kind++)
         if (reader_take_word(r, var_kind_name((VarKind)kind))) return reader_var(r, (VarKind)kind);
-    if (reader_take_word(r, "plan")) return read_plan(kr, false);
-    if (reader_take_word(r, "init"))
-        return reader_take_word(r, "plan") ? read_plan(kr, true) : reader_expected(r, "plan");
-    return reader_expected(r, "dim, size, kernel, plan, init plan, param, state, slot or cache");
+    if (reader_take_word(r, "plan")) return read_plan(kr, ROLE_EXPORTED);
+    bool init = reader_take_word(r, "init");
+    if (init || reader_take_word(r, "prepare"))
+        return reader_take_word(r, "plan") ? read_plan(kr, init ? ROLE_INIT : ROLE_PREPARE) : reader_expected(r, "plan");
+    return reader_expected(r, "dim, size, kernel, plan, init plan, prepare plan, param, state, slot, cache or prepared");
 }
 
 static bool at_declaration(const Reader *r) {
-    static const char *const words[] = {"dim", "size", "kernel", "plan", "init", "param", "state", "slot", "cache"};
+    static const char *const words[] = {"dim", "size", "kernel", "plan", "init", "prepare", "param", "state", "slot", "cache",
+                                        "prepared"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (r->token.starts_line && reader_at_word(r, words[i])) return true;
     return false;

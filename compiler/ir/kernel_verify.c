@@ -441,5 +441,6 @@ int kernels_verify(KModule *m, Arena *scratch, FaultList *faults) {
     if (faults->n > before) return faults->n - before;
     for (int i = 0; i < m->plans.n; i++) verify_plan(&v, m->plans.at[i]);
     if (m->init) verify_plan(&v, m->init);
+    if (m->prepare) verify_plan(&v, m->prepare);
     return faults->n - before;
 }

@@ -10,7 +10,7 @@ typedef struct Printer {
 } Printer;
 
 const char *var_kind_name(VarKind kind) {
-    static const char *const names[] = {"param", "state", "slot", "cache"};
+    static const char *const names[] = {"param", "state", "slot", "cache", "prepared"};
     return names[kind];
 }
 
@@ -295,6 +295,7 @@ static void print_symbols(const Module *m, Text *to) {
     for (int i = 0; i < m->vars.n; i++) use_dims(&u, m->vars.at[i]->type.shape, m->vars.at[i]->type.rank);
     for (int i = 0; i < m->funcs.n; i++) use_func(&u, m->funcs.at[i]);
     if (m->init) use_func(&u, m->init);
+    if (m->prepare) use_func(&u, m->prepare);
     dims_print(&m->dims, u.used, "dim", to);
 }
 
@@ -336,5 +337,9 @@ void module_print(const Module *m, Text *to) {
     if (m->init) {
         text_add(to, "\ninit ");
         func_print(m->init, to);
+    }
+    if (m->prepare) {
+        text_add(to, "\nprepare ");
+        func_print(m->prepare, to);
     }
 }

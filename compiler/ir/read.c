@@ -263,15 +263,18 @@ static bool read_body(Reader *r, Func *f) {
     return reader_take(r, '}');
 }
 
-bool reader_func_head(Reader *r, bool init, Func **to) {
+bool reader_func_head(Reader *r, FuncRole role, Func **to) {
     Span span = reader_span(r);
     const char *name;
     if (!reader_name(r, TOKEN_GLOBAL, "a function's name (@name)", &name)) return false;
-    if (!init && map_get(&r->funcs, name)) return reader_fail(r, DL0604, span, "function @%s exists already", name);
-    if (init && r->module->init) return reader_fail(r, DL0604, span, "there is an init function already");
-    Func *f = init ? func_new(r->module, name) : module_add_func(r->module, name);
-    if (init) r->module->init = f;
-    else map_set(&r->funcs, name, f);
+    bool exported = role == ROLE_EXPORTED;
+    Func **special = role == ROLE_INIT ? &r->module->init : &r->module->prepare;
+    if (exported && map_get(&r->funcs, name)) return reader_fail(r, DL0604, span, "function @%s exists already", name);
+    if (!exported && *special)
+        return reader_fail(r, DL0604, span, "there is %s function already", role == ROLE_INIT ? "an init" : "a prepare");
+    Func *f = exported ? module_add_func(r->module, name) : func_new(r->module, name);
+    if (exported) map_set(&r->funcs, name, f);
+    else *special = f;
     f->span = span;
     r->func = f;
     r->values = map_new(r->arena);
@@ -280,9 +283,9 @@ bool reader_func_head(Reader *r, bool init, Func **to) {
     return read_inputs(r, f) && read_signature_dims(r, f) && reader_doc(r, &f->doc);
 }
 
-static bool read_func(Reader *r, bool init) {
+static bool read_func(Reader *r, FuncRole role) {
     Func *f;
-    bool good = reader_func_head(r, init, &f) && read_body(r, f);
+    bool good = reader_func_head(r, role, &f) && read_body(r, f);
     r->scope.n = 0;
     return good;
 }
@@ -290,7 +293,7 @@ static bool read_func(Reader *r, bool init) {
 /* ------------------------------------------------------------------------ module */
 
 static bool at_declaration(const Reader *r) {
-    static const char *const words[] = {"dim", "param", "state", "slot", "cache", "func", "init"};
+    static const char *const words[] = {"dim", "param", "state", "slot", "cache", "prepared", "func", "init", "prepare"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (r->token.starts_line && reader_at_word(r, words[i])) return true;
     return false;
@@ -298,14 +301,15 @@ static bool at_declaration(const Reader *r) {
 
 static bool read_declaration(Reader *r) {
     if (reader_take_word(r, "dim")) return reader_dim_line(r);
-    for (int kind = VAR_PARAM; kind <= VAR_CACHE; kind++)
+    for (int kind = VAR_PARAM; kind <= VAR_PREPARED; kind++)
         if (reader_take_word(r, var_kind_name((VarKind)kind))) return reader_var(r, (VarKind)kind);
-    if (reader_take_word(r, "func")) return read_func(r, false);
-    if (reader_take_word(r, "init")) {
+    if (reader_take_word(r, "func")) return read_func(r, ROLE_EXPORTED);
+    bool init = reader_take_word(r, "init");
+    if (init || reader_take_word(r, "prepare")) {
         if (!reader_take_word(r, "func")) return reader_expected(r, "func");
-        return read_func(r, true);
+        return read_func(r, init ? ROLE_INIT : ROLE_PREPARE);
     }
-    return reader_expected(r, "dim, param, state, slot, cache, func or init func");
+    return reader_expected(r, "dim, param, state, slot, cache, prepared, func, init func or prepare func");
 }
 
 static void read_module(Reader *r) {

@@ -68,8 +68,10 @@ bool reader_dim_line(Reader *r);
 bool reader_var(Reader *r, VarKind kind);
 /* A use of a variable: @name */
 bool reader_var_name(Reader *r, Var **to);
+/* What a function is to its module. */
+typedef enum FuncRole { ROLE_EXPORTED, ROLE_INIT, ROLE_PREPARE } FuncRole;
 /* @name(inputs) [dims(..)] [doc ".."]: a new function of the module, or its init function. */
-bool reader_func_head(Reader *r, bool init, Func **to);
+bool reader_func_head(Reader *r, FuncRole role, Func **to);
 
 /* ------------------------------------------------------------ types (read_type.c) */
 

@@ -283,9 +283,17 @@ static void check_outputs(Verifier *v, const Func *f) {
         if (f->body->yields.at[i] && !type_equal(f->body->yields.at[i]->type, var->type))
             fault(v, "result %d has another type than variable %s", i, var->name);
     }
+    for (int i = 0; i < v->module->vars.n; i++) {
+        const Var *var = v->module->vars.at[i];
+        bool prepared = var->kind == VAR_PREPARED;
+        if (f == v->module->prepare ? prepared != written[i] : prepared && written[i])
+            fault(v, "%s and no other function writes prepared variables: not so %s", "prepare", var->name);
+        if (f == v->module->init && !prepared && !written[i]) fault(v, "init does not write variable %s", var->name);
+    }
+    if (f == v->module->prepare)
+        for (int i = 0; i < f->inputs.n; i++)
+            if (f->inputs.at[i].kind != PORT_VAR) fault(v, "prepare reads something else than variables");
     if (f != v->module->init) return;
-    for (int i = 0; i < v->module->vars.n; i++)
-        if (!written[i]) fault(v, "init does not write variable %s", v->module->vars.at[i]->name);
     for (int i = 0; i < f->inputs.n; i++)
         if (f->inputs.at[i].kind != PORT_SEED) fault(v, "init reads something else than the seed");
 }
@@ -357,6 +365,7 @@ int module_verify(Module *m, Arena *scratch, FaultList *faults) {
     }
     for (int i = 0; i < m->funcs.n; i++) check_func(&v, m->funcs.at[i]);
     if (m->init) check_func(&v, m->init);
+    if (m->prepare) check_func(&v, m->prepare);
     return faults->n - before;
 }
 

@@ -535,4 +535,5 @@ static void fuse_func(PassContext *c, Func *func) {
 void pass_fuse(PassContext *c, Module *m) {
     for (int i = 0; i < m->funcs.n; i++) fuse_func(c, m->funcs.at[i]);
     if (m->init) fuse_func(c, m->init);
+    if (m->prepare) fuse_func(c, m->prepare);
 }

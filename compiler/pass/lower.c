@@ -107,5 +107,9 @@ KModule *lower_module(PassContext *c, Module *m) {
         ok &= lower_func(&l, m->init);
         l.km->init = l.plan;
     }
+    if (m->prepare) {
+        ok &= lower_func(&l, m->prepare);
+        l.km->prepare = l.plan;
+    }
     return ok && !c->diags->errors ? l.km : NULL;
 }

@@ -176,4 +176,5 @@ void place_plan(Plan *p, Arena *scratch) {
 void place_module(KModule *m, Arena *scratch) {
     for (int i = 0; i < m->plans.n; i++) place_plan(m->plans.at[i], scratch);
     if (m->init) place_plan(m->init, scratch);
+    if (m->prepare) place_plan(m->prepare, scratch);
 }

@@ -81,4 +81,5 @@ bool *graph_sweep(Func *f, Arena *scratch) {
 void module_each_func(Module *m, FuncVisitor *visit, void *user) {
     for (int i = 0; i < m->funcs.n; i++) visit(user, m->funcs.at[i]);
     if (m->init) visit(user, m->init);
+    if (m->prepare) visit(user, m->prepare);
 }

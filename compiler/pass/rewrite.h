@@ -21,7 +21,7 @@ bool *graph_sweep(Func *f, Arena *scratch);
 /* The same, and takes from operators with bodies the results, carries and operands that nothing uses (trim.c). */
 bool *graph_trim(Func *f, Arena *scratch);
 
-/* Calls visit for each function of the module, init included. */
+/* Calls visit for each function of the module, init and prepare included. */
 typedef void FuncVisitor(void *user, Func *f);
 void module_each_func(Module *m, FuncVisitor *visit, void *user);
 

@@ -55,6 +55,8 @@ static DlrtStatus load(Context *c, const char *path, DlrtPosition *position, Mes
         for (int32_t f = 0; f < handle->info->function_count; f++) atomic_store(&model->counts[f], state.counts[f]);
         if (position) *position = state.position;
     }
+    dlrt_model_changed(model);
+    if (!status) dlrt_model_prepare(model, m);
     dlrt_model_unseize(model);
     dlrt_release(&model->allocator, state.counts, bytes);
     return status;

@@ -82,6 +82,7 @@ typedef struct Model {
     _Atomic int32_t references; /* the owner and every context */
     _Atomic int32_t use;        /* readers inside, or negative while a writer is */
     _Atomic int32_t message_taken;
+    _Atomic int32_t stale;      /* weights were set, and what is prepared of them is still that of the old ones */
     _Atomic uint64_t seed;
     char message[DLRT_MESSAGE_BYTES];
     _Atomic int64_t counts[]; /* successful calls of each function since open, reset or resume */
@@ -97,6 +98,11 @@ DlrtStatus dlrt_model_fail(Model *model, DlrtStatus status, const Message *m);
 /* Runs the model's initialiser on the blocks that are not null. */
 DlrtStatus dlrt_run_initializer(const DlrtModelInfo *info, uint64_t seed, unsigned char *weights, unsigned char *slots,
                                 unsigned char *cache, unsigned char *arena);
+/* Notes that weights have changed; then what is prepared of them is made anew: now, or by the next call. */
+void dlrt_model_changed(Model *model);
+/* Makes it if that was not done yet; from outside, and for a writer inside. It needs memory for a while. */
+DlrtStatus dlrt_model_refresh(Model *model, Message *m);
+DlrtStatus dlrt_model_prepare(Model *model, Message *m);
 DlrtStatus dlrt_busy(Message *m, bool writing);
 const DlrtApi *dlrt_api(void);
 

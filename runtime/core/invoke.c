@@ -154,6 +154,7 @@ DlrtStatus dlrt_run(Context *c, int32_t function, void *const *args, void *const
     if (!status) status = check_pointers(f, f->args, f->arg_count, args, c->dims, c->sizes, m);
     if (!status) status = check_pointers(f, f->results, f->result_count, results, c->dims, c->sizes + f->arg_count, m);
     if (!status) status = check_overlap(c, f, args, results, m);
+    if (!status && atomic_load_explicit(&model->stale, memory_order_relaxed)) status = dlrt_model_refresh(model, m);
     if (status) return status;
     if (!(writes ? dlrt_model_seize(model) : dlrt_model_share(model))) return dlrt_busy(m, writes);
     status = run_entry(c, function, args, results, m);

@@ -57,6 +57,37 @@ DlrtStatus dlrt_run_initializer(const DlrtModelInfo *info, uint64_t seed, unsign
     return info->initialize ? info->initialize(&frame) : DLRT_OK;
 }
 
+void dlrt_model_changed(Model *model) {
+    if (model->head.info->prepare) atomic_store(&model->stale, 1);
+}
+
+DlrtStatus dlrt_model_prepare(Model *model, Message *m) {
+    const DlrtModelInfo *info = model->head.info;
+    if (!atomic_load(&model->stale)) return DLRT_OK;
+    size_t arena_bytes = (size_t)dlrt_round64(info->prepare_arena_bytes);
+    unsigned char *arena = arena_bytes ? dlrt_allocate(&model->allocator, arena_bytes) : NULL;
+    if (arena_bytes && !arena) return dlrt_out_of_memory(m, (int64_t)arena_bytes);
+    DlrtFault fault = {0};
+    DlrtFrame frame = {.weights = model->weights,
+                       .slots = model->slots,
+                       .arena = arena,
+                       .threads = 1,
+                       .parallel = dlrt_parallel,
+                       .fault = &fault};
+    DlrtStatus status = info->prepare(&frame);
+    dlrt_release(&model->allocator, arena, arena_bytes);
+    if (status) dlrt_say(m, "the weights could not be prepared: %s", dlrt_status_name(status));
+    else atomic_store(&model->stale, 0);
+    return status;
+}
+
+DlrtStatus dlrt_model_refresh(Model *model, Message *m) {
+    if (!dlrt_model_seize(model)) return dlrt_busy(m, true);
+    DlrtStatus status = dlrt_model_prepare(model, m);
+    dlrt_model_unseize(model);
+    return status;
+}
+
 /* Fills weights and slots, with a workspace that is released again. */
 static DlrtStatus initialize(Model *model, uint64_t seed, Message *m) {
     const DlrtModelInfo *info = model->head.info;
@@ -67,7 +98,8 @@ static DlrtStatus initialize(Model *model, uint64_t seed, Message *m) {
     DlrtStatus status = dlrt_run_initializer(info, seed, model->weights, model->slots, NULL, arena);
     dlrt_release(&model->allocator, arena, arena_bytes);
     if (status) dlrt_say(m, "the model could not be initialised: %s", dlrt_status_name(status));
-    return status;
+    dlrt_model_changed(model);
+    return status ? status : dlrt_model_prepare(model, m);
 }
 
 static DlrtStatus give_memory(Model *model, const DlrtOptions *options, Message *m) {
@@ -225,6 +257,7 @@ static DlrtStatus set(DlrtModel *handle, const char *name, const void *from, siz
     if (status) return dlrt_model_fail(model, status, &m);
     Blocks blocks = {{model->weights, model->weights, model->slots, NULL}};
     dlrt_var_write(v, dlrt_var_place(v, &blocks), from);
+    dlrt_model_changed(model);
     dlrt_model_unseize(model);
     return DLRT_OK;
 }

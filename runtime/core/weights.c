@@ -34,6 +34,8 @@ DlrtStatus dlrt_weights_load(DlrtModel *handle, const char *path) {
     if (!dlrt_model_seize(model)) return dlrt_model_fail(model, dlrt_busy(&m, true), &m);
     Blocks blocks = {{model->weights, model->weights, NULL, NULL}};
     DlrtStatus status = dlrt_tensors_read(model, path, WEIGHTS, &blocks, &state, false, &m);
+    dlrt_model_changed(model);
+    if (!status) dlrt_model_prepare(model, &m); /* if there is no memory for it, the next call tries again */
     dlrt_model_unseize(model);
     return dlrt_model_fail(model, status, &m);
 }

@@ -288,7 +288,9 @@ static const DlrtModelInfo info = {DLRT_ABI_VERSION,
                                    SLOT_BYTES,
                                    16,
                                    initialize,
-                                   256};
+                                   256,
+                                   NULL,
+                                   0};
 const DlrtModule fake_module = {DLRT_ABI_VERSION, 0, &info, dlrt_model_open};
 #ifdef FAKE_SHARED
 extern __attribute__((visibility("default"))) const DlrtModule dlrt_module;
@@ -311,9 +313,12 @@ static const DlrtModelInfo foreign_info = {DLRT_ABI_VERSION,
                                            SLOT_BYTES,
                                            16,
                                            initialize,
-                                           256};
+                                           256,
+                                           NULL,
+                                           0};
 const DlrtModule fake_foreign_module = {DLRT_ABI_VERSION, 0, &foreign_info, dlrt_model_open};
 
 static const DlrtModelInfo other_info = {
-    DLRT_ABI_VERSION, 3, 0, 0, "Other", NULL, "any", "generic", 0, 2, other_vars, NULL, 136, 0, 0, initialize_other, 0};
+    DLRT_ABI_VERSION, 3, 0, 0, "Other", NULL, "any", "generic", 0, 2, other_vars, NULL, 136, 0, 0, initialize_other, 0,
+    NULL, 0};
 const DlrtModule fake_other_module = {DLRT_ABI_VERSION, 0, &other_info, dlrt_model_open};

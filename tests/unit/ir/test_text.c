@@ -96,7 +96,7 @@ static const FaultCase fault_cases[] = {
     {"module m", {"DL0601]: expected the module's name (@name), not m", "test.ir:1:8"}},
     {"module @m doc \"open\n", {"DL0601]: text without its closing quote", "test.ir:1:15"}},
     {"module @m doc \"\\q\"", {"DL0601]: text holds a zero byte or an unknown escape"}},
-    {"module @m\nfoo", {"DL0601]: expected dim, param, state, slot, cache, func or init func, not foo", "test.ir:2:1"}},
+    {"module @m\nfoo", {"DL0601]: expected dim, param, state, slot, cache, prepared, func, init func or prepare func, not foo", "test.ir:2:1"}},
     {HEAD "dim B in 1..9", {"DL0604]: dim B is declared already", "test.ir:4:5"}},
     {HEAD "dim C in 9..1", {"DL0608]: the bounds hold no number", "test.ir:4:10"}},
     {HEAD "dim C in -1..1", {"DL0608]: dim C may be negative"}},
