@@ -19,6 +19,7 @@
 #include "codegen/contract.h"
 #include "ir/kernel_util.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static int last_axis(const Kernel *k, AxisRole role) {
@@ -124,7 +125,8 @@ static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_
         b[v] = widen(e, c, emit_load(e, c->b_type, c->lanes, p, v == t->vectors - 1 ? t->mask : NULL), c->b_type,
                      c->lanes);
     }
-    if (c->ahead) emit_prefetch(e, emit_element_pointer(e, c->b_type, b_at, c->ahead), 2, false);
+    for (int i = 0; i < c->ahead_count; i++)
+        emit_prefetch(e, emit_element_pointer(e, c->b_type, b_at, c->ahead[i]), 2, false);
     LLVMValueRef row_stride = c->a_panel ? emit_i64(e, c->pitch) : stride_value(e, c, c->a, c->m);
     for (int r = 0; r < t->rows; r++) {
         LLVMValueRef p = c->k->schedule.rows_a
@@ -528,18 +530,22 @@ static void emit_few_rows(Emit *e, Contract *c, int below, bool skinny, LLVMValu
 
 /* Where B lies in panels whose rows follow one another, the block of terms behind the current one comes next, of the
  * next panel in the end. It is far away, and asked for while the strips of rows use this one: each strip asks for
- * another line of every row. */
-static LLVMValueRef elements_ahead(Emit *e, const Contract *c, LLVMValueRef strip) {
+ * some lines of every row. */
+static void look_ahead(Emit *e, Contract *c, LLVMValueRef strip) {
     const KSchedule *s = &c->k->schedule;
     int last = last_axis(c->k, AXIS_K);
     Dim depth = kernel_joined_extent(c->k, &e->kernels->dims, AXIS_K, last - c->k_axis + 1);
     int64_t width = (int64_t)s->nv * c->lanes;
     bool panels = !c->panel && c->b && s->n_axes == 1 && dim_is(c->columns, width) && dim_is(c->b->strides[last], width) &&
-                  dim_is_const(depth) && c->n_first > 0 && c->k->axes.at[c->n - 1].role == AXIS_N;
-    if (!panels || c->rows->lower < 2 * s->mr) return NULL;
-    int64_t terms = s->kc && s->kc < dim_value(depth) ? s->kc : dim_value(depth);
-    LLVMValueRef line = LLVMBuildURem(e->at, strip, emit_i64(e, s->nv), "");
-    return emit_add(e, emit_i64(e, terms * width), emit_mul(e, line, emit_i64(e, c->lanes)));
+                  dim_is_const(depth) && c->n > 0 && is_outer(c->k, c->n - 1);
+    if (!panels || c->rows->lower < 2 * s->mr) return;
+    int64_t terms = s->kc && s->kc < dim_value(depth) ? s->kc : dim_value(depth), strips = c->rows->lower / s->mr;
+    c->ahead_count = (int)((s->nv + strips - 1) / strips);
+    for (int i = 0; i < c->ahead_count; i++) {
+        LLVMValueRef line = emit_add(e, emit_mul(e, strip, emit_i64(e, c->ahead_count)), emit_i64(e, i));
+        line = LLVMBuildURem(e->at, line, emit_i64(e, s->nv), "");
+        c->ahead[i] = emit_add(e, emit_i64(e, terms * width), emit_mul(e, line, emit_i64(e, c->lanes)));
+    }
 }
 
 static void emit_rows(Emit *e, Contract *c) {
@@ -551,9 +557,9 @@ static void emit_rows(Emit *e, Contract *c) {
         LLVMValueRef last = LLVMBuildSub(e->at, c->m_until, emit_i64(e, s->mr - 1), "");
         EmitLoop strips = emit_loop_begin(e, c->m_from, last, emit_i64(e, s->mr), "m");
         LLVMValueRef strip = LLVMBuildUDiv(e->at, LLVMBuildSub(e->at, strips.index, c->m_from, ""), emit_i64(e, s->mr), "");
-        c->ahead = elements_ahead(e, c, strip);
+        look_ahead(e, c, strip);
         emit_columns(e, c, s->mr, s->nv, strips.index);
-        c->ahead = NULL;
+        c->ahead_count = 0;
         emit_loop_end(e, &strips);
         emit_set(e, row, emit_get(e, e->i64, strips.counter));
     }
@@ -604,6 +610,22 @@ static void emit_depth(Emit *e, Contract *c, bool skinny) {
     emit_loop_end(e, &blocks);
 }
 
+static int64_t step_in_b(const Contract *c, int axis) {
+    return c->b && c->b->index < 0 ? llabs((long long)c->b->strides[axis]->upper) : 0;
+}
+
+/* The axes of the loops around, the one that varies fastest first: items follow one another as B lies in memory. */
+static int sort_outer(const Contract *c, int *outer) {
+    int n = 0;
+    for (int a = c->k->axes.n - 1; a >= 0; a--) {
+        if (!is_outer(c->k, a)) continue;
+        int at = n++;
+        for (; at > 0 && step_in_b(c, outer[at - 1]) > step_in_b(c, a); at--) outer[at] = outer[at - 1];
+        outer[at] = a;
+    }
+    return n;
+}
+
 /* Sets the indices of the loops around and the block's bounds from the item's number; blocks of rows vary
  * fastest, so that neighbouring items share B's columns in the cache. */
 static void decode_item(Emit *e, Contract *c, const Blocks *b, LLVMValueRef item, bool skinny) {
@@ -612,10 +634,10 @@ static void decode_item(Emit *e, Contract *c, const Blocks *b, LLVMValueRef item
     LLVMValueRef row_block = LLVMBuildURem(e->at, item, b->rows, ""), rest = LLVMBuildUDiv(e->at, item, b->rows, "");
     LLVMValueRef column_block = LLVMBuildURem(e->at, rest, b->columns, "");
     rest = LLVMBuildUDiv(e->at, rest, b->columns, "");
-    for (int a = c->k->axes.n - 1; a >= 0; a--) {
-        if (!is_outer(c->k, a)) continue;
-        LLVMValueRef extent = extent_of(e, c->k, a, c->scope->symbols);
-        c->index[a] = LLVMBuildURem(e->at, rest, extent, "");
+    int outer[64], n = sort_outer(c, outer);
+    for (int i = 0; i < n; i++) {
+        LLVMValueRef extent = extent_of(e, c->k, outer[i], c->scope->symbols);
+        c->index[outer[i]] = LLVMBuildURem(e->at, rest, extent, "");
         rest = LLVMBuildUDiv(e->at, rest, extent, "");
     }
     c->m_from = emit_mul(e, row_block, emit_i64(e, s->mc));

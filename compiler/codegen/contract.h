@@ -34,7 +34,8 @@ typedef struct Contract {
     LLVMValueRef zeros;        /* a row of them, for A's rows that are not there; null: all rows are */
     int guard_a, guard_b;      /* nodes: terms where they are false are skipped; -1: none */
     LLVMValueRef a_panel;      /* where A's rows from m_from on are packed, `pitch` elements each; null: read in place */
-    LLVMValueRef ahead;        /* B's elements to ask for while a term is added, from its own on; null: none */
+    LLVMValueRef ahead[MAX_TILE];   /* B's elements to ask for while a term is added, from its own on */
+    int ahead_count;
     LLVMValueRef panel;        /* where B is packed, nc elements a row; null: B is read in place */
 } Contract;
 

@@ -308,7 +308,7 @@ static bool is_packed_rarely(const Fuser *f, const Op *op, int factor) {
 
 /* Whether it takes conditions, or computing, to read v through its index maps. */
 static bool is_conditional(const Fuser *f, const Value *v) {
-    for (; v->op && op_is_free(f, v->op); v = v->op->operands[0]) {
+    for (; v->op && op_is_free(f, v->op) && !op_attr(v->op, "values"); v = v->op->operands[0]) {
         IndexPoint p = index_identity(&f->module->dims, v->type.rank, v->type.shape);
         if (v->op->info->kind != KIND_MOVE || !v->op->info->index_map(v->op, 0, &p) || p.guard_count) return true;
     }

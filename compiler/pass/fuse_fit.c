@@ -103,7 +103,33 @@ bool group_has_row_shape(const Group *g, Type t) {
     return true;
 }
 
-bool group_has_full_shape(const Group *g, Type t) { return shape_equal(g->rank, g->shape, t.rank, t.shape); }
+/* Dims of extent 1 do not count: a reshape that adds or drops some does not part what it stands between. */
+bool group_has_full_shape(const Group *g, Type t) {
+    int d = 0, i = 0;
+    for (;;) {
+        while (d < g->rank && dim_is(g->shape[d], 1)) d++;
+        while (i < t.rank && dim_is(t.shape[i], 1)) i++;
+        if (d == g->rank || i == t.rank) return d == g->rank && i == t.rank;
+        if (g->shape[d++] != t.shape[i++]) return false;
+    }
+}
+
+/* How many dims longer than 1 come before dim d. */
+static int long_dims_before(Type t, int d) {
+    int n = 0;
+    for (int i = 0; i < d; i++) n += !dim_is(t.shape[i], 1);
+    return n;
+}
+
+/* Whether each dim of the value longer than 1 is read along the reader's dim that corresponds. */
+static bool reads_full_point(const Read *s, Type reader) {
+    Type t = s->value->type;
+    for (int i = 0; i < t.rank; i++) {
+        if (dim_is(t.shape[i], 1)) continue;
+        if (s->place[i] < 0 || long_dims_before(reader, s->place[i]) != long_dims_before(t, i)) return false;
+    }
+    return true;
+}
 
 /* Whether a member's value, read by a member of type `reader`, is read at its own point: full values at
  * the same point, row values at the point's row. */
@@ -111,6 +137,7 @@ bool group_reads_own_point(const Group *g, const Read *s, Type reader) {
     if (!s->placed) return false;
     bool full = group_has_full_shape(g, reader), source_full = group_has_full_shape(g, s->value->type);
     if (source_full && !full) return false;
+    if (source_full) return reads_full_point(s, reader);
     int axis = -1;
     for (int i = 0; i < s->value->type.rank; i++) {
         do axis++;

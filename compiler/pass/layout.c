@@ -172,7 +172,7 @@ void pass_layout(PassContext *c, Module *m) {
         for (int k = 0; k < votes.func->body->yields.n; k++) note_yield(&votes, votes.func->body->yields.at[k]);
     }
     for (int i = 0; i < m->vars.n; i++) {
-        if (m->vars.at[i]->kind != VAR_PARAM) continue;
+        if (m->vars.at[i]->kind != VAR_PARAM && m->vars.at[i]->kind != VAR_PREPARED) continue;
         choose_order(&votes, m->vars.at[i]);
         choose_panels(&votes, m->vars.at[i]);
     }
