@@ -50,6 +50,7 @@ typedef struct DlccOptions {
     const char *target, *cpu;
     int level;                 /* -O */
     DlccNames skip;            /* --no-pass */
+    bool no_winograd;          /* the same for winograd */
     DlccNames run;             /* --run: these passes alone */
     DlccNames tuning;          /* --pass-option=PASS.KEY=VALUE */
 

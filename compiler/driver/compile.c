@@ -43,6 +43,7 @@ static bool is_wanted(const Compilation *c, const PassInfo *pass) {
     if (pass->flags & PASS_NEEDED) return true;
     for (int i = 0; i < c->options->skip.n; i++)
         if (!strcmp(c->options->skip.at[i], pass->name)) return false;
+    if (c->options->no_winograd && pass == pass_find("winograd")) return false;
     return c->options->level > 0;
 }
 

@@ -31,6 +31,7 @@ static const OptionSpec specs[] = {
     {"--cpu", "NAME", SET_TEXT, AT(cpu), 0, "compile for this processor or family (default: native)"},
     {"-O", "LEVEL", SET_LEVEL, AT(level), 0, "0 to 3 (default 2); 0 runs only the passes that are needed"},
     {"--no-pass", "PASS", ADD_TEXT, AT(skip), 0, "leave out a pass"},
+    {"--no-winograd", NULL, SET_FLAG, AT(no_winograd), 0, "no convolution with fewer multiplications and larger errors"},
     {"--run", "PASS", ADD_TEXT, AT(run), 0, "run this pass alone; may be repeated, in order"},
     {"--pass-option", "PASS.KEY=VALUE", ADD_TEXT, AT(tuning), 0, "set an option of a pass"},
     {"--emit", "LEVEL", SET_EMIT, AT(emit), 0, "print ast, graph, kernel, llvm or asm"},
