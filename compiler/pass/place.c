@@ -5,16 +5,17 @@
  * as long as the loop; what is made and read in one iteration only there. Buffers that change their names with each
  * other live as one. Placing is first fit: each buffer, in
  * some order, takes the lowest gap among those it meets. Three orders are tried (size; length of life;
- * their product) and the smallest arena is kept; it is reported against the most bytes alive at one step,
- * which no plan can beat. Offsets are multiples of 64, and a large buffer is never a multiple of 4096 away
+ * their product); if the smallest arena is more than a fiftieth above the most bytes alive at one step, which
+ * no plan can beat, its order is changed step by step as long as that makes it smaller. Offsets are multiples of 64, and a large buffer is never a multiple of 4096 away
  * from its neighbours, since rows of two such buffers would meet in the same sets of the L1 cache. */
 #include "pass/place.h"
 
 #include "ir/kernel_util.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum { ALIGN = 64, LARGE = 4096, STAGGER = 192 };
+enum { ALIGN = 64, LARGE = 4096, STAGGER = 192, CLOSE = 50, CLOSER = 200 };
 
 typedef struct Item {
     PlanBuf *buf;
@@ -109,9 +110,8 @@ typedef struct Taken {
     int first, last;
 } Taken;
 
-/* First fit of items in their order; the bytes needed. */
-static int64_t fit(Item *items, int n, Arena *scratch) {
-    Taken *taken = arena_array(scratch, Taken, n + 1); /* by offset */
+/* First fit of items in their order; the bytes needed. `taken` has room for them. */
+static int64_t fit(Item *items, int n, Taken *taken) { /* taken: by offset */
     int64_t top = 0;
     for (int i = 0; i < n; i++) {
         PlanBuf *b = items[i].buf;
@@ -147,6 +147,56 @@ static int64_t most_alive(const Plan *p, Arena *scratch) {
     return most;
 }
 
+/* Puts the items into the best of the three orders; the bytes it needs. */
+static int64_t best_order(Item *items, int n, Taken *taken, Arena *scratch) {
+    Item *best = arena_array(scratch, Item, n + 1);
+    int64_t least = INT64_MAX;
+    for (int order = 0; order < 3; order++) {
+        for (int i = 0; i < n; i++) items[i].key = order_key(items[i].buf, order);
+        qsort(items, (size_t)n, sizeof *items, by_key);
+        int64_t bytes = fit(items, n, taken);
+        if (bytes >= least) continue;
+        least = bytes;
+        memcpy(best, items, sizeof *items * (size_t)n);
+    }
+    memcpy(items, best, sizeof *items * (size_t)n);
+    return n ? least : 0;
+}
+
+static int below(uint64_t *state, int n) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (int)((*state >> 33) % (uint64_t)n);
+}
+
+static void move_item(Item *items, int from, int to) {
+    Item moved = items[from];
+    for (; from > to; from--) items[from] = items[from - 1];
+    for (; from < to; from++) items[from] = items[from + 1];
+    items[to] = moved;
+}
+
+/* Moves items to other places in the order, most often one that reaches the top to an earlier one; a change stays if the
+ * arena grows by it no further. Ends at `goal` bytes, or after so much work. */
+static int64_t improve(Item *items, int n, int64_t bytes, int64_t goal, Taken *taken) {
+    enum { WORK = 20000000, MOST_TRIES = 4000 };
+    uint64_t state = 1;
+    int64_t tries = WORK / ((int64_t)n * n + 1);
+    for (int64_t t = 0; t < tries && t < MOST_TRIES && bytes > goal; t++) {
+        int from = below(&state, n);
+        if (below(&state, 4)) {
+            fit(items, n, taken);
+            for (int i = 0; i < n; i++)
+                if (items[i].buf->offset + items[i].size == bytes) from = i;
+        }
+        int to = below(&state, from ? from : n);
+        move_item(items, from, to);
+        int64_t now = fit(items, n, taken);
+        if (now <= bytes) bytes = now;
+        else move_item(items, to, from);
+    }
+    return bytes;
+}
+
 void place_plan(Plan *p, Arena *scratch) {
     find_lives(p, scratch);
     Item *items = arena_array(scratch, Item, p->bufs.n + 1);
@@ -155,18 +205,12 @@ void place_plan(Plan *p, Arena *scratch) {
         PlanBuf *b = &p->bufs.at[i];
         if (b->place == PLACE_ARENA && b->first >= 0) items[n++] = (Item){b, round_up(b->bytes), 0, i};
     }
-    int64_t *best = arena_array(scratch, int64_t, p->bufs.n + 1);
-    p->arena_bytes = INT64_MAX;
-    for (int order = 0; order < 3; order++) {
-        for (int i = 0; i < n; i++) items[i].key = order_key(items[i].buf, order);
-        qsort(items, (size_t)n, sizeof *items, by_key);
-        int64_t bytes = fit(items, n, scratch);
-        if (bytes >= p->arena_bytes) continue;
-        p->arena_bytes = bytes;
-        for (int i = 0; i < n; i++) best[items[i].number] = items[i].buf->offset;
-    }
-    for (int i = 0; i < n; i++) items[i].buf->offset = best[items[i].number];
+    Taken *taken = arena_array(scratch, Taken, n + 1);
     p->live_bytes = most_alive(p, scratch);
+    p->arena_bytes = best_order(items, n, taken, scratch);
+    if (p->arena_bytes > p->live_bytes + p->live_bytes / CLOSE)
+        p->arena_bytes = improve(items, n, p->arena_bytes, p->live_bytes + p->live_bytes / CLOSER, taken);
+    fit(items, n, taken);
     for (int s = 0; s < p->steps.n; s++) {
         int64_t scratch_bytes = step_scratch(&p->steps.at[s]);
         if (scratch_bytes > p->scratch_bytes) p->scratch_bytes = scratch_bytes;
