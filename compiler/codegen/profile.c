@@ -158,7 +158,7 @@ static int add_names(const Plan *p, const PlanStep *s, bool written, Text *to) {
     int n = 0;
     for (int i = 0; i < step_buf_count(s); i++) {
         const char *name = p->bufs.at[s->bufs[i]].name;
-        bool again = !name || step_writes(s, i) != written;
+        bool again = !name || !*name || step_writes(s, i) != written;
         for (int k = 0; k < i && !again; k++) again = s->bufs[k] == s->bufs[i] && step_writes(s, k) == written;
         if (again || n++ >= MOST_NAMES) continue;
         text_add(to, "%s%s", n > 1 ? " " : "", name);
@@ -167,13 +167,13 @@ static int add_names(const Plan *p, const PlanStep *s, bool written, Text *to) {
     return n;
 }
 
-/* "x fc1.weight -> h" */
+/* "x fc1.weight -> h"; what has no name is left out. */
 static const char *detail_of(Emit *e, const Plan *p, const PlanStep *s) {
     Text text = text_new(e->arena);
     if (s->kind == STEP_CHECK) return s->what ? s->what : "";
-    int n = add_names(p, s, false, &text);
-    text_add(&text, n ? " -> " : "-> ");
-    add_names(p, s, true, &text);
+    add_names(p, s, false, &text);
+    Text written = text_new(e->arena);
+    if (add_names(p, s, true, &written)) text_add(&text, "%s-> %s", text.n ? " " : "", text_get(&written));
     return text_get(&text);
 }
 
