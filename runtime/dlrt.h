@@ -31,8 +31,8 @@
  * No call prints, exits or aborts. Only open, close, reset, context and file calls allocate: beside the
  * exact figures below a model has one block of under 1 KB plus 8 bytes a function, a context one of under
  * 1 KB plus 36 bytes for each dim and tensor of the largest function (and one of 192 KB if the model was compiled
- * with --profile), a pool one of under 1 KB plus 24 bytes a thread; opening and resetting use init_arena_bytes for a moment, loading and resuming as much again as
- * what they load. Thread stacks come from the C library.
+ * with --profile), a pool one of under 1 KB plus 24 bytes a thread; opening and resetting use init_arena_bytes
+ * for a moment, loading and resuming as much again as what they load, writing a trace the file's text. Thread stacks come from the C library.
  */
 #ifndef DLRT_H
 #define DLRT_H
@@ -138,7 +138,7 @@ enum {
 /* A step of a function whose runs a profiled model records: a kernel, a routine, a check of indices. */
 typedef struct DlrtStepInfo {
     const char *name;          /* "k12", as the kernel is called in the object; "sort"; "check" */
-    const char *detail;        /* what it reads and writes: "x fc1.weight -> h" */
+    const char *detail;        /* its form, and what it reads and writes: "contract: x fc1.weight -> h" */
     const char *place;         /* in the source: "digits.dl:12", the file as it was named to dlcc; null if unknown */
 } DlrtStepInfo;
 

@@ -17,9 +17,10 @@ struct Debug {
 
 bool code_place(const CodeOptions *options, Span span, const char **path, int *line) {
     int column;
-    if (!options || !options->sources || !span.source || span.source >= (uint32_t)options->sources->sources.n) return false;
-    *path = options->sources->sources.at[span.source].path;
-    diag_place(options->sources, span.source, span.begin, line, &column);
+    const Diags *d = options ? options->sources : NULL;
+    if (!d || !span.source || span.source >= (uint32_t)d->sources.n) return false;
+    *path = d->sources.at[span.source].path;
+    diag_place(d, span.source, span.begin, line, &column);
     return true;
 }
 
@@ -81,8 +82,9 @@ void debug_function_begin(Emit *e, LLVMValueRef function, const char *name, Span
     if (!d) return;
     d->source = code_place(e->options, span, &path, &line) ? span.source : main_source(e);
     LLVMMetadataRef file = file_of(e, d->source);
-    d->function = LLVMDIBuilderCreateFunction(d->builder, file, name, strlen(name), "", 0, file, (unsigned)line, d->type,
-                                              true, true, (unsigned)line, LLVMDIFlagZero, e->options->level > 0);
+    d->function = LLVMDIBuilderCreateFunction(d->builder, file, name, strlen(name), "", 0, file, (unsigned)line,
+                                              d->type, true, true, (unsigned)line, LLVMDIFlagZero,
+                                              e->options->level > 0);
     LLVMSetSubprogram(function, d->function);
     d->location = LLVMDIBuilderCreateDebugLocation(e->context, (unsigned)line, 0, d->function, NULL);
     LLVMSetCurrentDebugLocation2(e->at, d->location);

@@ -3,7 +3,8 @@
  * In: a plan. Out: calls of the runtime's dlrt_step_begin and dlrt_step_end around each recorded step of its entry, and
  * a description of each such step. Work is computed by the entry, from the dims that the call has:
  *
- *   FLOPs   as the lowering counted them: so many at each point of the kernel's axes;
+ *   FLOPs   one for each element function at the points of the axes that its value depends on, one for each reduction
+ *           at every point, two for a contraction;
  *   bytes   for each buffer what is read of it and what is written: an access touches as many elements as there are
  *           points of the axes that move it, a buffer has no more than its own. What a cache spares does not count. */
 #include "codegen/profile.h"
@@ -54,32 +55,40 @@ static void find_extents(Work *w) {
     w->depends = kernel_node_axes(k, e->arena);
 }
 
-/* FLOPs at one point: those of all points at the upper bounds, divided by their number there. */
-static int64_t flops_of_point(const Work *w) {
-    const Kernel *k = w->step->kernel;
-    const DimTable *dims = &w->e->kernels->dims;
-    int64_t *most = arena_array(w->e->arena, int64_t, dims->symbols.n + 1);
-    double points = 1;
-    for (int i = 0; i < k->dims.n; i++) most[k->dims.at[i]->id] = w->step->dims[i]->upper;
-    for (int a = 0; a < k->axes.n; a++) points *= (double)dim_eval(dims, k->axes.at[a].extent, most);
-    return points > 0 ? (int64_t)(w->step->flops / points + 0.5) : 0;
+/* How often something is done that depends on these axes (a bit set): their points. */
+static LLVMValueRef points_of(const Work *w, uint64_t axes) {
+    LLVMValueRef n = emit_i64(w->e, 1);
+    for (int a = 0; a < w->step->kernel->axes.n; a++)
+        if (axes >> a & 1) n = emit_mul(w->e, n, w->extents[a]);
+    return n;
 }
 
+/* Element functions that depend on the same axes are counted together. */
 static LLVMValueRef kernel_flops(const Work *w) {
-    LLVMValueRef flops = emit_i64(w->e, flops_of_point(w));
-    for (int a = 0; a < w->step->kernel->axes.n; a++) flops = emit_mul(w->e, flops, w->extents[a]);
-    return flops;
+    Emit *e = w->e;
+    const Kernel *k = w->step->kernel;
+    bool *counted = arena_array(e->arena, bool, k->nodes.n + 1);
+    int all = k->form == KERNEL_CONTRACT ? 2 : k->reductions.n;
+    LLVMValueRef sum = all ? emit_mul(e, emit_i64(e, all), points_of(w, ~(uint64_t)0)) : emit_i64(e, 0);
+    for (int i = 0; i < k->nodes.n; i++) {
+        int alike = 0;
+        for (int j = i; j < k->nodes.n; j++) {
+            if (k->nodes.at[j].kind != NODE_MAP || counted[j] || w->depends[j] != w->depends[i]) continue;
+            counted[j] = true;
+            alike++;
+        }
+        if (alike) sum = emit_add(e, sum, emit_mul(e, emit_i64(e, alike), points_of(w, w->depends[i])));
+    }
+    return sum;
 }
 
 static void add_access(const Work *w, int access, LLVMValueRef *elements) {
     const Kernel *k = w->step->kernel;
     const KAccess *at = &k->accesses.at[access];
-    LLVMValueRef n = emit_i64(w->e, 1);
-    for (int a = 0; a < k->axes.n; a++) {
-        bool moves = !dim_is(at->strides[a], 0) || (at->index >= 0 && w->depends[at->index] >> a & 1);
-        if (moves) n = emit_mul(w->e, n, w->extents[a]);
-    }
-    LLVMValueRef before = elements[at->buf];
+    uint64_t moves = at->index >= 0 ? w->depends[at->index] : 0;
+    for (int a = 0; a < k->axes.n; a++)
+        if (!dim_is(at->strides[a], 0)) moves |= (uint64_t)1 << a;
+    LLVMValueRef n = points_of(w, moves), before = elements[at->buf];
     elements[at->buf] = before ? emit_add(w->e, before, n) : n;
 }
 
@@ -167,14 +176,14 @@ static int add_names(const Plan *p, const PlanStep *s, bool written, Text *to) {
     return n;
 }
 
-/* "x fc1.weight -> h"; what has no name is left out. */
+/* "contract: x fc1.weight -> h"; what has no name is left out. */
 static const char *detail_of(Emit *e, const Plan *p, const PlanStep *s) {
-    Text text = text_new(e->arena);
+    Text read = text_new(e->arena), written = text_new(e->arena);
     if (s->kind == STEP_CHECK) return s->what ? s->what : "";
-    add_names(p, s, false, &text);
-    Text written = text_new(e->arena);
-    if (add_names(p, s, true, &written)) text_add(&text, "%s-> %s", text.n ? " " : "", text_get(&written));
-    return text_get(&text);
+    const char *form = s->kind != STEP_KERNEL ? "" : s->kernel->form == KERNEL_CONTRACT ? "contract" : "loops";
+    int reads = add_names(p, s, false, &read), writes = add_names(p, s, true, &written);
+    const char *colon = *form && reads + writes ? ": " : "", *arrow = !writes ? "" : reads ? " -> " : "-> ";
+    return arena_printf(e->arena, "%s%s%s%s%s", form, colon, text_get(&read), arrow, text_get(&written));
 }
 
 /* "digits.dl:12", where the step comes from, else its function; null if nobody knows. */

@@ -8,8 +8,7 @@
 
 int trace_check(const Session *s, const Options *o) {
     if (!o->trace || s->info->flags & DLRT_MODEL_PROFILED) return 0;
-    return fail(EXIT_USER, "--trace: %s was compiled without --profile, so that there is nothing to trace; compile it with dlcc --profile",
-                o->model);
+    return fail(EXIT_USER, "--trace: %s was compiled without --profile: there is nothing to trace", o->model);
 }
 
 int trace_write(const Session *s, const Options *o) {
@@ -26,14 +25,14 @@ typedef struct StepSum {
     int64_t runs, time, flops, bytes;
 } StepSum;
 
-/* What the spans at .. n-1 say; calls 0: not even one call is kept whole. */
+/* What the spans of some calls say. */
 typedef struct Profile {
     const DlrtFunctionInfo *f;
     StepSum *steps;
     int64_t calls, call_time, step_time;
 } Profile;
 
-/* Where the spans of the last calls of the function begin, at most `calls` of them: behind the span of the call before. */
+/* Where the spans of the last calls begin, at most `calls` of them: behind the span of the call before. */
 static int64_t last_calls(const DlrtSpan *spans, int64_t n, int64_t calls) {
     int64_t at = n;
     while (at > 0 && !(spans[at - 1].step < 0 && calls-- == 0)) at--;
@@ -83,7 +82,8 @@ static void print_step(const Profile *p, const StepSum *sum, const Options *o) {
 
 static void print_profile(const Profile *p, const Options *o) {
     int64_t n = p->f->step_count, outside = p->call_time - p->step_time;
-    if (!o->json) printf("%10s %8s %9s %8s  %-6s %-20s %s\n", "ms/call", "share", "GFLOP/s", "GB/s", "step", "source", "what");
+    if (!o->json)
+        printf("%10s %8s %9s %8s  %-6s %-20s %s\n", "ms/call", "share", "GFLOP/s", "GB/s", "step", "source", "what");
     for (int64_t i = 0; i < n && p->steps[i].runs; i++) print_step(p, &p->steps[i], o);
     if (!o->json)
         printf("%10.4f %6.1f %% %9s %8s  between steps\n", (double)outside * 1e-6 / (double)p->calls,

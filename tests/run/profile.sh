@@ -78,7 +78,7 @@ END
 fi
 
 table=$("$dlrun" bench net.so predict --iterations 20)
-check_match "bench shows the steps" "$table" '^ +[0-9.]+ +[0-9.]+ % +[0-9.]+ +[0-9.]+  k[0-9]+ +net\.dl:6 +x a\.weight a\.bias'
+check_match "bench shows the steps" "$table" '^ +[0-9.]+ +[0-9.]+ % +[0-9.]+ +[0-9.]+  k[0-9]+ +net\.dl:6 +contract: x a\.weight a\.bias'
 check_equal "each once" "$(grep -c net.dl <<<"$table")" "$(kernels predict)"
 check_match "as JSON too" "$("$dlrun" bench net.so predict --iterations 20 --json)" '"event":"step",.*"step":"k[0-9]+",.*"source":"net.dl:'
 check_absent "of others it shows the time alone" "$("$dlrun" bench plain.so predict --iterations 20)" net.dl

@@ -268,7 +268,8 @@ static const DlrtFunctionInfo functions[FAKE_FUNCTIONS] = {
     {"hook", NULL, 0, 0, 1, 1, NULL, hook_args, hook_results, 0, 0, 0, run_hook, NULL, 0},
     {"hook_writes", NULL, DLRT_FN_WRITES, 0, 1, 1, NULL, hook_args, hook_results, 0, 0, 0, run_hook, NULL, 0},
     {"need", NULL, 0, 0, 1, 0, NULL, need_args, NULL, 0, 0, 0, need, NULL, 0},
-    {"total", NULL, 0, 1, 1, 1, total_dims, total_args, total_results, (1 << 20) / BLOCK * 4, 0, 1 << 20, total, NULL, 0},
+    {"total", NULL, 0, 1, 1, 1, total_dims, total_args, total_results, (1 << 20) / BLOCK * 4, 0, 1 << 20, total, NULL,
+     0},
     {"evaluate", NULL, 0, 1, 2, 2, batch, train_args, evaluate_results, ARENA, SCRATCH, 1536, evaluate, NULL, 0},
 };
 
