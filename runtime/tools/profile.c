@@ -76,17 +76,17 @@ static void print_step(const Profile *p, const StepSum *sum, const Options *o) {
                                      "gflops", rate(sum->flops, sum->time), "gbytes", rate(sum->bytes, sum->time)));
         return;
     }
-    printf("%10.4f %6.1f %% %9.2f %8.2f  %-6s %-20s %s\n", seconds * 1e3, 100 * share, rate(sum->flops, sum->time),
+    printf("%10.3f %6.1f %% %9.2f %8.2f  %-6s %-20s %s\n", seconds * 1e6, 100 * share, rate(sum->flops, sum->time),
            rate(sum->bytes, sum->time), s->name, s->place ? s->place : "", s->detail);
 }
 
 static void print_profile(const Profile *p, const Options *o) {
     int64_t n = p->f->step_count, outside = p->call_time - p->step_time;
     if (!o->json)
-        printf("%10s %8s %9s %8s  %-6s %-20s %s\n", "ms/call", "share", "GFLOP/s", "GB/s", "step", "source", "what");
+        printf("%10s %8s %9s %8s  %-6s %-20s %s\n", "us/call", "share", "GFLOP/s", "GB/s", "step", "source", "what");
     for (int64_t i = 0; i < n && p->steps[i].runs; i++) print_step(p, &p->steps[i], o);
     if (!o->json)
-        printf("%10.4f %6.1f %% %9s %8s  between steps\n", (double)outside * 1e-6 / (double)p->calls,
+        printf("%10.3f %6.1f %% %9s %8s  between steps\n", (double)outside * 1e-3 / (double)p->calls,
                100 * rate(outside, p->call_time), "", "");
 }
 
