@@ -57,6 +57,8 @@ typedef struct DlccOptions {
     DlccNames dump_after;
     const char *dump_all;      /* a folder */
     bool time_passes, report;
+    bool profile;              /* the code records what its steps do */
+    bool debug;                /* -g: the code has line tables */
     bool depend;               /* -MD */
     const char *depend_file;   /* -MF */
 

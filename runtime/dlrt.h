@@ -30,9 +30,9 @@
  *
  * No call prints, exits or aborts. Only open, close, reset, context and file calls allocate: beside the
  * exact figures below a model has one block of under 1 KB plus 8 bytes a function, a context one of under
- * 1 KB plus 36 bytes for each dim and tensor of the largest function, a pool one of under 1 KB plus 24 bytes
- * a thread; opening and resetting use init_arena_bytes for a moment, loading and resuming as much again as
- * what they load. Thread stacks come from the C library.
+ * 1 KB plus 36 bytes for each dim and tensor of the largest function (and one of 192 KB if the model was compiled
+ * with --profile), a pool one of under 1 KB plus 24 bytes a thread; opening and resetting use init_arena_bytes
+ * for a moment, loading and resuming as much again as what they load, writing a trace the file's text. Thread stacks come from the C library.
  */
 #ifndef DLRT_H
 #define DLRT_H
@@ -135,6 +135,13 @@ enum {
     DLRT_FN_RANDOM = 4         /* draws random numbers: results depend on seed and call count */
 };
 
+/* A step of a function whose runs a profiled model records: a kernel, a routine, a check of indices. */
+typedef struct DlrtStepInfo {
+    const char *name;          /* "k12", as the kernel is called in the object; "sort"; "check" */
+    const char *detail;        /* its form, and what it reads and writes: "contract: x fc1.weight -> h" */
+    const char *place;         /* in the source: "digits.dl:12", the file as it was named to dlcc; null if unknown */
+} DlrtStepInfo;
+
 struct DlrtFrame;
 typedef DlrtStatus DlrtEntry(const struct DlrtFrame *frame);
 
@@ -149,6 +156,8 @@ typedef struct DlrtFunctionInfo {
     int64_t scratch_bytes;     /* further workspace for each thread that works on a call */
     int64_t flops;             /* at the dims' upper bounds */
     DlrtEntry *entry;
+    const DlrtStepInfo *steps; /* in a profiled model: those that are recorded, in the order of the code */
+    int64_t step_count;
 } DlrtFunctionInfo;
 
 typedef enum DlrtVarKind {
@@ -178,9 +187,14 @@ enum {
     DLRT_CPU_NEON = 1 << 16, DLRT_CPU_SVE = 1 << 17, DLRT_CPU_NEWER = 1 << 18 /* exactly cpu_name */
 };
 
+enum {
+    DLRT_MODEL_PROFILED = 1    /* compiled with --profile: calls can be traced */
+};
+
 typedef struct DlrtModelInfo {
     int32_t abi_version;       /* DLRT_ABI_VERSION of the compiler that made it */
-    int32_t var_count, function_count, reserved;
+    int32_t var_count, function_count;
+    int32_t flags;             /* DLRT_MODEL_... */
     const char *name;
     const char *doc;
     const char *target;        /* triple, e.g. "x86_64-pc-linux-gnu" */
@@ -251,6 +265,17 @@ typedef struct DlrtContext DlrtContext;
 /* A position in training that a checkpoint carries for its caller, e.g. epoch, batch, shuffle seed. */
 typedef struct DlrtPosition { uint64_t value[8]; } DlrtPosition;
 
+/* A run of a step, or a whole call. Times are CLOCK_MONOTONIC's in nanoseconds; work is that of this very run, at the
+ * dims that the call had. */
+typedef struct DlrtSpan {
+    int32_t function;          /* of dlrt_info()->functions */
+    int32_t step;              /* of its steps; -1: the call */
+    int32_t thread, reserved;  /* the system's number of the thread that called */
+    int64_t begin, end;
+    int64_t flops, bytes;      /* operations, and bytes read and written; of a call: the sum over its steps */
+} DlrtSpan;
+enum { DLRT_TRACE_SPANS = 4096 };  /* so many, the latest, are kept in a context */
+
 /* The runtime's function table. Use the inline calls below. */
 typedef struct DlrtApi {
     int32_t abi_version, reserved;
@@ -269,6 +294,8 @@ typedef struct DlrtApi {
     DlrtStatus (*checkpoint)(DlrtContext *, const char *path, const DlrtPosition *);
     DlrtStatus (*resume)(DlrtContext *, const char *path, DlrtPosition *);
     const char *(*status_text)(DlrtStatus);
+    int64_t (*trace)(DlrtContext *, DlrtSpan *to, int64_t room);
+    DlrtStatus (*trace_write)(DlrtContext *, const char *path);
 } DlrtApi;
 
 /* The first members of every model and context; the rest is the runtime's. */
@@ -341,6 +368,18 @@ static inline DlrtStatus dlrt_resume(DlrtContext *c, const char *path, DlrtPosit
     return c ? c->api->resume(c, path, position) : DLRT_ERR_NULL;
 }
 
+/* What the context's calls did, if the model was compiled with --profile: copies the latest spans, at most `room` and
+ * DLRT_TRACE_SPANS of them, in the order in which they ended, so that a call stands behind its steps. Returns how many;
+ * 0 for a model that was compiled without, and for a context that is in use. */
+static inline int64_t dlrt_trace(DlrtContext *c, DlrtSpan *to, int64_t room) {
+    return c && to ? c->api->trace(c, to, room) : 0;
+}
+/* Writes them as a Chrome trace (JSON, for chrome://tracing or ui.perfetto.dev), as files are written by dlrt_save.
+ * DLRT_ERR_UNSUPPORTED for a model that was compiled without --profile. */
+static inline DlrtStatus dlrt_trace_write(DlrtContext *c, const char *path) {
+    return c ? c->api->trace_write(c, path) : DLRT_ERR_NULL;
+}
+
 /* Exact bytes for DlrtOptions.memory. */
 static inline size_t dlrt_model_bytes(const DlrtModelInfo *i) {
     return (size_t)((i->weight_bytes + 63) / 64 * 64 + (i->slot_bytes + 63) / 64 * 64);
@@ -401,8 +440,13 @@ typedef struct DlrtFrame {
     int32_t threads, reserved;
     void (*parallel)(const struct DlrtFrame *frame, DlrtTask *task, const void *kernel_args, int64_t items);
     DlrtFault *fault;
-    void *pool;                /* the runtime's */
+    void *pool, *trace;        /* the runtime's */
 } DlrtFrame;
+
+/* What the entries of a profiled model call around a step: the first gives the time, which the second gets back, with
+ * the step's number and its work. */
+int64_t dlrt_step_begin(const DlrtFrame *frame);
+void dlrt_step_end(const DlrtFrame *frame, int32_t step, int64_t began, int64_t flops, int64_t bytes);
 
 /* The one runtime function that typed entry points of a generated object call: checks that the context is of
  * the object's model (`info`), pointers, bounds and overlap, takes the context, builds the frame, runs entry.

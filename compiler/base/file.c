@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -97,4 +98,11 @@ bool file_same(Arena *arena, const char *a, const char *b) {
     if (*a == '/') folder_a += 2;
     if (*b == '/') folder_b += 2;
     return !stat(folder_a, &x) && !stat(folder_b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+const char *file_current_folder(Arena *arena) {
+    char *folder = getcwd(NULL, 0);
+    const char *copy = folder ? arena_text(arena, folder, strlen(folder)) : "";
+    free(folder);
+    return copy;
 }

@@ -21,6 +21,9 @@ bool file_same(Arena *arena, const char *a, const char *b);
 /* A name for a temporary file beside `path`, of this process alone. */
 const char *file_temporary(Arena *arena, const char *path, const char *ending);
 
+/* The folder that relative paths start from; "" if it cannot be found. */
+const char *file_current_folder(Arena *arena);
+
 /* The last component of a path, and that without its last ending ("a/digits.so": "digits.so", "digits"). */
 const char *file_name(const char *path);
 const char *file_stem(Arena *arena, const char *path);

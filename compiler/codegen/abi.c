@@ -10,12 +10,13 @@ static const struct {
     [ABI_EXTENT] = {"DlrtExtent", "llp"},
     [ABI_DIM] = {"DlrtDim", "pllpl"},
     [ABI_TENSOR_INFO] = {"DlrtTensorInfo", "ppiiiip"},
-    [ABI_FUNCTION_INFO] = {"DlrtFunctionInfo", "ppiiiippplllp"},
+    [ABI_STEP_INFO] = {"DlrtStepInfo", "ppp"},
+    [ABI_FUNCTION_INFO] = {"DlrtFunctionInfo", "ppiiiippplllppl"},
     [ABI_VAR_INFO] = {"DlrtVarInfo", "piiiippll"},
     [ABI_MODEL_INFO] = {"DlrtModelInfo", "iiiippppllpplllplpl"},
     [ABI_MODULE] = {"DlrtModule", "iipp"},
     [ABI_FAULT] = {"DlrtFault", "plll"},
-    [ABI_FRAME] = {"DlrtFrame", "ppppppppllliippp"},
+    [ABI_FRAME] = {"DlrtFrame", "ppppppppllliipppp"},
 };
 
 static LLVMTypeRef member_type(const Emit *e, char letter) {

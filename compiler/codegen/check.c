@@ -80,11 +80,13 @@ LLVMValueRef emit_range_check(Emit *e, DType t, bool masked) {
     LLVMValueRef made = LLVMGetNamedFunction(e->module, name), caller = e->function;
     if (made) return made;
     LLVMBasicBlockRef here = LLVMGetInsertBlock(e->at);
+    LLVMMetadataRef place = LLVMGetCurrentDebugLocation2(e->at);
     LLVMValueRef function = emit_function_begin(e, name, range_check_type(e), true);
     RangeCheck c = {.dtype = t, .wide = t == DTYPE_I64 ? e->i64 : e->i32, .data = LLVMGetParam(function, 0),
                     .count = LLVMGetParam(function, 1), .mask = masked ? LLVMGetParam(function, 3) : NULL};
     emit_body(e, &c, LLVMGetParam(function, 2));
     e->function = caller;
     LLVMPositionBuilderAtEnd(e->at, here);
+    LLVMSetCurrentDebugLocation2(e->at, place);
     return function;
 }

@@ -22,4 +22,7 @@ LLVMTargetMachineRef code_machine(Arena *arena, const CodeOptions *options, cons
 /* Whether the module is well-formed; else *why says what is not. (object.c) */
 bool code_verify(Code *code, const char **why);
 
+/* Where a span begins: its source's path as the user named it, and the line. False if it has no place. (debug.c) */
+bool code_place(const CodeOptions *options, Span span, const char **path, int *line);
+
 #endif

@@ -1,6 +1,7 @@
 /* Code generation, the top: see codegen.h. From kernels to one LLVM module: a function for each kernel, one for
  * each plan, the initializer, the tables, the typed entry points. */
 #include "codegen/code.h"
+#include "codegen/debug.h"
 #include "codegen/describe.h"
 #include "codegen/plan.h"
 
@@ -13,6 +14,7 @@ static Emit emit_start(Code *code, KModule *kernels) {
         .bf16 = LLVMBFloatTypeInContext(c), .f32 = LLVMFloatTypeInContext(c), .f64 = LLVMDoubleTypeInContext(c),
         .ptr = LLVMPointerTypeInContext(c, 0), .none = LLVMVoidTypeInContext(c),
         .target = code->options->target, .kernels = kernels, .arena = code->arena,
+        .options = code->options,
     };
 }
 
@@ -58,7 +60,9 @@ Code *code_build(Arena *arena, KModule *kernels, const CodeOptions *options, con
     LLVMSetModuleDataLayout(code->module, layout);
     LLVMDisposeTargetData(layout);
     Emit e = emit_start(code, kernels);
+    debug_start(&e);
     build_module(&e, kernels, options->prefix);
+    debug_finish(&e);
     LLVMDisposeBuilder(e.at);
     tune_functions(code);
     if (code_verify(code, why)) return code;

@@ -10,6 +10,7 @@
 #ifndef DLCC_CODEGEN_CODEGEN_H
 #define DLCC_CODEGEN_CODEGEN_H
 
+#include "base/diag.h"
 #include "ir/kernel.h"
 #include "target/target.h"
 
@@ -17,6 +18,10 @@ typedef struct CodeOptions {
     const Target *target;
     const char *prefix;        /* of exported symbols, a C identifier: "digits" */
     int level;                 /* 0 .. 3 */
+    const Diags *sources;      /* what places in the source are of; may be null without the two below */
+    bool profile;              /* entries record what their steps do */
+    bool debug;                /* the code has line tables */
+    const char *folder;        /* debug: what relative paths of sources start from */
 } CodeOptions;
 
 typedef enum CodeFormat { CODE_LLVM, CODE_ASSEMBLY, CODE_OBJECT } CodeFormat;

@@ -8,6 +8,7 @@
 
 #include "codegen/abi.h"
 #include "codegen/plan.h"
+#include "codegen/profile.h"
 #include "codegen/role.h"
 #include "codegen/signature.h"
 #include "dlrt.h"
@@ -145,15 +146,26 @@ static LLVMValueRef tensor_list(const FuncDims *d, const Func *f, const CParams 
 
 static int64_t whole_flops(double flops) { return flops < 0x1p62 ? (int64_t)flops : (int64_t)1 << 62; }
 
+/* What a profiled model records; null in others. */
+static LLVMValueRef step_list(Emit *e, const Plan *plan, int *n) {
+    *n = 0;
+    if (!profile_wanted(e)) return null_pointer(e);
+    LLVMValueRef *items = profile_steps(e, plan, n);
+    return list_constant(e, abi_type(e, ABI_STEP_INFO), items, *n, "steps");
+}
+
 static LLVMValueRef function_struct(Emit *e, const Plan *plan, LLVMValueRef entry) {
     const Func *f = plan->func;
     CParams args = func_args(e->arena, f), results = func_results(e->arena, f);
     FuncDims d = dims_of(e, f, &args, &results);
+    int steps;
+    LLVMValueRef listed = step_list(e, plan, &steps);
     LLVMValueRef members[] = {abi_text(e, f->name), abi_text(e, f->doc), emit_i32(e, func_flags(f)),
                               emit_i32(e, d.symbols.n), emit_i32(e, args.n), emit_i32(e, results.n), dim_list(&d),
                               tensor_list(&d, f, &args), tensor_list(&d, f, &results),
                               emit_i64(e, plan->arena_bytes), emit_i64(e, plan->scratch_bytes),
-                              emit_i64(e, whole_flops(plan_flops(plan, e->arena))), entry};
+                              emit_i64(e, whole_flops(plan_flops(plan, e->arena))), entry,
+                              listed, emit_i64(e, steps)};
     return make_struct(e, ABI_FUNCTION_INFO, members);
 }
 
@@ -215,7 +227,8 @@ static LLVMValueRef model_info(Emit *e, const Description *d) {
     const KModule *k = e->kernels;
     const Module *m = k->graph;
     LLVMValueRef members[] = {emit_i32(e, DLRT_ABI_VERSION), emit_i32(e, seen_vars(m)), emit_i32(e, k->plans.n),
-                              emit_i32(e, 0), abi_text(e, m->name), abi_text(e, m->doc),
+                              emit_i32(e, profile_wanted(e) ? DLRT_MODEL_PROFILED : 0), abi_text(e, m->name),
+                              abi_text(e, m->doc),
                               abi_text(e, e->target->triple), abi_text(e, e->target->tune),
                               emit_i64(e, (int64_t)e->target->cpu_features),
                               emit_i64(e, (int64_t)model_fingerprint(m)), var_list(e, d->places),

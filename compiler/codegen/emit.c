@@ -237,12 +237,14 @@ static LLVMBasicBlockRef add_block(Emit *e, const char *name) {
 }
 
 LLVMValueRef emit_variable(Emit *e, LLVMTypeRef type, const char *name) {
+    LLVMMetadataRef place = LLVMGetCurrentDebugLocation2(e->at);
     LLVMBasicBlockRef here = LLVMGetInsertBlock(e->at), entry = LLVMGetEntryBasicBlock(e->function);
     LLVMValueRef first = LLVMGetFirstInstruction(entry);
     if (first) LLVMPositionBuilderBefore(e->at, first);
     else LLVMPositionBuilderAtEnd(e->at, entry);
     LLVMValueRef variable = LLVMBuildAlloca(e->at, type, name);
     LLVMPositionBuilderAtEnd(e->at, here);
+    LLVMSetCurrentDebugLocation2(e->at, place);
     return variable;
 }
 
@@ -311,6 +313,7 @@ LLVMValueRef emit_function_begin(Emit *e, const char *name, LLVMTypeRef type, bo
     LLVMAddTargetDependentFunctionAttr(function, "prefer-vector-width", bits);
     LLVMAddTargetDependentFunctionAttr(function, "no-builtins", "true");
     e->function = function;
+    LLVMSetCurrentDebugLocation2(e->at, NULL);
     LLVMPositionBuilderAtEnd(e->at, LLVMAppendBasicBlockInContext(e->context, function, "entry"));
     return function;
 }

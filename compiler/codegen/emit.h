@@ -20,6 +20,8 @@ typedef struct Emit {
     const Target *target;
     KModule *kernels;
     Arena *arena;
+    const struct CodeOptions *options;
+    struct Debug *debug;       /* debug.c; null: no line tables */
 } Emit;
 
 /* The in-register type of an element (bool is i1) and its type in memory (bool is i8). */

@@ -6,6 +6,7 @@
  * the place of an operand that is read at the same points. So what is read ahead of a store is read
  * ahead here, explicitly, and not by LLVM. */
 #include "codegen/abi.h"
+#include "codegen/debug.h"
 #include "ir/kernel_util.h"
 
 static LLVMValueRef load_argument(Emit *e, LLVMTypeRef type, LLVMValueRef args, int at, const char *name) {
@@ -38,12 +39,14 @@ LLVMValueRef emit_kernel(Emit *e, const Kernel *k) {
     LLVMValueRef function = emit_function_begin(e, k->name, abi_task_type(e), true);
     KernelScope s = {.kernel = k, .frame = LLVMGetParam(function, 0), .begin = LLVMGetParam(function, 2),
                      .end = LLVMGetParam(function, 3), .worker = LLVMGetParam(function, 4)};
+    debug_function_begin(e, function, k->name, debug_kernel_span(e->kernels, k));
     s.depends = kernel_node_axes(k, e->arena);
     load_arguments(e, &s, LLVMGetParam(function, 1));
     if (k->schedule.scratch) s.scratch = worker_scratch(e, &s);
     if (k->form == KERNEL_CONTRACT) emit_contract_kernel(e, k, &s);
     else emit_loops_kernel(e, k, &s);
     emit_function_end(e);
+    debug_function_end(e, function);
     return function;
 }
 

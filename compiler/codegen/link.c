@@ -107,7 +107,7 @@ static bool run_linker(Arena *arena, const LinkOptions *o, const char *object, c
                           arena_printf(arena, "-Wl,-soname,%s", file_name(o->output)), "-Wl,--build-id=none",
                           "-Wl,--exclude-libs,ALL", "-Wl,--gc-sections", "-Wl,--as-needed", "-Wl,-z,defs",
                           "-Wl,-z,noexecstack", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noseparate-code",
-                          "-Wl,--strip-debug", NULL};
+                          o->debug ? NULL : "-Wl,--strip-debug", NULL};
     return run(arena, (char *const *)argv, why);
 }
 

@@ -12,6 +12,7 @@ typedef struct LinkOptions {
     const char *output;        /* the .so to write, whole or not at all */
     const char *object;        /* the object's bytes */
     size_t object_bytes;
+    bool debug;                /* keep the object's line tables */
 } LinkOptions;
 
 /* False if the linker cannot be run or fails: *why holds what it said. */

@@ -5,7 +5,7 @@
  * A load or store whose stride along the vector axis is 1 is one vector access, -1 the same reversed, 0 a
  * scalar spread, anything else - or an address that is itself a value - a gather or scatter. Guards and
  * lanes that do not count are masks: nothing is read where they are false, and the value is 0. */
-#include "codegen/emit.h"
+#include "codegen/debug.h"
 
 NodePoint *emit_point(Emit *e, KernelScope *s) {
     const Kernel *k = s->kernel;
@@ -218,7 +218,11 @@ static LLVMValueRef make_value(Emit *e, NodePoint *p, int node) {
 }
 
 static LLVMValueRef value_of(Emit *e, NodePoint *p, int node) {
-    if (!p->value[node]) p->value[node] = make_value(e, p, node);
+    if (p->value[node]) return p->value[node];
+    LLVMMetadataRef place = LLVMGetCurrentDebugLocation2(e->at);
+    if (p->scope->kernel->nodes.at[node].span.source) debug_at(e, p->scope->kernel->nodes.at[node].span);
+    p->value[node] = make_value(e, p, node);
+    LLVMSetCurrentDebugLocation2(e->at, place);
     return p->value[node];
 }
 

@@ -10,6 +10,8 @@
 #include "codegen/plan.h"
 
 #include "codegen/abi.h"
+#include "codegen/debug.h"
+#include "codegen/profile.h"
 #include "codegen/signature.h"
 #include "dlrt.h"
 #include "ir/kernel_util.h"
@@ -347,6 +349,7 @@ static void prepare_swaps(Entry *s) {
 }
 
 static void emit_step(Entry *s, const PlanStep *step) {
+    debug_at(s->e, step->span);
     switch (step->kind) {
     case STEP_KERNEL: emit_kernel_step(s, step); break;
     case STEP_CHECK: emit_check_step(s, step); break;
@@ -361,6 +364,14 @@ static void emit_step(Entry *s, const PlanStep *step) {
     case STEP_SWAP: emit_swap(s, step); break;
     case STEP_ROUTINE: emit_routine_step(s, step); break;
     }
+}
+
+/* A step of a function, in a profiled model with what records it. */
+static void emit_timed_step(Entry *s, const PlanStep *step) {
+    bool recorded = profile_wanted(s->e) && step_is_recorded(step);
+    LLVMValueRef began = recorded ? emit_step_begin(s->e, s->frame) : NULL;
+    emit_step(s, step);
+    if (recorded) emit_step_end(s->e, s->plan, step, s->frame, began, s->symbols);
 }
 
 /* -------------------------------------------------------------------- initializer */
@@ -486,11 +497,14 @@ static void begin(Entry *s) {
 
 static LLVMValueRef emit_entry(Entry *s, const char *name) {
     LLVMValueRef function = emit_function_begin(s->e, name, abi_entry_type(s->e), true);
+    debug_function_begin(s->e, function, name, s->plan->func->span);
     s->frame = LLVMGetParam(function, 0);
     begin(s);
     if (s->init) emit_init_steps(s);
-    for (int i = 0; !s->init && i < s->plan->steps.n; i++) emit_step(s, &s->plan->steps.at[i]);
+    for (int i = 0; !s->init && i < s->plan->steps.n; i++) emit_timed_step(s, &s->plan->steps.at[i]);
+    debug_at(s->e, s->plan->func->span);
     LLVMBuildRet(s->e->at, emit_i32(s->e, DLRT_OK));
+    debug_function_end(s->e, function);
     return function;
 }
 

@@ -185,7 +185,10 @@ static DlccStatus make_kernels(Compilation *c) {
     if (!as_it_is && !status) status = run_kernel_pass(c, "schedule");
     if (!as_it_is && !status) status = run_kernel_pass(c, "place");
     if (!status && c->options->emit == DLCC_KERNEL) kernels_print(c->kernels, &c->output->out);
-    if (!status) c->code_options = (CodeOptions){c->target, symbol_prefix(c, c->module->name), c->options->level};
+    if (status) return status;
+    c->code_options = (CodeOptions){.target = c->target, .prefix = symbol_prefix(c, c->module->name),
+                                    .level = c->options->level, .sources = &c->diags, .profile = c->options->profile,
+                                    .debug = c->options->debug, .folder = file_current_folder(c->arena)};
     return status;
 }
 

@@ -39,6 +39,8 @@ static const OptionSpec specs[] = {
     {"--dump-all", "FOLDER", SET_TEXT, AT(dump_all), 0, "write the IR after every pass to a file in FOLDER"},
     {"--time-passes", NULL, SET_FLAG, AT(time_passes), 0, "say how long each step took"},
     {"--report", NULL, SET_FLAG, AT(report), 0, "say which kernels came out: tiles, FLOPs, bytes"},
+    {"--profile", NULL, SET_FLAG, AT(profile), 0, "record what each kernel of a call does; dlrun --trace writes it"},
+    {"-g", NULL, SET_FLAG, AT(debug), 0, "line tables: debuggers and profilers show the model's source"},
     {"-MD", NULL, SET_FLAG, AT(depend), 0, "write the files read as a make rule, beside the first output"},
     {"-MF", "FILE", SET_TEXT, AT(depend_file), 0, "write that rule to FILE"},
     {"--runtime", "PATH", SET_TEXT, AT(runtime), 0, "the libdlrt.a that goes into a .so"},

@@ -110,7 +110,8 @@ static DlccStatus write_shared(Compilation *c, const OutputFile *file) {
     if (!runtime) runtime = link_find_runtime(c->arena, c->options->program, c->target, c->cross, &why);
     if (!runtime) return driver_fail(c, DLCC_ENVIRONMENT, "%s", why);
     LinkOptions link = {.target = c->target, .cross = c->cross, .cc = c->options->cc, .runtime = runtime,
-                        .output = file->path, .object = file->bytes, .object_bytes = file->n};
+                        .output = file->path, .object = file->bytes, .object_bytes = file->n,
+                        .debug = c->options->debug};
     if (!link_shared(c->arena, &link, &why)) return driver_fail(c, DLCC_ENVIRONMENT, "%s", why);
     driver_time(c, "link", start);
     return DLCC_OK;

@@ -72,6 +72,7 @@ typedef struct KNode {
     int number;                /* NUMBER */
     uint64_t site;             /* MAP random_bits */
     int word;
+    Span span;                 /* of the operation that it computes, in the first of equal kernels; for line tables */
 } KNode;
 
 /* Whether several points may store to one element. */

@@ -69,6 +69,15 @@ static Values find_outputs(const Fuser *f, const Group *g) {
     return to;
 }
 
+/* The place of a group is that of its contraction, else of the first member that is no move. */
+static Span group_span(const Group *g) {
+    for (int i = 0; i < g->ops.n; i++)
+        if (g->ops.at[i]->info->kind == KIND_CONTRACT) return g->ops.at[i]->span;
+    for (int i = 0; i < g->ops.n; i++)
+        if (g->ops.at[i]->info->kind != KIND_MOVE) return g->ops.at[i]->span;
+    return g->ops.at[0]->span;
+}
+
 static void write_group(Writer *w, int number) {
     Fuser *f = w->f;
     const Group *g = f->groups.at[number];
@@ -78,7 +87,7 @@ static void write_group(Writer *w, int number) {
     w->operands.n = w->touched.n = 0;
     write_members(w, g, number);
     Op *fusion = op_append(f->module, w->to, &OP_fusion, w->operands.at, w->operands.n, outputs.n, NULL, 0, 1,
-                           g->ops.at[0]->span);
+                           group_span(g));
     fusion->regions[0] = w->region;
     w->region->owner = fusion;
     int first_again = outputs.n - g->again.n;

@@ -57,6 +57,7 @@ typedef struct Maker {
     int sum_reduction;         /* the sum of a contraction that became a loop nest; else -1 */
     VEC(ReductionOf) reductions;
     int *level;                /* by node: the first stage in which it is known */
+    Span span;                 /* of the op whose nodes are made */
     bool failed;
 } Maker;
 
@@ -65,6 +66,7 @@ static int node_at(Maker *k, Value *v, const IndexPoint *p, int guard);
 /* -------------------------------------------------------------------------- small pieces */
 
 static int add_node(Maker *m, KNode n) {
+    n.span = m->span;
     vec_push(m->l->arena, &m->k->nodes, n);
     return m->k->nodes.n - 1;
 }
@@ -619,7 +621,10 @@ static void remember(Maker *m, const Value *v, const IndexPoint *p, int guard, i
 static int node_at(Maker *m, Value *v, const IndexPoint *p, int guard) {
     for (Memo *o = m->l->memo[v->id]; o; o = o->next)
         if (o->guard == guard && is_point(m, o, p)) return o->node;
+    Span around = m->span;
+    if (v->op) m->span = v->op->span;
     int node = make_node(m, v, p, guard);
+    m->span = around;
     remember(m, v, p, guard, node);
     return node;
 }

@@ -2,7 +2,8 @@
  *
  * In: an open model. Out: a context with exactly dlrt_context_bytes() of workspace (the caller's or
  * allocated) and one small block for its own fields: the struct below with room for the dims, sizes and
- * pointers of the model's largest function, so that no call needs memory or a deep stack.
+ * pointers of the model's largest function, so that no call needs memory or a deep stack. A profiled model's has
+ * a block for its trace too.
  * A context belongs to one thread at a time; an atomic flag turns a second one away.
  */
 #include "core.h"
@@ -72,7 +73,14 @@ static DlrtStatus fill_cache(Model *model, Context *c, Message *m) {
     return status;
 }
 
+static DlrtStatus make_trace(Model *model, Context *c, Message *m) {
+    c->trace = dlrt_trace_create(&model->allocator, model->head.info);
+    bool lacks = !c->trace && model->head.info->flags & DLRT_MODEL_PROFILED;
+    return lacks ? dlrt_out_of_memory(m, (int64_t)sizeof(Trace)) : DLRT_OK;
+}
+
 static void free_context(Model *model, Context *c) {
+    dlrt_trace_destroy(&model->allocator, c->trace);
     dlrt_release(&model->allocator, c->memory, c->memory_bytes);
     dlrt_release(&model->allocator, c, c->struct_bytes);
 }
@@ -86,6 +94,7 @@ DlrtStatus dlrt_context_make(DlrtModel *handle, const DlrtContextOptions *option
     Context *c = allocate_struct(model, &m);
     if (!c) return dlrt_model_fail(model, DLRT_ERR_MEMORY, &m);
     DlrtStatus status = give_memory(model, c, options, &m);
+    if (!status) status = make_trace(model, c, &m);
     if (!status) status = fill_cache(model, c, &m);
     if (status) {
         free_context(model, c);

@@ -5,6 +5,7 @@
  *   shape.c   extents, dims, their solution from shapes                 call.c     tensors -> checked call
  *   invoke.c  pointers -> checked call -> frame -> generated entry      threads.c  the pool
  *   layout.c  logical <-> physical order of a variable                  cpu.c      processor features
+ *   trace.c   what calls of a profiled model did
  *   json.c, safetensors.c, weights.c, checkpoint.c, filing.c, checksum.c           files
  *   memory.c, posix_files.c  the default tables                         message.c  text without stdio
  *   sort.c, top_k.c, nms.c, on routine.c and order.c       routines that generated code calls (routine.h)
@@ -106,9 +107,25 @@ DlrtStatus dlrt_model_prepare(Model *model, Message *m);
 DlrtStatus dlrt_busy(Message *m, bool writing);
 const DlrtApi *dlrt_api(void);
 
+/* ---- trace.c: the spans of a context's calls, the latest of them. */
+typedef struct Trace {
+    int64_t count; /* of all spans ever; span i lies at i % DLRT_TRACE_SPANS */
+    DlrtSpan call; /* the current one */
+    DlrtSpan spans[DLRT_TRACE_SPANS];
+} Trace;
+/* For a profiled model; null for others, and where there is no memory. */
+Trace *dlrt_trace_create(const DlrtAllocator *a, const DlrtModelInfo *info);
+void dlrt_trace_destroy(const DlrtAllocator *a, Trace *trace);
+/* Around a call. Null does nothing. */
+void dlrt_trace_enter(Trace *trace, int32_t function);
+void dlrt_trace_leave(Trace *trace);
+int64_t dlrt_trace_copy(DlrtContext *c, DlrtSpan *to, int64_t room);
+DlrtStatus dlrt_trace_save(DlrtContext *c, const char *path);
+
 /* ---- context.c */
 typedef struct Context {
     DlrtContext head;
+    Trace *trace; /* null in a model that is not profiled */
     unsigned char *work, *cache; /* arena and scratch; key/value memory */
     void *memory;
     size_t memory_bytes, struct_bytes;

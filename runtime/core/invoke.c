@@ -128,8 +128,11 @@ static DlrtStatus run_entry(Context *c, int32_t function, void *const *args, voi
         .parallel = dlrt_parallel,
         .fault = &fault,
         .pool = alive ? model->pool : NULL,
+        .trace = c->trace,
     };
+    dlrt_trace_enter(c->trace, function);
     DlrtStatus status = f->entry(&frame);
+    dlrt_trace_leave(c->trace);
     if (status == DLRT_OK) return DLRT_OK;
     /* A failed call has not happened: give its number back, unless others have drawn since. */
     int64_t drawn = count + 1;

@@ -286,6 +286,8 @@ const DlrtApi *dlrt_api(void) {
         .checkpoint = dlrt_checkpoint_save,
         .resume = dlrt_checkpoint_load,
         .status_text = dlrt_status_name,
+        .trace = dlrt_trace_copy,
+        .trace_write = dlrt_trace_save,
     };
     return &api;
 }

@@ -58,6 +58,7 @@ static const Row rows[] = {
     {"dim", "NAME=N", PAIR, AT(dim), 0, 0, "call, bench: a run-time dim that no argument fixes; may be repeated"},
     {"seconds", "S", REAL, AT(seconds), 0, 0, "bench: measure at least so long; 1"},
     {"iterations", "N", WHOLE, AT(iterations), 0, 1, "bench: measure so many calls"},
+    {"trace", "FILE", TEXT, AT(trace), 0, 0, "write what the latest calls did, for trace viewers; needs dlcc --profile"},
     {"json", NULL, FLAG, AT(json), 0, 0, "one JSON object a line on standard output, nothing else"},
     {"quiet", NULL, FLAG, AT(quiet), 0, 0, "no progress"},
     {"help", NULL, FLAG, AT(help), 0, 0, "this text"},

@@ -2,7 +2,7 @@
  *
  * In: a model and a function (all of them if none is named), with --batch or --dim for the dims, else their
  * upper bounds. Out: median and least time of a call with random inputs (integers are 0: always a valid
- * index), after some calls to warm up.
+ * index), after some calls to warm up; of a model compiled with --profile also what each step takes.
  */
 #include "tool.h"
 #include <stdlib.h>
@@ -73,6 +73,7 @@ static int measure_calls(const Session *s, const Options *o, int32_t function, c
         if (!o->iterations && calls >= 5 && end - began > o->seconds) break;
     }
     if (!code) report(o, &s->info->functions[function], times, calls);
+    if (!code) code = profile_print(s, o, function, calls);
     free(times);
     return code;
 }
@@ -102,6 +103,7 @@ int run_bench(const Options *o) {
         int failed = bench_function(&s, o, f);
         if (failed) code = failed;
     }
+    if (!code) code = trace_write(&s, o);
     session_close(&s);
     return code;
 }

@@ -178,6 +178,7 @@ int run_call(const Options *o) {
     if (code) return code;
     code = session_function(&s, o->function, &function);
     if (!code) code = call_function(&s, o, function);
+    if (!code) code = trace_write(&s, o);
     session_close(&s);
     return code;
 }

@@ -35,6 +35,7 @@ int run_eval(const Options *o) {
     if (code) return code;
     code = load_test_set(o, true, &test, true);
     if (!code) code = evaluate(&s, o, &test);
+    if (!code) code = trace_write(&s, o);
     dataset_free(&test);
     session_close(&s);
     return code;

@@ -14,6 +14,11 @@ int session_open(Session *s, const Options *o) {
     DlrtStatus status = dlrt_open_file(o->model, &options, &s->model, message, sizeof message);
     if (status) return fail(status_code(status), "%s", message[0] ? message : dlrt_status_name(status));
     s->info = dlrt_info(s->model);
+    int untraced = trace_check(s, o);
+    if (untraced) {
+        session_close(s);
+        return untraced;
+    }
     status = dlrt_context_create(s->model, NULL, &s->context);
     if (!status && o->load) status = dlrt_load(s->model, o->load);
     if (!status) return 0;

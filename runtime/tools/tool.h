@@ -77,7 +77,7 @@ typedef struct Pairs {
 typedef struct Options {
     const char *command, *model, *function; /* the function may be named without an option in call and bench */
     const char *data, *x, *y, *test_x, *test_y;
-    const char *save, *load, *resume, *checkpoint, *log;
+    const char *save, *load, *resume, *checkpoint, *log, *trace;
     const char *predict, *data_arg, *label_arg, *rate_arg;
     double rate, scale, mean, std, seconds;
     int64_t epochs, batch, seed, threads, log_every, checkpoint_every, max_steps, iterations;
@@ -100,6 +100,12 @@ int session_function(const Session *s, const char *name, int32_t *function);
 int results_fit(const Session *s, int32_t function, const DlrtTensor *args, DlrtTensor *results);
 void results_free(const DlrtFunctionInfo *f, DlrtTensor *results);
 int session_call(const Session *s, int32_t function, const DlrtTensor *args, DlrtTensor *results);
+
+/* ---- profile.c: what a profiled model's calls did. */
+int trace_check(const Session *s, const Options *o); /* fails if --trace is given and there will be nothing to write */
+int trace_write(const Session *s, const Options *o); /* writes --trace, if it is given */
+/* A table of the function's steps over its last calls, at most so many; nothing if the model is not profiled. */
+int profile_print(const Session *s, const Options *o, int32_t function, int64_t calls);
 
 /* ---- roles.c: which function and which argument is for what. -1: there is none. */
 typedef struct Roles {

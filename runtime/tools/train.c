@@ -371,6 +371,10 @@ int run_train(const Options *o) {
     t.terminal = isatty(STDERR_FILENO) && !o->json && !o->quiet;
     if (o->resume && o->load) return fail(EXIT_USER, "--resume and --load exclude each other");
     int code = train(&t);
+    if (!code || code == EXIT_INTERRUPTED) { /* a trace that cannot be written counts more than the interrupt */
+        int failed = trace_write(&t.session, o);
+        if (failed) code = failed;
+    }
     batches_free(&t.batches);
     dataset_free(&t.train);
     dataset_free(&t.test);

@@ -260,16 +260,17 @@ static const DlrtTensorInfo total_results[] = {{"sum", NULL, DLRT_F32, 0, DLRT_R
 enum { ARENA = 64 * OUT * 4, SCRATCH = 16, TRAINING = DLRT_FN_TRAINS | DLRT_FN_WRITES };
 
 static const DlrtFunctionInfo functions[FAKE_FUNCTIONS] = {
-    {"predict", "Classifies rows.", 0, 1, 1, 2, batch, x_arg, predict_results, ARENA, SCRATCH, 1536, predict},
-    {"train", NULL, TRAINING, 1, 3, 2, batch, train_args, train_results, ARENA, SCRATCH, 4608, train},
-    {"noise", NULL, DLRT_FN_RANDOM, 1, 0, 1, batch, NULL, noise_results, 0, 0, 64, noise},
-    {"remember", NULL, 0, 0, 1, 1, NULL, remember_args, remember_results, 0, 0, 0, remember},
-    {"pair", NULL, 0, 3, 3, 1, pair_dims, pair_args, pair_results, 0, 0, 64, pair},
-    {"hook", NULL, 0, 0, 1, 1, NULL, hook_args, hook_results, 0, 0, 0, run_hook},
-    {"hook_writes", NULL, DLRT_FN_WRITES, 0, 1, 1, NULL, hook_args, hook_results, 0, 0, 0, run_hook},
-    {"need", NULL, 0, 0, 1, 0, NULL, need_args, NULL, 0, 0, 0, need},
-    {"total", NULL, 0, 1, 1, 1, total_dims, total_args, total_results, (1 << 20) / BLOCK * 4, 0, 1 << 20, total},
-    {"evaluate", NULL, 0, 1, 2, 2, batch, train_args, evaluate_results, ARENA, SCRATCH, 1536, evaluate},
+    {"predict", "Classifies rows.", 0, 1, 1, 2, batch, x_arg, predict_results, ARENA, SCRATCH, 1536, predict, NULL, 0},
+    {"train", NULL, TRAINING, 1, 3, 2, batch, train_args, train_results, ARENA, SCRATCH, 4608, train, NULL, 0},
+    {"noise", NULL, DLRT_FN_RANDOM, 1, 0, 1, batch, NULL, noise_results, 0, 0, 64, noise, NULL, 0},
+    {"remember", NULL, 0, 0, 1, 1, NULL, remember_args, remember_results, 0, 0, 0, remember, NULL, 0},
+    {"pair", NULL, 0, 3, 3, 1, pair_dims, pair_args, pair_results, 0, 0, 64, pair, NULL, 0},
+    {"hook", NULL, 0, 0, 1, 1, NULL, hook_args, hook_results, 0, 0, 0, run_hook, NULL, 0},
+    {"hook_writes", NULL, DLRT_FN_WRITES, 0, 1, 1, NULL, hook_args, hook_results, 0, 0, 0, run_hook, NULL, 0},
+    {"need", NULL, 0, 0, 1, 0, NULL, need_args, NULL, 0, 0, 0, need, NULL, 0},
+    {"total", NULL, 0, 1, 1, 1, total_dims, total_args, total_results, (1 << 20) / BLOCK * 4, 0, 1 << 20, total, NULL,
+     0},
+    {"evaluate", NULL, 0, 1, 2, 2, batch, train_args, evaluate_results, ARENA, SCRATCH, 1536, evaluate, NULL, 0},
 };
 
 static const DlrtModelInfo info = {DLRT_ABI_VERSION,

@@ -25,7 +25,7 @@ class FunctionInfo(c.Structure):
     _fields_ = [("name", c.c_char_p), ("doc", c.c_char_p), ("flags", c.c_int32), ("dim_count", c.c_int32),
                 ("arg_count", c.c_int32), ("result_count", c.c_int32), ("dims", c.c_void_p), ("args", c.c_void_p),
                 ("results", c.POINTER(TensorInfo)), ("arena_bytes", c.c_int64), ("scratch_bytes", c.c_int64),
-                ("flops", c.c_int64), ("entry", c.c_void_p)]
+                ("flops", c.c_int64), ("entry", c.c_void_p), ("steps", c.c_void_p), ("step_count", c.c_int64)]
 
 
 class VarInfo(c.Structure):
@@ -36,7 +36,7 @@ class VarInfo(c.Structure):
 
 class ModelInfo(c.Structure):
     _fields_ = [("abi_version", c.c_int32), ("var_count", c.c_int32), ("function_count", c.c_int32),
-                ("reserved", c.c_int32), ("name", c.c_char_p), ("doc", c.c_char_p), ("target", c.c_char_p),
+                ("flags", c.c_int32), ("name", c.c_char_p), ("doc", c.c_char_p), ("target", c.c_char_p),
                 ("cpu_name", c.c_char_p), ("cpu_features", c.c_uint64), ("fingerprint", c.c_uint64),
                 ("vars", c.POINTER(VarInfo)), ("functions", c.POINTER(FunctionInfo))]
 
