@@ -1,12 +1,12 @@
 /* peak - what the processor could do at best: the ceilings that results are held against.
  *
- * peak fma FLOP THREADS: a "call" is FLOP floating-point operations, as f32 multiply-adds on registers.
+ * peak fma FLOP THREADS: a "call" is FLOP floating-point operations, as f32 multiply-adds on registers; of more than
+ * FLOP_MAX a part is done and scaled up.
  * peak read BYTES THREADS: a call reads BYTES bytes once, in sequence, and adds them up; they stay where a
  * network's weights stay between calls, in the outermost cache they fit in.
  * Build with -O3 -march=native. Each thread does its share; a call ends when all have. */
 #include "contestant.h"
 #include <pthread.h>
-#include <string.h>
 
 #if defined(__AVX512F__)
 #define LANES 16
@@ -57,6 +57,7 @@ static void *share_run(void *share) {
 }
 
 #define THREADS_MAX 64
+#define FLOP_MAX 1e9
 
 typedef struct Work {
     int threads;
@@ -78,11 +79,13 @@ int main(int argc, char **argv) {
     int reading = argc > 1 && !strcmp(argv[1], "read");
     work.threads = argc > 3 ? atoi(argv[3]) : 1;
     if (argc < 3 || amount < 1 || work.threads < 1 || work.threads > THREADS_MAX) return contestant_absent("usage");
+    double scale = !reading && amount > FLOP_MAX ? amount / FLOP_MAX : 1;
+    amount /= scale;
     long vectors = (long)(amount / sizeof(Vec) / work.threads);
     const Vec *data = reading ? (const Vec *)contestant_floats((size_t)(amount / sizeof(float)) + LANES) : NULL;
     for (int i = 0; i < work.threads; i++) {
         work.share[i].from = data ? data + i * vectors : NULL;
         work.share[i].count = data ? vectors : (long)(amount / (2.0 * CHAINS * LANES) / work.threads);
     }
-    return contestant_serve(reading ? "reading" : "FMA", work_call, &work);
+    return contestant_serve(reading ? "reading" : "FMA", work_call, &work, scale);
 }
