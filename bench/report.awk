@@ -9,7 +9,7 @@
 function in_unit(ns) { return sprintf("%.5g", unit == "ms" ? ns / 1e6 : count / ns) }
 function quoted(text) { return "\"" text "\"" }
 function row(a, b, c, d, e, f, g, h, i, j, k) {
-    printf "%-32s %-8s %9s  %-14s %9s %7s %9s %7s %9s %8s  %s\n", a, b, c, d, e, f, g, h, i, j, k
+    printf "%-27s %-7s %9s  %-14s %9s %7s %9s %7s %9s %8s  %s\n", a, b, c, d, e, f, g, h, i, j, k
 }
 function entry(s) { # a peer in JSON
     return sprintf("{\"name\": %s, \"median\": %s, \"min\": %s, \"empty_ms\": %.5g, \"memory_mb\": %s}", quoted(name[s]),

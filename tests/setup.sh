@@ -15,7 +15,8 @@ packages_of() {
         test) echo libcmocka-dev g++ clang-19 libclang-rt-19-dev pkgconf patch binutils qemu-user gcc-aarch64-linux-gnu \
             libc6-dev-arm64-cross ;;
         oracle) echo python3-torch libopenblas0-pthread ;;
-        peers) echo python3-torch python3-onnx libopenblas0-pthread libopenblas0-openmp libdnnl-dev nodejs npm ;;
+        peers) echo python3-torch python3-onnx libopenblas0-pthread libopenblas0-openmp libdnnl-dev
+            command -v npm >/dev/null || echo nodejs npm ;;
         *) echo "setup.sh: no group '$1'" >&2; exit 2 ;;
     esac
 }
