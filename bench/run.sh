@@ -37,7 +37,7 @@ exec 9>"${TMPDIR:-/tmp}/dlcc-bench.lock"
 flock -n 9 || { echo "Waiting for another bench/run.sh to end." >&2; flock 9; }
 work=$(mktemp -d)
 trap '' PIPE # a contestant that dies is noticed when it is read
-trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null; kill -CONT $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
 
 # ------------------------------------------------------------- programs
 
@@ -87,12 +87,14 @@ start() {
     shift
     mkfifo "$work/$slot.in" "$work/$slot.out"
     "$@" <"$work/$slot.in" >"$work/$slot.out" 2>"$work/$slot.err" 9>&- &
+    pid[slot]=$!
     exec {to[slot]}>"$work/$slot.in" {from[slot]}<"$work/$slot.out"
     rm -f "$work/$slot.in" "$work/$slot.out"
     name[slot]=
     : >"$work/$slot.ns"
     read -r -u "${from[slot]}" word rest || { word=absent rest=$(tail -n 1 "$work/$slot.err"); }
     if [ "$word" = ready ]; then
+        kill -STOP "${pid[slot]}"
         empty[slot]=${rest%% *} name[slot]=${rest#* }
     elif [ -z "${said[${rest:=$*}]:-}" ]; then
         echo "$case: absent: $rest"
@@ -100,11 +102,14 @@ start() {
     fi
 }
 
-# One block of a contestant, its nanoseconds a call added to its list.
+# One block of a contestant, its nanoseconds a call added to its list. It is stopped between its blocks: threads of
+# peers would spin on for some milliseconds and take the processor from the others.
 block() {
     local ns
+    kill -CONT "${pid[$1]}" 2>/dev/null
     echo 2>/dev/null >&"${to[$1]}"
     if read -r -u "${from[$1]}" ns; then echo "$ns" >>"$work/$1.ns"; else name[$1]=; fi
+    kill -STOP "${pid[$1]}" 2>/dev/null
 }
 
 # Ends the contestants; each says what memory it came to hold.
@@ -112,6 +117,7 @@ end_contestants() {
     local slot
     for slot in "${!to[@]}"; do
         memory[slot]=0
+        kill -CONT "${pid[slot]}" 2>/dev/null
         echo end 2>/dev/null >&"${to[slot]}"
         [ -z "${name[slot]}" ] || read -r -u "${from[slot]}" 'memory[slot]'
         exec {to[slot]}>&- {from[slot]}<&-
@@ -155,7 +161,7 @@ report() {
 
 run_case() {
     local slot=2 peer count=0 compiled
-    name=() to=() from=() empty=() memory=()
+    name=() pid=() to=() from=() empty=() memory=()
     compile_model || return 1
     start 0 "$work/ours" "$work/$case.so" "$function" "$dims" "$threads"
     [ -n "${name[0]}" ] || return 1
