@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs what the project needs from the distribution, saying what. Usage: tests/setup.sh build|test|oracle...
+# Installs what the project needs from the distribution, saying what. Usage: tests/setup.sh build|test|oracle|peers...
 #
 #   build   compiler and runtime: compilers, cmake, flex, bison, LLVM 19
 #   test    what the tests need besides: cmocka, C++ and a second C compiler, an emulator for aarch64
 #   oracle  PyTorch, which tests compare with, and a BLAS worth comparing with; without them tests skip, saying so
+#   peers   what bench/run.sh measures beside
 #
 # Does nothing where all is there. Needs root or sudo otherwise. Exit 1 if something could not be installed.
 set -u
@@ -14,6 +15,8 @@ packages_of() {
         test) echo libcmocka-dev g++ clang-19 libclang-rt-19-dev pkgconf patch binutils qemu-user gcc-aarch64-linux-gnu \
             libc6-dev-arm64-cross ;;
         oracle) echo python3-torch libopenblas0-pthread ;;
+        peers) echo python3-torch python3-onnx libopenblas0-pthread libopenblas0-openmp libdnnl-dev
+            command -v npm >/dev/null || echo nodejs npm ;;
         *) echo "setup.sh: no group '$1'" >&2; exit 2 ;;
     esac
 }
