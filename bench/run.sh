@@ -28,8 +28,8 @@ done
 
 install_peers() {
     bash "$top/tests/setup.sh" peers || return 1
-    [ -d "$DLCC_ORT/node_modules/onnxruntime-node" ] ||
-        { mkdir -p "$DLCC_ORT" && (cd "$DLCC_ORT" && npm install onnxruntime-node --ignore-scripts --no-fund --no-audit); }
+    [ -d "$DLCC_ORT/node_modules/onnxruntime-node" ] && return
+    mkdir -p "$DLCC_ORT" && npm install --prefix "$DLCC_ORT" --ignore-scripts --no-fund --no-audit onnxruntime-node
 }
 [ $install = 0 ] || install_peers || exit 1
 
