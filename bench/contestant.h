@@ -4,7 +4,8 @@
  * "absent WHY" and ends. Then it reads lines; for each it runs one block and prints the nanoseconds that one call took
  * in it, on average. A block repeats the call, first untimed for WARM_NS, because the other contestants ran in between
  * and the caches are theirs, then for at least TIMED_NS. A call that takes longer than LONG_NS is a block of its own.
- * Told "end" it prints the kilobytes that it came to hold beyond what it held at contestant_mark(), or 0. */
+ * Told "end" it prints the kilobytes that it came to hold beyond what it held at contestant_mark(), or 0 if that is
+ * not known. */
 #ifndef CONTESTANT_H
 #define CONTESTANT_H
 

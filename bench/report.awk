@@ -1,4 +1,4 @@
-# One case of bench/run.sh: reads what its contestants gave, prints the table's row, appends to the files json and ratios.
+# One case of bench/run.sh: reads what its contestants gave, prints the table's row, appends to the files json, ratios.
 #
 # Lines read, with tabs between: SLOT NAME EMPTY MEMORY MEDIAN MIN; slot 0 is ours, 1 the ceiling, others are peers;
 # nanoseconds, MEMORY in kB. Variables: head (print the table's head and no more), case_, group, unit, count (what a
@@ -7,13 +7,20 @@
 # Where a call takes less than 0.1 ms, what the peer takes for an empty one is taken off.
 
 function in_unit(ns) { return sprintf("%.5g", unit == "ms" ? ns / 1e6 : count / ns) }
+function megabytes(s) { return memory[s] ? sprintf("%.1f", memory[s] / 1e3) : "null" }
 function quoted(text) { return "\"" text "\"" }
 function row(a, b, c, d, e, f, g, h, i, j, k) {
     printf "%-27s %-7s %9s  %-14s %9s %7s %9s %7s %9s %8s  %s\n", a, b, c, d, e, f, g, h, i, j, k
 }
 function entry(s) { # a peer in JSON
-    return sprintf("{\"name\": %s, \"median\": %s, \"min\": %s, \"empty_ms\": %.5g, \"memory_mb\": %s}", quoted(name[s]),
-                   in_unit(median[s]), in_unit(least[s]), empty[s] / 1e6, memory[s] ? sprintf("%.1f", memory[s] / 1e3) : "null")
+    return sprintf("{\"name\": %s, \"median\": %s, \"min\": %s, \"empty_ms\": %.5g, \"memory_mb\": %s}",
+                   quoted(name[s]), in_unit(median[s]), in_unit(least[s]), empty[s] / 1e6, megabytes(s))
+}
+function note(text) { notes = notes (notes == "" ? "" : "; ") text }
+function notes_of(s) {
+    if (s != best) note(name[s] " " in_unit(median[s]))
+    if (empty[s] && median[s] < 1e5) note(sprintf("%s empty %.3g ms", name[s], empty[s] / 1e6))
+    if (memory[s]) note(sprintf("memory %.0f MB, theirs %.0f", memory[0] / 1e3, memory[s] / 1e3))
 }
 
 BEGIN { FS = "\t"; peers = "" }
@@ -28,7 +35,10 @@ BEGIN { FS = "\t"; peers = "" }
 }
 
 END {
-    if (head) { row("case", "unit", "ours", "better peer", "theirs", "ratio", "ceiling", "of it", "compiled", ".so", ""); exit }
+    if (head) {
+        row("case", "unit", "ours", "better peer", "theirs", "ratio", "ceiling", "of it", "compiled", ".so", "")
+        exit
+    }
     theirs = theirs_min = ratio = ceiling = peer = "null"
     if (best) {
         peer = quoted(name[best]); theirs = in_unit(median[best]); theirs_min = in_unit(least[best])
@@ -36,17 +46,13 @@ END {
         print group, ratio, case_ >>ratios
     }
     if (1 in name) { ceiling = in_unit(median[1]); share = sprintf("%.1f %%", 100 * median[1] / median[0]) }
-    for (i = 1; i <= slot_count; i++) {
-        s = slots[i]
-        if (s != best) notes = notes "; " name[s] " " in_unit(median[s])
-        if (empty[s] && median[s] < 1e5) notes = notes sprintf("; %s empty %.3g ms", name[s], empty[s] / 1e6)
-        if (group == "training" && memory[s]) notes = notes sprintf("; memory %.0f MB, theirs %.0f", memory[0] / 1e3, memory[s] / 1e3)
-    }
+    for (i = 1; i <= slot_count; i++) notes_of(slots[i])
     row(case_, unit, in_unit(median[0]), best ? name[best] : "-", best ? theirs : "-", best ? ratio : "-",
-        1 in name ? ceiling : "-", share, sprintf("%.2f s", compile), sprintf("%.0f kB", bytes / 1e3), substr(notes, 3))
-    printf "{\"group\": %s, \"case\": %s, \"threads\": %d, \"unit\": %s, \"ours\": %s, \"ours_min\": %s, \"peer\": %s, " \
-           "\"theirs\": %s, \"theirs_min\": %s, \"ratio\": %s, \"ceiling\": %s, \"compile_s\": %.3f, \"so_bytes\": %d, " \
-           "\"memory_mb\": %.1f, \"peers\": [%s]}\n", quoted(group), quoted(case_), threads, quoted(unit),
-           in_unit(median[0]), in_unit(least[0]), peer, theirs, theirs_min, ratio, ceiling, compile, bytes,
-           memory[0] / 1e3, peers >>json
+        1 in name ? ceiling : "-", share, sprintf("%.2f s", compile), sprintf("%.0f kB", bytes / 1e3), notes)
+    printf "{\"group\": %s, \"case\": %s, \"threads\": %d, \"unit\": %s, \"ours\": %s, \"ours_min\": %s, ",
+           quoted(group), quoted(case_), threads, quoted(unit), in_unit(median[0]), in_unit(least[0]) >>json
+    printf "\"peer\": %s, \"theirs\": %s, \"theirs_min\": %s, \"ratio\": %s, \"ceiling\": %s, ",
+           peer, theirs, theirs_min, ratio, ceiling >>json
+    printf "\"compile_s\": %.3f, \"so_bytes\": %d, \"memory_mb\": %s, \"peers\": [%s]}\n",
+           compile, bytes, megabytes(0), peers >>json
 }

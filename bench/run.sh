@@ -28,8 +28,8 @@ done
 
 install_peers() {
     bash "$top/tests/setup.sh" peers || return 1
-    [ -d "$DLCC_ORT/node_modules/onnxruntime-node" ] ||
-        { mkdir -p "$DLCC_ORT" && (cd "$DLCC_ORT" && npm install onnxruntime-node --ignore-scripts --no-fund --no-audit); }
+    [ -d "$DLCC_ORT/node_modules/onnxruntime-node" ] && return
+    mkdir -p "$DLCC_ORT" && npm install --prefix "$DLCC_ORT" --ignore-scripts --no-fund --no-audit onnxruntime-node
 }
 [ $install = 0 ] || install_peers || exit 1
 
@@ -64,7 +64,7 @@ build_programs() {
 # peer_command NAME: how a peer is started for the case at hand. A new peer is one line here.
 peer_command() {
     case $1 in
-        openblas | onednn) echo "$work/$1 $function ${model#*,}" ;;
+        openblas | onednn) echo "$work/$1 ${function%+} ${model#*,}" ;;
         torch) echo "/usr/bin/python3 $top/bench/peers/torch_peer.py $case $threads" ;;
         ort) export_onnx && echo "node $top/bench/peers/ort_peer.js $work/net.onnx $threads" ;;
         *) echo "echo absent there is no peer $1" ;;
@@ -137,7 +137,8 @@ compile_model() {
     local parts options=() part begin=$EPOCHREALTIME
     IFS=, read -ra parts <<<"$model"
     for part in "${parts[@]:1}"; do options+=(-D "$part"); done
-    "$prefix/bin/dlcc" "$top/bench/${parts[0]}" "${options[@]}" --function="$function" -o "$work/$case.so" || return 1
+    [[ $function = *+ ]] || options+=("--function=$function")
+    "$prefix/bin/dlcc" "$top/bench/${parts[0]}" "${options[@]}" -o "$work/$case.so" || return 1
     compiled=$(awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')
 }
 
@@ -163,7 +164,7 @@ run_case() {
     local slot=2 peer count=0 compiled
     name=() pid=() to=() from=() empty=() memory=()
     compile_model || return 1
-    start 0 "$work/ours" "$work/$case.so" "$function" "$dims" "$threads"
+    start 0 "$work/ours" "$work/$case.so" "${function%+}" "$dims" "$threads"
     [ -n "${name[0]}" ] || return 1
     if [ "$ceiling" != - ]; then
         count=$((${ceiling#*:}))

@@ -47,7 +47,8 @@ async function main() {
   const { shape, ids } = JSON.parse(fs.readFileSync(file + '.json'));
   const count = shape.reduce((a, b) => a * b, 1);
   const x = ids
-    ? new ort.Tensor('int64', BigInt64Array.from({ length: count }, () => BigInt(Math.floor(Math.random() * ids))), shape)
+    ? new ort.Tensor('int64', BigInt64Array.from({ length: count }, () => BigInt(Math.floor(Math.random() * ids))),
+      shape)
     : new ort.Tensor('float32', Float32Array.from({ length: count }, () => Math.random() - 0.5), shape);
   const call = await caller(file, threads, { x });
   await repeat(call, 200e6);

@@ -157,7 +157,7 @@ def main():
                 repeat(call, WARM)
             seconds = repeat(call, TIMED)
             print(f"{seconds * 1e9:.1f}", flush=True)
-    print(kilobytes("VmHWM") - before, flush=True)
+    print(kilobytes("VmHWM") - before if task == "train" else 0, flush=True)
 
 
 main()

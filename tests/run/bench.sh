@@ -4,12 +4,14 @@
 # would fail it.
 . "$(dirname "$0")/lib.sh"
 cd "$work" || exit 1
-cases="mlp_b1_infer mlp_b128_train matmul_512 softmax_1024_768 attention_t64 forward_1x1_576_160_7 kernel_depthwise_960_7"
+cases="mlp_b1_infer mlp_b128_train matmul_512 softmax_1024_768 attention_t64 forward_1x1_576_160_7"
+cases+=" kernel_depthwise_960_7"
 check_status "bench/run.sh" 0 bash "$top/bench/run.sh" --rounds 1 --only "@(${cases// /|})" --json lines
 for case in $cases; do
     check_match "$case is measured" "$output" "^$case +(ms|GFLOP/s|GB/s) +[0-9.e+]+"
 done
-check_match "groups are summed up, or their peers absent" "$output" '^(inference +1 +[0-9.]+ +[0-9.]+  mlp_b1_infer|.*absent.*)$'
+summary='^(inference +1 +[0-9.]+ +[0-9.]+  mlp_b1_infer|.*absent.*)$'
+check_match "groups are summed up, or their peers absent" "$output" "$summary"
 
 number='([0-9.e+-]+|null)'
 peer="\{\"name\": \"[^\"]+\", \"median\": $number, \"min\": $number, \"empty_ms\": $number, \"memory_mb\": $number\}"
@@ -20,7 +22,8 @@ done
 check_equal "--json writes an object a case" "$(wc -l <lines)" "$(wc -w <<<"$cases")"
 check_absent "all with the same keys" "$(grep -vE "^\{$line, \"peers\": \[($peer(, $peer)*)?\]\}\$" lines)" .
 
-columns=$(awk '/^[a-z]/ && (NF < 7 || $2 !~ /^(ms|GFLOP\/s|GB\/s)$/ || $6 !~ /^(-|(fma|read):[0-9*]+)$/)' "$top/bench/cases")
+columns=$(awk '/^[a-z]/ && (NF < 7 || $2 !~ /^(ms|GFLOP\/s|GB\/s)$/ || $6 !~ /^(-|(fma|read):[0-9*]+)$/)' \
+    "$top/bench/cases")
 check_absent "every row of the table has its columns" "$columns" .
 check_equal "no two have a name" "$(awk '/^[a-z]/ { print $1 }' "$top/bench/cases" | sort | uniq -d)" ""
 for case in $(awk '/^[a-z].* (torch|ort)/ { print $1 }' "$top/bench/cases"); do
