@@ -26,7 +26,7 @@ static const DlrtStepInfo steps[STEPS] = {{"k0", "x -> \"y\"", "a\\b.dl:3"}, {"c
 static const DlrtFunctionInfo functions[] = {
     {"twice", NULL, 0, 0, 1, 1, NULL, args, results, 0, 0, 1000, twice, steps, STEPS}};
 static const DlrtModelInfo info = {DLRT_ABI_VERSION, 0, 1, DLRT_MODEL_PROFILED, "Twice", NULL, "any", "generic", 0, 3,
-                                   NULL, functions, 0, 0, 0, NULL, 0};
+                                   NULL, functions, 0, 0, 0, NULL, 0, NULL, 0};
 static const DlrtModule module = {DLRT_ABI_VERSION, 0, &info, dlrt_model_open};
 
 typedef struct Opened {
