@@ -21,14 +21,14 @@ static void list_passes(Compilation *c) {
     int count;
     const PassInfo *table = pass_table(&count);
     for (int i = 0; i < count; i++)
-        text_add(&c->output->out, "%-10s %s%s  %s\n", table[i].name, table[i].doc,
+        text_add(&c->output->out, "%-13s %s%s  %s\n", table[i].name, table[i].doc,
                  table[i].flags & PASS_NEEDED ? " Always runs." : "", table[i].file);
     static const char *const last[][2] = {
         {"lower", "Makes kernels and plans of the graph."},
         {"schedule", "Chooses vectors, tiles and chunks of each kernel for the target."},
         {"place", "Gives every buffer of the workspace its offset."}};
     for (int i = 0; i < 3; i++)
-        text_add(&c->output->out, "%-10s %s  compiler/pass/%s.c\n", last[i][0], last[i][1], last[i][0]);
+        text_add(&c->output->out, "%-13s %s  compiler/pass/%s.c\n", last[i][0], last[i][1], last[i][0]);
 }
 
 static void list_targets(Compilation *c) {

@@ -4,6 +4,8 @@
 #define DLCC_PASS_FUSE_H
 
 #include "ops/build.h"
+#include "ops/region.h"
+#include "ops/value_map.h"
 #include "pass/pass.h"
 
 typedef enum GroupForm { GROUP_MAP, GROUP_ROWS, GROUP_SWEEP, GROUP_CONTRACT, GROUP_UPDATE, GROUP_ALONE } GroupForm;

@@ -46,18 +46,42 @@ static Value *inside_value(Writer *w, Value *old, int number) {
     return w->inside[old->id];
 }
 
-static void write_members(Writer *w, const Group *g, int number) {
+typedef VEC(Value *) Values;
+
+/* Marks v, and what it is computed from by the free and repeated operations between members. */
+static void mark_needed(const Writer *w, const Group *g, ValueMap *needed, Value *v) {
+    if (value_map_get(needed, v)) return;
+    value_map_set(needed, v, v);
+    bool between = v->op && ((group_of_value(w->f, v) < 0 && op_is_free(w->f, v->op)) || group_repeats(g, v));
+    for (int i = 0; between && i < v->op->operand_count; i++) mark_needed(w, g, needed, v->op->operands[i]);
+}
+
+/* Which members the outputs are computed from: what they were for besides may be repeated by others. */
+static bool *find_needed(const Writer *w, const Group *g, const Values *outputs) {
+    ValueMap needed = value_map_new(w->f->scratch);
+    bool *is_needed = arena_array(w->f->scratch, bool, g->ops.n);
+    for (int i = 0; i < outputs->n; i++) mark_needed(w, g, &needed, outputs->at[i]);
+    for (int i = g->ops.n - 1; i >= 0; i--) {
+        const Op *op = g->ops.at[i];
+        is_needed[i] = op_has_check(op);
+        for (int k = 0; k < op->result_count; k++)
+            is_needed[i] = is_needed[i] || value_map_get(&needed, &op->results[k]);
+        for (int k = 0; is_needed[i] && k < op->operand_count; k++) mark_needed(w, g, &needed, op->operands[k]);
+    }
+    return is_needed;
+}
+
+static void write_members(Writer *w, const Group *g, int number, const Values *outputs) {
+    const bool *is_needed = find_needed(w, g, outputs);
     for (int i = 0; i < g->ops.n; i++) {
         Op *op = g->ops.at[i];
-        if (w->inside[op->results[0].id]) continue;
+        if (!is_needed[i] || w->inside[op->results[0].id]) continue;
         Value **operands = arena_array(w->f->scratch, Value *, op->operand_count);
         for (int j = 0; j < op->operand_count; j++) operands[j] = inside_value(w, op->operands[j], number);
         Op *c = copy_op(w, w->region, op, operands);
         for (int j = 0; j < op->result_count; j++) set_inside(w, &op->results[j], &c->results[j]);
     }
 }
-
-typedef VEC(Value *) Values;
 
 /* Members' results that are read outside the group, then those that are yielded again. */
 static Values find_outputs(const Fuser *f, const Group *g) {
@@ -85,7 +109,7 @@ static void write_group(Writer *w, int number) {
     if (!outputs.n) return; /* all of it is repeated by others */
     w->region = region_new(f->module, f->func, NULL);
     w->operands.n = w->touched.n = 0;
-    write_members(w, g, number);
+    write_members(w, g, number, &outputs);
     Op *fusion = op_append(f->module, w->to, &OP_fusion, w->operands.at, w->operands.n, outputs.n, NULL, 0, 1,
                            group_span(g));
     fusion->regions[0] = w->region;
