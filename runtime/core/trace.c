@@ -95,9 +95,10 @@ int64_t dlrt_trace_copy(DlrtContext *context, DlrtSpan *to, int64_t room) {
     return n < 0 ? 0 : n;
 }
 
-/* A quotient of hundredths, as "12.07". */
-static void say_hundredths(Message *m, int64_t x) {
-    dlrt_say(m, "%lld.%lld%lld", (long long)(x / 100), (long long)(x / 10 % 10), (long long)(x % 10));
+/* x / y, as "12.07". */
+static void say_quotient(Message *m, int64_t x, int64_t y) {
+    int64_t rest = x % y, hundredths = rest < INT64_MAX / 100 ? rest * 100 / y : rest / (y / 100 + 1);
+    dlrt_say(m, "%lld.%lld%lld", (long long)(x / y), (long long)(hundredths / 10), (long long)(hundredths % 10));
 }
 
 /* Nanoseconds as microseconds. */
@@ -108,9 +109,8 @@ static void say_microseconds(Message *m, int64_t ns) {
 
 /* Work in a nanosecond is thousands of millions of it in a second. */
 static void say_rate(Message *m, const char *name, int64_t work, int64_t ns) {
-    int64_t per = ns > 0 ? ns : 1;
     dlrt_say(m, ",\"%s\":", name);
-    say_hundredths(m, work < INT64_MAX / 100 ? work * 100 / per : work / per * 100);
+    say_quotient(m, work, ns > 0 ? ns : 1);
 }
 
 static void say_step(Message *m, const DlrtStepInfo *s) {
