@@ -127,6 +127,9 @@ static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_
     }
     for (int i = 0; i < c->ahead_count; i++)
         emit_prefetch(e, emit_element_pointer(e, c->b_type, b_at, c->ahead[i]), 2, false);
+    for (int v = 0; c->rows_ahead && v < t->vectors; v++)
+        emit_prefetch(e, emit_element_pointer(e, c->b_type, b_at, emit_i64(e, c->rows_ahead + (int64_t)v * c->lanes)), 1,
+                      false);
     LLVMValueRef row_stride = c->a_panel ? emit_i64(e, c->pitch) : stride_value(e, c, c->a, c->m);
     for (int r = 0; r < t->rows; r++) {
         LLVMValueRef p = c->k->schedule.rows_a
@@ -379,7 +382,7 @@ static void emit_long_epilogue(Emit *e, const Contract *c, const Tile *t, NodePo
     emit_loop_end(e, &rows);
 }
 
-static void emit_epilogue(Emit *e, const Contract *c, const Tile *t) {
+void contract_epilogue(Emit *e, const Contract *c, const Tile *t) {
     NodePoint *p = emit_point(e, c->scope);
     memcpy(p->index, c->index, sizeof *p->index * (size_t)c->k->axes.n);
     p->vector_axis = c->n;
@@ -391,12 +394,12 @@ static void emit_epilogue(Emit *e, const Contract *c, const Tile *t) {
 static void finish_sums(Emit *e, const Contract *c, const Tile *t) {
     if (c->run.terms) join_runs(e, c, t);
     if (!c->k_blocks) {
-        emit_epilogue(e, c, t);
+        contract_epilogue(e, c, t);
         return;
     }
     LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
     EmitIf done = emit_if_begin(e, c->k_last);
-    emit_epilogue(e, c, t);
+    contract_epilogue(e, c, t);
     emit_if_else(e, &done);
     for (int r = 0; r < t->rows; r++)
         for (int v = 0; v < t->vectors; v++)
@@ -566,14 +569,30 @@ static void emit_rows(Emit *e, Contract *c) {
     if (!dim_is_const(extent) || dim_value(extent) % s->mr) emit_few_rows(e, c, s->mr, false, row);
 }
 
+/* How far from a term of B the row lies that is asked for meanwhile. Few rows use each element of B once, or few times;
+ * where B's rows do not follow one another, the processor does not foresee the next ones. 0: it does. */
+static int64_t look_ahead_in_rows(const Contract *c) {
+    enum { ROWS = 16 };
+    int last = last_axis(c->k, AXIS_K);
+    bool apart = !c->panel && c->b && dim_is_const(c->b->strides[last]) &&
+                 dim_value(c->b->strides[last]) > skinny_columns(c->k);
+    return apart ? ROWS * dim_value(c->b->strides[last]) : 0;
+}
+
 static void emit_block(Emit *e, Contract *c, bool skinny) {
+    if (kernel_sums_lanes(c->k)) {
+        contract_lanes_block(e, c);
+        return;
+    }
     if (!skinny) {
         emit_rows(e, c);
         return;
     }
+    c->rows_ahead = look_ahead_in_rows(c);
     LLVMValueRef row = emit_variable(e, e->i64, "row");
     emit_set(e, row, c->m_from);
     emit_few_rows(e, c, c->k->schedule.mr, true, row);
+    c->rows_ahead = 0;
 }
 
 /* Whether B's columns lie one step apart, over all N axes that are tiled as one. */

@@ -1,5 +1,6 @@
 /* What the files of the contraction generator share: contract.c (loops and tiles), contract_rows.c (rows of A found
- * through pointers, terms that are skipped), pack.c (copied panels of B), pack_values.c (panels of computed factors). */
+ * through pointers, terms that are skipped), contract_lanes.c (lanes along the terms), pack.c (copied panels of B),
+ * pack_values.c (panels of computed factors). */
 #ifndef DLCC_CODEGEN_CONTRACT_H
 #define DLCC_CODEGEN_CONTRACT_H
 
@@ -36,6 +37,7 @@ typedef struct Contract {
     LLVMValueRef a_panel;      /* where A's rows from m_from on are packed, `pitch` elements each; null: read in place */
     LLVMValueRef ahead[MAX_TILE];   /* B's elements to ask for while a term is added, from its own on */
     int ahead_count;
+    int64_t rows_ahead;        /* a skinny tile asks for the elements of B so far from its own; 0: for none */
     LLVMValueRef panel;        /* where B is packed, nc elements a row; null: B is read in place */
 } Contract;
 
@@ -64,6 +66,12 @@ void contract_begin_rows(Emit *e, Contract *c, Tile *t);
 LLVMValueRef contract_point_rows(Emit *e, const Contract *c, Tile *t, LLVMValueRef offset);
 /* The guards of terms that are known once K axis `axis` is, and not before (-1: before all), as one i1; null: none. */
 LLVMValueRef contract_guard(Emit *e, const Contract *c, int axis);
+
+/* The stores of a tile whose sums are complete. */
+void contract_epilogue(Emit *e, const Contract *c, const Tile *t);
+
+/* All tiles of a block, with lanes along the terms. (contract_lanes.c) */
+void contract_lanes_block(Emit *e, Contract *c);
 
 /* Packs terms k_from .. k_until-1 of columns n_from .. n_until-1 of B into the panel; columns up to a whole
  * vector are zero. (pack.c) */

@@ -47,6 +47,30 @@ bool kernel_can_read_rows(const Kernel *k, Arena *scratch) {
     return !(guard_axes(k, k->a, scratch) >> last & 1) && extent->upper <= MOST_ZEROS;
 }
 
+/* Whether some axis of the role is walked in sequence, or is not known when compiling. */
+static bool walks_role(const Kernel *k, const KAccess *x, AxisRole role) {
+    for (int a = 0; a < k->axes.n; a++) {
+        Dim extent = k->axes.at[a].extent;
+        if (k->axes.at[a].role == role && (!dim_is_const(extent) || (dim_is(x->strides[a], 1) && !dim_is(extent, 1))))
+            return true;
+    }
+    return false;
+}
+
+bool kernel_can_sum_lanes(const Kernel *k, Arena *scratch) {
+    const KAccess *a = kernel_place(k, k->a), *b = kernel_factor(k, k->b);
+    int last = last_axis(k, AXIS_K);
+    if (!a || !b || last < 1 || k->axes.at[last - 1].role != AXIS_K) return false;
+    bool plain = (k->acc == DTYPE_F32 || k->acc == DTYPE_F64) && k->nodes.at[k->a].dtype == k->acc;
+    return plain && dim_is(b->strides[last], 1) && kernel_can_read_rows(k, scratch) && !walks_role(k, a, AXIS_M) &&
+           !walks_role(k, b, AXIS_N);
+}
+
+bool kernel_sums_lanes(const Kernel *k) {
+    int axis = k->schedule.vector_axis;
+    return axis >= 0 && axis < k->axes.n && k->axes.at[axis].role == AXIS_K;
+}
+
 /* Whether the access walks axis a and the next as one. */
 static bool joins(const Kernel *k, DimTable *dims, const KAccess *x, int a) {
     return x->strides[a] == dim_mul(dims, x->strides[a + 1], k->axes.at[a + 1].extent);
@@ -235,7 +259,7 @@ KernelPanels kernel_panels(const Kernel *k) {
     if (s->pack_a) p.bytes += round_up(rows * p.pitch * dtype_bytes(k->nodes.at[k->a].dtype), 64);
     int64_t sum_bytes = dtype_bytes(k->acc) < 4 ? 4 : dtype_bytes(k->acc);
     p.runs = p.bytes;
-    if (kernel_run(k).terms) p.bytes += MAX_TILE * s->lanes * sum_bytes;
+    if (kernel_run(k).terms || kernel_sums_lanes(k)) p.bytes += MAX_TILE * s->lanes * sum_bytes;
     p.paused = p.bytes;
     if (s->kc) p.bytes += s->mc * s->nc * sum_bytes;
     p.zeros = p.bytes;

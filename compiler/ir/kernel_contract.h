@@ -21,6 +21,12 @@ enum { MOST_ZEROS = 1 << 13 }; /* elements of a row of zeros */
  * if there is one, does not change; then zeros can stand for it. */
 bool kernel_can_read_rows(const Kernel *k, Arena *scratch);
 
+/* Whether lanes may run along the terms: along the last of several K axes both factors are read in sequence, and along
+ * no row or column; a's rows are found through pointers. Rows and columns are counted when compiling. */
+bool kernel_can_sum_lanes(const Kernel *k, Arena *scratch);
+/* Whether the schedule says that they do. */
+bool kernel_sums_lanes(const Kernel *k);
+
 /* How many of the last axes of a role (M, N: tiled; K: summed over) may count as one long axis, whose index is the
  * last one's: those that everything walks so which reads or writes them in place. That is the stores and what they are
  * computed from (M and N), and the factors that are not packed. */

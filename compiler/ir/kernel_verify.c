@@ -348,7 +348,17 @@ static void check_ways(KernelVerifier *v, const Kernel *k) {
     const KAccess *b = s->pack_b ? NULL : kernel_place(k, k->b);
     int n = k->axes.n - 1;
     while (n > 0 && k->axes.at[n].role != AXIS_N) n--;
-    if (b && !dim_is(b->strides[n], 1)) kernel_fault(v, "columns that are no neighbours are not packed");
+    if (b && !dim_is(b->strides[n], 1) && !kernel_sums_lanes(k)) kernel_fault(v, "columns that are no neighbours are not packed");
+}
+
+/* Lanes along the terms: the tile's sums are as many vectors, and a row of them becomes one. */
+static void check_lanes(KernelVerifier *v, const Kernel *k) {
+    const KSchedule *s = &k->schedule;
+    bool last = s->vector_axis + 1 == k->axes.n || k->axes.at[s->vector_axis + 1].role != AXIS_K;
+    if (!last || !kernel_can_sum_lanes(k, v->scratch) || !s->rows_a || s->pack_b || s->kc)
+        kernel_fault(v, "lanes cannot run along the terms");
+    if (s->mr > MAX_TILE || s->nv > s->lanes || s->mr * s->nv > MAX_TILE)
+        kernel_fault(v, "a tile of %d x %d sums", s->mr, s->nv);
 }
 
 /* What a schedule says of packing and of axes tiled as one must be so. */
@@ -360,7 +370,9 @@ static void check_contract_schedule(KernelVerifier *v, const Kernel *k) {
         return;
     }
     check_ways(v, k);
-    if (s->mr < 1 || s->nv < 1 || s->mc < s->mr || s->nc < s->nv * (int64_t)s->lanes)
+    bool along_terms = kernel_sums_lanes(k);
+    if (along_terms) check_lanes(v, k);
+    if (s->mr < 1 || s->nv < 1 || s->mc < s->mr || s->nc < s->nv * (along_terms ? 1 : (int64_t)s->lanes))
         kernel_fault(v, "blocks smaller than a tile");
     if ((s->pack_a || s->pack_b) && s->skinny_nv * (int64_t)s->lanes > s->nc)
         kernel_fault(v, "few rows reach beyond a panel");
@@ -369,7 +381,7 @@ static void check_contract_schedule(KernelVerifier *v, const Kernel *k) {
     if (s->n_axes < 1 || s->n_axes > kernel_joined_axes(k, dims, AXIS_N, v->scratch))
         kernel_fault(v, "%d axes of columns are tiled as one", s->n_axes);
     KernelRun run = kernel_run(k);
-    if (run.terms && run.axis < 0 && kernel_cut_axis(k, dims, v->scratch, run.terms) < 0)
+    if (!along_terms && run.terms && run.axis < 0 && kernel_cut_axis(k, dims, v->scratch, run.terms) < 0)
         kernel_fault(v, "the sum's runs cannot be counted");
     if (s->kc && kernel_cut_axis(k, dims, v->scratch, s->kc) < 0)
         kernel_fault(v, "the sum cannot be cut into blocks of %lld", (long long)s->kc);

@@ -26,6 +26,7 @@
 #include "ops/index.h"
 #include "ops/index_map.h"
 #include "pass/fuse.h"
+#include "pass/layout.h"
 
 /* ------------------------------------------------------------------------------ grouping */
 
@@ -283,6 +284,7 @@ static bool needs_memory_operand(Module *m, const Op *op) {
     return op->info->flags & OP_RELABELS && !op_reads_in_place(m, op);
 }
 
+enum { MOST_TURNED = 3 };      /* times an element is gathered instead of being laid in order */
 enum { RIDERS = 6 };           /* operations that a factor may bring along */
 
 /* Whether all that v reads through free operations can be evaluated at a point, wherever it lies. */
@@ -313,6 +315,23 @@ static bool is_conditional(const Fuser *f, const Value *v) {
         if (v->op->info->kind != KIND_MOVE || !v->op->info->index_map(v->op, 0, &p) || p.guard_count) return true;
     }
     return false;
+}
+
+/* Whether v is read through a transposition that puts other elements side by side. */
+static bool is_turned(const Value *v) {
+    int order[MAX_RANK] = {0}, last = v->type.rank - 1;
+    for (int d = 0; d <= last; d++) order[d] = d;
+    for (const Value *u = v; u; u = layout_before(u, order)) {}
+    return last >= 0 && order[last] != last;
+}
+
+/* How often a contraction reads each element of a factor, for one row or column of the other. */
+static double times_read(const Fuser *f, const Op *op, int factor) {
+    Contraction c = {.dims = &f->module->dims};
+    if (!op->info->contract(op, &c)) return 0;
+    double points = contraction_extent(&c, factor ? PART_RHS : PART_LHS) * contraction_extent(&c, PART_SUM) *
+                    contraction_extent(&c, PART_BATCH);
+    return points / (double)type_elements(&f->module->dims, op->operands[factor]->type)->upper;
 }
 
 /* Whether the factor is computed while it is packed even if it lies in memory: it has conditions, as at the borders of
@@ -397,6 +416,7 @@ static bool is_thin(const Fuser *f, const Op *op) {
 static bool factor_reads_through(const Fuser *f, const Op *op, int factor) {
     const Value *v = op->operands[factor];
     if (!reads_through(f, v)) return false;
+    if (is_turned(v) && times_read(f, op, factor) > MOST_TURNED) return false;
     return !is_conditional(f, v) || is_packed_rarely(f, op, factor) || is_thin(f, op);
 }
 

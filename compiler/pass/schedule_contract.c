@@ -15,11 +15,14 @@
 #include "ir/kernel_util.h"
 #include "pass/schedule.h"
 
+#include <math.h>
+
 enum {
     MOST_ROWS = 14, MOST_SKINNY = 16,
     DEEPEST = 1024,            /* terms of a packed panel */
     DEEPEST_BOTH = 512,        /* where both factors are packed */
     DEEPEST_UNPACKED = 2048,
+    ITEM_COLUMNS = 64,         /* of an item where lanes run along the terms */
     SERIAL_POINTS = 1 << 18    /* multiply-adds below which a contraction stays on one thread */
 };
 
@@ -140,8 +143,39 @@ static int64_t choose_depth(const Kernel *k, DimTable *dims, Arena *scratch, int
     return kc < depth ? kc : 0;
 }
 
+/* Lanes along the terms: a tile of mr x nv sums has as many vectors, and takes mr + nv loads for a term. */
+static void schedule_lanes(Kernel *k, DimTable *dims, const Target *t, Arena *scratch) {
+    KSchedule *s = &k->schedule;
+    int count, registers = t->vector_registers - t->spare_registers;
+    s->vector_axis = last_of(k, AXIS_K, &count);
+    s->lanes = target_lanes(t, dtype_bytes(k->acc));
+    s->rows_a = true;
+    s->m_axes = kernel_joined_axes(k, dims, AXIS_M, scratch);
+    s->n_axes = 1;
+    Shape shape = {dim_value(kernel_joined_extent(k, dims, AXIS_M, s->m_axes)),
+                   dim_value(kernel_joined_extent(k, dims, AXIS_N, 1)), 1};
+    double best = 0;
+    for (int nv = 1; nv <= s->lanes && nv <= shape.n; nv++)
+        for (int mr = 1; mr <= t->row_pointers && mr <= shape.m; mr++) {
+            if (mr * nv + nv + 1 > registers) continue;
+            double time = ceil((double)shape.m / mr) * ceil((double)shape.n / nv) * tile_time(mr, nv);
+            if (s->mr && time >= best) continue;
+            best = time;
+            s->mr = mr;
+            s->nv = nv;
+        }
+    s->mc = s->mr;
+    s->nc = most(least(ITEM_COLUMNS / s->nv, (shape.n + s->nv - 1) / s->nv), 1) * s->nv;
+    s->serial_below = SERIAL_POINTS;
+    s->scratch = kernel_panels(k).bytes;
+}
+
 void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratch) {
     KSchedule *s = &k->schedule;
+    if (kernel_can_sum_lanes(k, scratch)) {
+        schedule_lanes(k, dims, t, scratch);
+        return;
+    }
     int count, n = last_of(k, AXIS_N, &count), depth_axis = last_of(k, AXIS_K, &count);
     int bytes = dtype_bytes(k->acc) < 4 ? 4 : dtype_bytes(k->acc);
     const KAccess *b = kernel_factor(k, k->b);

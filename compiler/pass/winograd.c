@@ -7,7 +7,7 @@
  * with a stride of 4, of the results with an input spread by 4. In between stand 36 matrix products. All of it is
  * ordinary operations, which are tiled and fused like any other.
  *
- * In: a module after channels_last. Out: the same, but for rounding: errors are some ten times those of adding up the
+ * In: a module after image_order. Out: the same, but for rounding: errors are some ten times those of adding up the
  * products (docs/design.md has figures). Only where the kernel is a variable that no function writes, since it is
  * transformed once then (prepare), and where time is saved by an estimate of operations and bytes. */
 #include "ops/rules.h"

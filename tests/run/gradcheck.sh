@@ -14,6 +14,37 @@ if [ "$(uname -m)" = x86_64 ]; then
     check "for every x86-64" "$dlcc" gradcheck "$digits" $small --cpu=x86-64
 fi
 
+# Few features and many images: the batch lies innermost, and kernels' gradients run lanes along it.
+cat >images.dl <<'END'
+dim B <= 64
+model Images() {
+    let c1 = Conv2d(2, 5, 3, padding = 1, stride = 2)
+    let bn = BatchNorm2d(5)
+    let c2 = Conv2d(5, 4, [2, 3], padding = [1, 0], dilation = 2)
+    let c3 = ConvTranspose2d(4, 3, 3, stride = 2, padding = 1)
+    let c4 = Conv2d(3, 6, 3, groups = 3)
+    let f1 = Linear(6, 4)
+    fn logits(x: f32[B, 2, 17, 13]) -> f32[B, 4] {
+        let h = relu(c4(relu(c3(relu(c2(relu(bn(c1(x)))))))))
+        return f1(mean(h, axis = [2, 3]))
+    }
+    export fn predict(x: f32[B, 2, 17, 13]) -> (y: f32[B, 4]) { logits(x) }
+    export fn train(x: f32[B, 2, 17, 13], y: i32[B], lr: f32) -> (loss: f32) {
+        let loss = cross_entropy(logits(x), y)
+        minimize loss with sgd(lr)
+        return loss
+    }
+}
+END
+check_status "few features" 0 "$dlcc" images.dl --dump-after=image_order
+check_match "the batch comes last" "$output" '= convolution .*input = \[3, 0, 1, 2\]'
+check "and its gradients are right" "$dlcc" gradcheck images.dl
+if [ "$(uname -m)" = x86_64 ]; then
+    check_status "its kernels" 0 "$dlcc" images.dl --cpu=x86-64-v4 --emit=kernel
+    check_match "lanes run along the terms" "$output" 'schedule vector=n lanes=16 .* mr=6 nv=4 .*rows_a=1'
+    check "on narrow processors too" "$dlcc" gradcheck images.dl --cpu=x86-64-v3
+fi
+
 cat >words.dl <<'END'
 dim B <= 64
 dim 2 <= T <= 9

@@ -1,9 +1,13 @@
-/* channels_last: puts the features of images behind their places.
+/* image_order: puts the features of images behind their places, or the batch behind both.
  *
- * A convolution's kernels broadcast an element of x over a vector of output features, and lanes want neighbours in
+ * A convolution's kernels broadcast an element of one factor over a vector of the result, and lanes want neighbours in
  * memory. So a convolution gives its result as [batch, places.., features], whatever order it had, and from there the
  * order travels through all that does not care: elementwise work, reductions, windows, padding, repetition. Only what
  * cannot take it (a reshape, the caller) reads the old order, through a transposition.
+ *
+ * A small network has a few features, which would leave most lanes idle. Where a function trains, and so is called with
+ * many images, and lanes along the batch would save a good part of its convolutions' time, the order is [features,
+ * places.., batch]: one for all of the function.
  *
  * In: any module. Out: the same values; each result that was reordered stands as a transposition of its new form,
  * which is dropped where nothing reads it. A kernel's gradient, the convolution of two things that both depend on data,
@@ -14,8 +18,14 @@
 #include "pass/pass.h"
 #include "pass/rewrite.h"
 
+#include <math.h>
+
+enum { LANES = 16 };           /* of a wide vector; orders do not depend on the processor */
+
 typedef struct Turner {
     ValueMap turned;           /* value in the old order -> value in the new one, whose transposition it is */
+    ValueMap laid;             /* an image from elsewhere -> its transposition into the order */
+    bool batch_last;           /* the order; else features last */
     bool *data;                /* by number: depends on more than variables */
     Arena *scratch;
 } Turner;
@@ -104,34 +114,56 @@ static Value *renumber(Value *v, int64_t *dims) {
     return v;
 }
 
+/* What an operand is a transposition of, or what was laid in order of that, and the numbers of its dims there. */
+static Value *read_as_laid(const Turner *t, Value *v, int64_t *dims) {
+    int64_t back[MAX_RANK] = {0};
+    v = renumber(v, dims);
+    Value *laid = value_map_get(&t->laid, v);
+    if (!laid) return v;
+    inverse_permutation(op_ints(laid->op, "permutation", NULL), v->type.rank, back);
+    for (int i = 0; i < v->type.rank; i++) dims[i] = back[dims[i]];
+    return laid;
+}
+
+/* The numbers of an image's dims, outermost first. dims: batch, features, places. */
+static void image_order(const Turner *t, const int64_t *dims, int spatial, int64_t *order) {
+    order[0] = dims[t->batch_last];
+    order[spatial + 1] = dims[!t->batch_last];
+    for (int i = 0; i < spatial; i++) order[i + 1] = dims[i + 2];
+}
+
+/* The same dims where an image lies in that order. */
+static void number_in_order(const Turner *t, int64_t *dims, int spatial) {
+    dims[t->batch_last] = 0;
+    dims[!t->batch_last] = spatial + 1;
+    for (int i = 0; i < spatial; i++) dims[i + 2] = i + 1;
+}
+
+/* Both operands depend on data: they are read as they lie, and the result keeps its order. */
+static Value *const *turn_gradient(Turner *t, Builder *b, Op *op, Convolution *c) {
+    int64_t same[MAX_RANK] = {0};
+    Value *x = read_as_laid(t, op->operands[0], c->input), *w = read_as_laid(t, op->operands[1], c->kernel);
+    if (x == op->operands[0] && w == op->operands[1]) return NULL;
+    for (int d = 0; d < c->spatial + 2; d++) same[d] = d;
+    return stand_for(t, b, op, build_convolution(b, x, w, c), same);
+}
+
 static Value *const *turn_convolution(Turner *t, Builder *b, Op *op) {
     Convolution c = convolution_of(op);
-    int rank = c.spatial + 2;
-    bool image = !is_data(t, op->operands[1]);
-    Value *x = renumber(op->operands[0], c.input), *w = renumber(op->operands[1], c.kernel);
     int64_t permutation[MAX_RANK] = {0}, to_input[MAX_RANK] = {0};
     if (!c.spatial) return NULL;
-    if (!image && x == op->operands[0] && w == op->operands[1]) return NULL;
-    if (image) {
+    if (is_data(t, op->operands[1])) return turn_gradient(t, b, op, &c);
+    Value *x = read_as_laid(t, op->operands[0], c.input), *w = renumber(op->operands[1], c.kernel);
+    image_order(t, c.input, c.spatial, to_input);
+    if (!is_identity(to_input, c.spatial + 2)) {
         /* x that comes from elsewhere is read as it is, but its terms are added up in the new order. */
-        for (int i = 0; i < c.spatial; i++) to_input[i + 1] = c.input[i + 2];
-        to_input[0] = c.input[0];
-        to_input[rank - 1] = c.input[1];
-        if (!is_identity(to_input, rank)) {
-            x = build_transpose(b, x, to_input);
-            c.input[0] = 0;
-            c.input[1] = rank - 1;
-            for (int i = 0; i < c.spatial; i++) c.input[i + 2] = i + 1;
-        }
-        permutation[0] = c.output[0];
-        permutation[rank - 1] = c.output[1];
-        for (int i = 0; i < c.spatial; i++) permutation[i + 1] = c.output[i + 2];
-        c.output[0] = 0;
-        c.output[1] = rank - 1;
-        for (int i = 0; i < c.spatial; i++) c.output[i + 2] = i + 1;
-    } else {
-        for (int d = 0; d < rank; d++) permutation[d] = d;
+        Value *from = x;
+        x = build_transpose(b, x, to_input);
+        if (t->batch_last) value_map_set(&t->laid, from, x);
+        number_in_order(t, c.input, c.spatial);
     }
+    image_order(t, c.output, c.spatial, permutation);
+    number_in_order(t, c.output, c.spatial);
     return stand_for(t, b, op, build_convolution(b, x, w, &c), permutation);
 }
 
@@ -173,13 +205,57 @@ static Value *const *turn(void *user, Builder *b, Op *op) {
     return op->info == &OP_convolution ? turn_convolution(t, b, op) : turn_other(t, b, op);
 }
 
+/* ----------------------------------------------------------------------- which order */
+
+/* Whether the function writes a parameter. */
+static bool trains(const Func *f) {
+    for (int i = 0; i < f->results.n; i++)
+        if (f->results.at[i].var && f->results.at[i].var->kind == VAR_PARAM) return true;
+    return false;
+}
+
+/* Times of the convolutions with lanes along features and along the batch, as multiply-adds. */
+typedef struct OrderTimes {
+    Module *module;
+    const Turner *turner;
+    double features, batch;
+} OrderTimes;
+
+static double idle_lanes(double extent) { return ceil(extent / LANES) * LANES / extent; }
+
+static void add_times(OrderTimes *times, const Region *r) {
+    for (int i = 0; i < r->ops.n; i++) {
+        const Op *op = r->ops.at[i];
+        for (int k = 0; k < op->region_count; k++) add_times(times, op->regions[k]);
+        if (op->info != &OP_convolution || is_data(times->turner, op->operands[1])) continue;
+        Convolution c = convolution_of(op);
+        Type x = op->operands[0]->type, w = op->operands[1]->type;
+        double points = (double)type_elements(&times->module->dims, op->results[0].type)->upper *
+                        (double)type_elements(&times->module->dims, w)->upper /
+                        (double)w.shape[c.kernel[1]]->upper;
+        double features = (double)op->results[0].type.shape[c.output[1]]->upper;
+        if (c.feature_groups < features) features /= (double)c.feature_groups;
+        times->features += points * idle_lanes(features);
+        times->batch += points * idle_lanes((double)x.shape[c.input[0]]->upper);
+    }
+}
+
+static bool wants_batch_last(Module *m, const Turner *t, const Func *f) {
+    enum { GAIN = 3 }; /* halves */
+    OrderTimes times = {.module = m, .turner = t};
+    if (!trains(f)) return false;
+    add_times(&times, f->body);
+    return times.features * 2 > times.batch * GAIN;
+}
+
 static void turn_func(void *user, Func *f) {
     PassContext *c = user;
-    Turner t = {.turned = value_map_new(c->scratch), .scratch = c->scratch};
+    Turner t = {.turned = value_map_new(c->scratch), .laid = value_map_new(c->scratch), .scratch = c->scratch};
     t.data = arena_array(c->scratch, bool, graph_number(f) + 1);
     find_data(f, f->body, t.data);
+    t.batch_last = wants_batch_last(f->module, &t, f);
     graph_rewrite(f, c->scratch, turn, &t);
     graph_sweep(f, c->scratch);
 }
 
-void pass_channels_last(PassContext *c, Module *m) { module_each_func(m, turn_func, c); }
+void pass_image_order(PassContext *c, Module *m) { module_each_func(m, turn_func, c); }
