@@ -5,9 +5,9 @@
  * order travels through all that does not care: elementwise work, reductions, windows, padding, repetition. Only what
  * cannot take it (a reshape, the caller) reads the old order, through a transposition.
  *
- * A small network has a few features, which would leave most lanes idle. Where a function trains, and so is called with
- * many images, and lanes along the batch would save a good part of its convolutions' time, the order is [features,
- * places.., batch]: one for all of the function.
+ * A small network has a few features, which would leave most lanes idle. Where a function computes gradients of kernels,
+ * and so is called with many images, and lanes along the batch would save a good part of its convolutions' time, the
+ * order is [features, places.., batch]: one for all of the function.
  *
  * In: any module. Out: the same values; each result that was reordered stands as a transposition of its new form,
  * which is dropped where nothing reads it. A kernel's gradient, the convolution of two things that both depend on data,
@@ -207,18 +207,12 @@ static Value *const *turn(void *user, Builder *b, Op *op) {
 
 /* ----------------------------------------------------------------------- which order */
 
-/* Whether the function writes a parameter. */
-static bool trains(const Func *f) {
-    for (int i = 0; i < f->results.n; i++)
-        if (f->results.at[i].var && f->results.at[i].var->kind == VAR_PARAM) return true;
-    return false;
-}
-
 /* Times of the convolutions with lanes along features and along the batch, as multiply-adds. */
 typedef struct OrderTimes {
     Module *module;
     const Turner *turner;
     double features, batch;
+    bool trains;               /* there are gradients of kernels */
 } OrderTimes;
 
 static double idle_lanes(double extent) { return ceil(extent / LANES) * LANES / extent; }
@@ -227,7 +221,9 @@ static void add_times(OrderTimes *times, const Region *r) {
     for (int i = 0; i < r->ops.n; i++) {
         const Op *op = r->ops.at[i];
         for (int k = 0; k < op->region_count; k++) add_times(times, op->regions[k]);
-        if (op->info != &OP_convolution || is_data(times->turner, op->operands[1])) continue;
+        if (op->info != &OP_convolution) continue;
+        times->trains |= is_data(times->turner, op->operands[1]);
+        if (is_data(times->turner, op->operands[1])) continue;
         Convolution c = convolution_of(op);
         Type x = op->operands[0]->type, w = op->operands[1]->type;
         double points = (double)type_elements(&times->module->dims, op->results[0].type)->upper *
@@ -243,9 +239,8 @@ static void add_times(OrderTimes *times, const Region *r) {
 static bool wants_batch_last(Module *m, const Turner *t, const Func *f) {
     enum { GAIN = 3 }; /* halves */
     OrderTimes times = {.module = m, .turner = t};
-    if (!trains(f)) return false;
     add_times(&times, f->body);
-    return times.features * 2 > times.batch * GAIN;
+    return times.trains && times.features * 2 > times.batch * GAIN;
 }
 
 static void turn_func(void *user, Func *f) {
