@@ -285,6 +285,7 @@ static bool needs_memory_operand(Module *m, const Op *op) {
 }
 
 enum { MOST_TURNED = 3 };      /* times an element is gathered instead of being laid in order */
+enum { SHORT_RUN = 4 };        /* elements side by side that are too few to ask for each whether they are there */
 enum { RIDERS = 6 };           /* operations that a factor may bring along */
 
 /* Whether all that v reads through free operations can be evaluated at a point, wherever it lies. */
@@ -332,6 +333,12 @@ static double times_read(const Fuser *f, const Op *op, int factor) {
     double points = contraction_extent(&c, factor ? PART_RHS : PART_LHS) * contraction_extent(&c, PART_SUM) *
                     contraction_extent(&c, PART_BATCH);
     return points / (double)type_elements(&f->module->dims, op->operands[factor]->type)->upper;
+}
+
+/* Whether conditions cut what could be read in sequence into short runs, as the borders of an image of three features. */
+static bool is_cut_short(const Fuser *f, const Value *v) {
+    int last = v->type.rank - 1;
+    return last >= 0 && v->type.shape[last]->upper <= SHORT_RUN && is_conditional(f, v);
 }
 
 /* Whether the factor is computed while it is packed even if it lies in memory: it has conditions, as at the borders of
@@ -416,7 +423,7 @@ static bool is_thin(const Fuser *f, const Op *op) {
 static bool factor_reads_through(const Fuser *f, const Op *op, int factor) {
     const Value *v = op->operands[factor];
     if (!reads_through(f, v)) return false;
-    if (is_turned(v) && times_read(f, op, factor) > MOST_TURNED) return false;
+    if ((is_turned(v) || is_cut_short(f, v)) && times_read(f, op, factor) > MOST_TURNED) return false;
     return !is_conditional(f, v) || is_packed_rarely(f, op, factor) || is_thin(f, op);
 }
 

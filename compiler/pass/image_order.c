@@ -23,6 +23,7 @@
 enum { LANES = 16 };           /* of a wide vector; orders do not depend on the processor */
 
 typedef struct Turner {
+    Module *module;
     ValueMap turned;           /* value in the old order -> value in the new one, whose transposition it is */
     ValueMap laid;             /* an image from elsewhere -> its transposition into the order */
     bool batch_last;           /* the order; else features last */
@@ -114,14 +115,23 @@ static Value *renumber(Value *v, int64_t *dims) {
     return v;
 }
 
-/* What an operand is a transposition of, or what was laid in order of that, and the numbers of its dims there. */
-static Value *read_as_laid(const Turner *t, Value *v, int64_t *dims) {
-    int64_t back[MAX_RANK] = {0};
-    v = renumber(v, dims);
+/* The input of a convolution: what it is a transposition of, or what was laid in order of that, and the numbers of its
+ * dims and the borders that are left to add there. */
+static Value *read_as_laid(const Turner *t, Value *v, Convolution *c) {
+    v = renumber(v, c->input);
     Value *laid = value_map_get(&t->laid, v);
     if (!laid) return v;
-    inverse_permutation(op_ints(laid->op, "permutation", NULL), v->type.rank, back);
-    for (int i = 0; i < v->type.rank; i++) dims[i] = back[dims[i]];
+    DimTable *dims = &t->module->dims;
+    const Op *pad = laid->op->info == &OP_pad ? laid->op : NULL, *turn = pad ? pad->operands[0]->op : laid->op;
+    if (turn && turn->info == &OP_transpose) {
+        int64_t back[MAX_RANK] = {0};
+        inverse_permutation(op_ints(turn, "permutation", NULL), v->type.rank, back);
+        for (int i = 0; i < v->type.rank; i++) c->input[i] = back[c->input[i]];
+    }
+    for (int i = 0; pad && i < c->spatial; i++) {
+        c->low[i] = dim_sub(dims, c->low[i], op_dims(pad, "low", NULL)[c->input[i + 2]]);
+        c->high[i] = dim_sub(dims, c->high[i], op_dims(pad, "high", NULL)[c->input[i + 2]]);
+    }
     return laid;
 }
 
@@ -142,10 +152,37 @@ static void number_in_order(const Turner *t, int64_t *dims, int spatial) {
 /* Both operands depend on data: they are read as they lie, and the result keeps its order. */
 static Value *const *turn_gradient(Turner *t, Builder *b, Op *op, Convolution *c) {
     int64_t same[MAX_RANK] = {0};
-    Value *x = read_as_laid(t, op->operands[0], c->input), *w = read_as_laid(t, op->operands[1], c->kernel);
+    Value *x = read_as_laid(t, op->operands[0], c), *w = renumber(op->operands[1], c->kernel);
     if (x == op->operands[0] && w == op->operands[1]) return NULL;
     for (int d = 0; d < c->spatial + 2; d++) same[d] = d;
     return stand_for(t, b, op, build_convolution(b, x, w, c), same);
+}
+
+/* Whether an image from elsewhere has so few features that windows are better read across neighbouring places: then the
+ * places beyond its borders have to be there. */
+static bool is_thin(const Convolution *c, Type x, Type w) {
+    enum { THIN = 4 };
+    int64_t taps = 1;
+    for (int i = 0; i < c->spatial; i++) {
+        taps *= w.shape[c->kernel[i + 2]]->upper;
+        if (c->input_dilation[i] != 1 || c->low[i]->lower < 0 || c->high[i]->lower < 0) return false;
+    }
+    return taps > 1 && c->feature_groups * c->batch_groups == 1 && x.shape[c->input[1]]->upper <= THIN;
+}
+
+/* The image with its borders, which c then adds no more. */
+static Value *with_borders(Turner *t, Builder *b, Value *x, Convolution *c) {
+    Dim low[MAX_RANK], high[MAX_RANK], none = dim_const(&t->module->dims, 0);
+    int64_t interior[MAX_RANK] = {0};
+    bool some = false;
+    for (int d = 0; d < x->type.rank; d++) low[d] = high[d] = none;
+    for (int i = 0; i < c->spatial; i++) {
+        some |= !dim_is(c->low[i], 0) || !dim_is(c->high[i], 0);
+        low[c->input[i + 2]] = c->low[i];
+        high[c->input[i + 2]] = c->high[i];
+        c->low[i] = c->high[i] = none;
+    }
+    return some ? build_pad(b, x, build_constant(b, type_make(t->module, x->type.dtype, 0, NULL), 0), low, high, interior) : x;
 }
 
 static Value *const *turn_convolution(Turner *t, Builder *b, Op *op) {
@@ -153,15 +190,16 @@ static Value *const *turn_convolution(Turner *t, Builder *b, Op *op) {
     int64_t permutation[MAX_RANK] = {0}, to_input[MAX_RANK] = {0};
     if (!c.spatial) return NULL;
     if (is_data(t, op->operands[1])) return turn_gradient(t, b, op, &c);
-    Value *x = read_as_laid(t, op->operands[0], c.input), *w = renumber(op->operands[1], c.kernel);
+    Value *x = read_as_laid(t, op->operands[0], &c), *w = renumber(op->operands[1], c.kernel), *from = x;
     image_order(t, c.input, c.spatial, to_input);
     if (!is_identity(to_input, c.spatial + 2)) {
         /* x that comes from elsewhere is read as it is, but its terms are added up in the new order. */
-        Value *from = x;
         x = build_transpose(b, x, to_input);
-        if (t->batch_last) value_map_set(&t->laid, from, x);
         number_in_order(t, c.input, c.spatial);
     }
+    bool thin = !t->batch_last && from->id >= 0 && is_thin(&c, x->type, w->type);
+    if (thin) x = with_borders(t, b, x, &c);
+    if (x != from && (thin || t->batch_last)) value_map_set(&t->laid, from, x);
     image_order(t, c.output, c.spatial, permutation);
     number_in_order(t, c.output, c.spatial);
     return stand_for(t, b, op, build_convolution(b, x, w, &c), permutation);
@@ -245,7 +283,7 @@ static bool wants_batch_last(Module *m, const Turner *t, const Func *f) {
 
 static void turn_func(void *user, Func *f) {
     PassContext *c = user;
-    Turner t = {.turned = value_map_new(c->scratch), .laid = value_map_new(c->scratch), .scratch = c->scratch};
+    Turner t = {.module = f->module, .turned = value_map_new(c->scratch), .laid = value_map_new(c->scratch), .scratch = c->scratch};
     t.data = arena_array(c->scratch, bool, graph_number(f) + 1);
     find_data(f, f->body, t.data);
     t.batch_last = wants_batch_last(f->module, &t, f);

@@ -5,6 +5,7 @@
  * neighbouring axes that every access walks as one become one. The K axes of a contraction, whose order
  * is that of summation, are sorted too where both factors lie in one order: it still follows from the
  * shapes alone. */
+#include <math.h>
 #include "pass/lower.h"
 
 #include <stdlib.h>
@@ -227,6 +228,37 @@ static void lengthen_rows(Lowering *l, Kernel *k) {
     if (longest != last) select_axes(l, k, order, n);
 }
 
+/* What a point of a loop nest costs with lanes along the axis, in accesses: those that are no neighbours count for each
+ * lane, and lanes beyond the axis' end are idle. */
+static double lanes_cost(const Kernel *k, int axis) {
+    enum { LANES = 16 };
+    double extent = (double)k->axes.at[axis].extent->upper, cost = 0;
+    for (int i = 0; i < k->accesses.n; i++) {
+        Dim step = k->accesses.at[i].strides[axis];
+        bool near = k->accesses.at[i].index < 0 && (dim_is(step, 1) || dim_is(step, 0));
+        cost += near ? 1.0 / LANES : 1;
+    }
+    return extent < 1 ? cost : cost * ceil(extent / LANES) * LANES / extent;
+}
+
+/* Lanes run along the last outer axis. If that has a few points, as the features of a picture, another may serve them
+ * better though it is written in steps. */
+static void lengthen_lanes(Lowering *l, Kernel *k) {
+    enum { FEW = 8, GAIN = 2 };
+    int order[2 * MAX_RANK + 2], n = 0, last = -1, best = -1;
+    for (int a = 0; a < k->axes.n; a++)
+        if (k->axes.at[a].role == AXIS_OUTER) last = a;
+    if (last < 1 || k->axes.at[last].extent->upper > FEW) return;
+    for (int a = 0; a < last; a++)
+        if (best < 0 || lanes_cost(k, a) < lanes_cost(k, best)) best = a;
+    if (lanes_cost(k, best) * GAIN > lanes_cost(k, last)) return;
+    for (int a = 0; a < k->axes.n; a++) {
+        if (a != best) order[n++] = a;
+        if (a == last) order[n++] = best;
+    }
+    select_axes(l, k, order, n);
+}
+
 void lower_normalize(Lowering *l, Kernel *k) {
     if (k->form == KERNEL_CONTRACT) add_missing_axes(l, k);
     drop_unit_axes(l, k);
@@ -234,4 +266,5 @@ void lower_normalize(Lowering *l, Kernel *k) {
     sort_axes(l, k);
     merge_axes(l, k);
     if (k->form == KERNEL_CONTRACT) lengthen_rows(l, k);
+    else lengthen_lanes(l, k);
 }

@@ -45,6 +45,13 @@ if [ "$(uname -m)" = x86_64 ]; then
     check "on narrow processors too" "$dlcc" gradcheck images.dl --cpu=x86-64-v3
 fi
 
+# Few images: features come last; the two of the input get their borders first.
+sed 's/B <= 64/B <= 8/' images.dl >few.dl
+check_status "few images" 0 "$dlcc" few.dl --dump-after=image_order
+check_match "features come last" "$output" '= convolution .*input = \[0, 3, 1, 2\]'
+check_match "borders are added before" "$output" '= pad .*low = \[0, 1, 1, 0\]'
+check "and the gradients are right" "$dlcc" gradcheck few.dl
+
 cat >words.dl <<'END'
 dim B <= 64
 dim 2 <= T <= 9
