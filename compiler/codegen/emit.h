@@ -146,5 +146,7 @@ NodePoint *emit_point(Emit *e, KernelScope *s);
 LLVMValueRef emit_node(Emit *e, NodePoint *p, int node);
 /* Evaluates the store's node and writes it where the access says. */
 void emit_node_store(Emit *e, NodePoint *p, const KStore *store);
+/* The stores of n points whose elements lie side by side, those of lane i before those of lane i + 1; all lanes count. */
+void emit_node_store_interleaved(Emit *e, NodePoint *const *points, int n, const KStore *store);
 
 #endif

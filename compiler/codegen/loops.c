@@ -424,6 +424,19 @@ static Group resident_row(Loops *l) {
     return g;
 }
 
+/* The points of the jammed axis lie side by side, lane by lane. */
+static void emit_interleaved_stores(Loops *l, int stage, Group base) {
+    const KStage *s = &l->kernel->stages.at[stage];
+    int jammed = (int)dim_value(l->kernel->axes.at[0].extent), vectors = base.n / jammed;
+    NodePoint **points = arena_array(l->e->arena, NodePoint *, jammed);
+    for (int i = 0; i < vectors; i++) {
+        for (int j = 0; j < jammed; j++) points[j] = base.points[j * vectors + i];
+        for (int k = 0; k < s->stores.n; k++)
+            for (int j = 0; j < jammed; j++) emit_node(l->e, points[j], s->stores.at[k].node);
+        for (int k = 0; k < s->stores.n; k++) emit_node_store_interleaved(l->e, points, jammed, &s->stores.at[k]);
+    }
+}
+
 /* All stages for a group of outer points. */
 static void emit_stages(Loops *l, Group base) {
     Group resident = resident_row(l);
@@ -431,6 +444,8 @@ static void emit_stages(Loops *l, Group base) {
         if (l->kernel->stages.at[stage].inner) {
             Sweep s = {.stage = stage, .base = base, .resident = resident};
             sweep_stage(l, &s);
+        } else if (kernel_interleaves(l->kernel, stage) && base.points[0]->lanes > 1 && !base.points[0]->mask) {
+            emit_interleaved_stores(l, stage, base);
         } else {
             for (int i = 0; i < base.n; i++) emit_point_stores(l, stage, base.points[i]);
         }

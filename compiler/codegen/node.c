@@ -248,6 +248,32 @@ static void store_at(Emit *e, NodePoint *p, const KStore *store, const Address *
     }
 }
 
+/* Vector m of all the vectors' elements when the vectors are interleaved: first all first ones, then all second ones. */
+static LLVMValueRef interleaved(Emit *e, LLVMValueRef const *vectors, int n, int lanes, int m) {
+    LLVMValueRef all = vectors[0], order[128];
+    for (int v = 0; v < n; v++) {
+        for (int i = 0; i < lanes; i++) {
+            int element = m * lanes + i, from = element % n, lane = element / n;
+            order[i] = emit_i32(e, from == v ? (v ? lanes : 0) + lane : i);
+        }
+        LLVMValueRef other = v ? vectors[v] : LLVMGetPoison(LLVMTypeOf(all));
+        all = LLVMBuildShuffleVector(e->at, all, other, LLVMConstVector(order, (unsigned)lanes), "");
+    }
+    return all;
+}
+
+void emit_node_store_interleaved(Emit *e, NodePoint *const *points, int n, const KStore *store) {
+    const KAccess *access = &points[0]->scope->kernel->accesses.at[store->access];
+    int lanes = points[0]->lanes;
+    LLVMValueRef *values = arena_array(e->arena, LLVMValueRef, n);
+    for (int v = 0; v < n; v++) values[v] = emit_node(e, points[v], store->node);
+    Address at = address_of(e, points[0], access);
+    for (int m = 0; m < n; m++) {
+        LLVMValueRef place = emit_element_pointer(e, at.dtype, at.base, emit_i64(e, (int64_t)m * lanes));
+        emit_store(e, at.dtype, lanes, place, interleaved(e, values, n, lanes, m), NULL);
+    }
+}
+
 void emit_node_store(Emit *e, NodePoint *p, const KStore *store) {
     LLVMValueRef value = emit_node(e, p, store->node);
     Address at = address_of(e, p, &p->scope->kernel->accesses.at[store->access]);

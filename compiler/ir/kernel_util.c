@@ -111,6 +111,19 @@ static int first_of_several(const Kernel *k, int node, const KernelRows *rows, b
     return count > 1 ? first : -1;
 }
 
+bool kernel_interleaves(const Kernel *k, int stage) {
+    const KStage *s = &k->stages.at[stage];
+    int vector = k->schedule.vector_axis;
+    if (k->schedule.jam != 1 || vector < 1 || s->inner) return false;
+    for (int i = 0; i < s->stores.n; i++) {
+        const KStore *store = &s->stores.at[i];
+        const KAccess *a = &k->accesses.at[store->access];
+        if (store->guard >= 0 || store->mode != STORE_EACH || a->index >= 0 || !dim_is(a->strides[0], 1)) return false;
+        if (a->strides[vector] != k->axes.at[0].extent) return false;
+    }
+    return true;
+}
+
 KernelRows kernel_rows(const Kernel *k, Arena *arena) {
     int64_t *offset = arena_array(arena, int64_t, k->nodes.n + 1);
     int *stage = arena_array(arena, int, k->nodes.n + 1);

@@ -25,6 +25,10 @@ typedef struct KernelRows {
 /* Looks at nodes, stages and schedule.vector_axis. */
 KernelRows kernel_rows(const Kernel *k, Arena *arena);
 
+/* Whether all that the stage stores lies so that the points of the first axis, which is jammed, are side by side and the
+ * lanes of the vector axis as far apart as there are of these. */
+bool kernel_interleaves(const Kernel *k, int stage);
+
 /* Marks the nodes that stage `stage` evaluates: those its stores and reductions need, without looking
  * behind rows that an earlier stage has filled. `rows` may be null. */
 void kernel_stage_nodes(const Kernel *k, int stage, const KernelRows *rows, bool *marked);

@@ -242,7 +242,7 @@ static double lanes_cost(const Kernel *k, int axis) {
 }
 
 /* Lanes run along the last outer axis. If that has a few points, as the features of a picture, another may serve them
- * better though it is written in steps. */
+ * better though it is written in steps: then the few points come first, as they may be made together (schedule.c). */
 static void lengthen_lanes(Lowering *l, Kernel *k) {
     enum { FEW = 8, GAIN = 2 };
     int order[2 * MAX_RANK + 2], n = 0, last = -1, best = -1;
@@ -252,8 +252,9 @@ static void lengthen_lanes(Lowering *l, Kernel *k) {
     for (int a = 0; a < last; a++)
         if (best < 0 || lanes_cost(k, a) < lanes_cost(k, best)) best = a;
     if (lanes_cost(k, best) * GAIN > lanes_cost(k, last)) return;
+    order[n++] = last;
     for (int a = 0; a < k->axes.n; a++) {
-        if (a != best) order[n++] = a;
+        if (a != best && a != last) order[n++] = a;
         if (a == last) order[n++] = best;
     }
     select_axes(l, k, order, n);

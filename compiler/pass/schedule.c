@@ -105,6 +105,17 @@ static void schedule_windows(Kernel *k, KSchedule *s, int outer) {
     if (s->jam) s->unroll = fixed_points(k, 0, s->jam) > SINGLE / 2 ? 1 : 2;
 }
 
+/* Few points of the first axis that are to lie side by side, as the features of a picture: they are made together and
+ * interleaved. */
+static void schedule_interleaved(Kernel *k, KSchedule *s) {
+    enum { MOST = 8, VECTORS = 8 };
+    int64_t points = fixed_points(k, 0, 1);
+    if (k->reductions.n || k->stages.n != 1 || s->vector_axis < 1 || points < 2 || points > MOST) return;
+    s->jam = 1;
+    if (!kernel_interleaves(k, 0)) s->jam = 0;
+    else s->unroll = (int)clamp(VECTORS / points, 1, s->unroll);
+}
+
 static void schedule_loops(Kernel *k, const Target *t, Arena *scratch) {
     KSchedule *s = &k->schedule;
     s->lanes = most_lanes(k, t);
@@ -113,6 +124,7 @@ static void schedule_loops(Kernel *k, const Target *t, Arena *scratch) {
     int64_t along = s->vector_axis < 0 ? 1 : k->axes.at[s->vector_axis].extent->upper;
     s->unroll = (int)clamp(along / s->lanes, 1, in_flight(k, t, s->vector_axis));
     if (s->vector_axis >= 0 && s->vector_axis == last_of(k, AXIS_OUTER)) schedule_windows(k, s, s->vector_axis + 1);
+    if (s->vector_axis >= 0 && s->vector_axis == last_of(k, AXIS_OUTER)) schedule_interleaved(k, s);
     int64_t step = s->vector_axis >= 0 && k->axes.at[s->vector_axis].role == AXIS_OUTER ? (int64_t)s->lanes * s->unroll : 1;
     s->chunk = clamp((ITEM_POINTS / inner + step - 1) / step, 1, DIM_HUGE) * step;
     s->serial_below = SERIAL_POINTS;
