@@ -13,6 +13,7 @@ typedef struct Part {
     Op *op;
     uint64_t results;          /* bit set of those that are wanted */
     Values reads;              /* operands that these need, and results of the op's own that lie in memory */
+    bool whole;                /* all of a fusion has to run, as sums are in it */
     double cost;               /* of one run: see recompute_part.c */
 } Part;
 
@@ -56,9 +57,11 @@ void line_tidy(Line *l);
 int64_t value_bytes(const Line *l, const Value *v);
 
 /* recompute_part.c */
+static inline uint64_t part_all(const Op *op) { return op->result_count < 64 ? ((uint64_t)1 << op->result_count) - 1 : ~(uint64_t)0; }
 /* Whether the op can run again whenever its operands are there. */
 bool op_runs_again(const Op *op);
-/* Sets what the part reads and costs, where it is to run before the op at `at`. */
+/* Sets what the part reads and costs, where it is to run before the op at `at` (-1: nothing that it makes lies in memory
+ * yet). Where all of it has to run, all results are wanted. */
 void part_measure(Line *l, Part *p, int at);
 /* Appends the part's op to `to`; `now` says what its operands are there, and receives its results. */
 Op *part_write(Line *l, const Part *p, Region *to, int at, ValueMap *now);

@@ -46,6 +46,25 @@ static bool is_made(const Trial *t, const Value *v) {
 
 static int position_of(const Line *l, const Op *op) { return l->position[op->results[0].id]; }
 
+/* Has the part make besides what runs of its op that come later make, and not cost what they cost: they need not run. */
+static void take_over(Chooser *c, const Trial *t, Part *p) {
+    Line *l = c->l;
+    const Op *gone = NULL;
+    double saved = 0;
+    for (int k = 0; k < p->op->result_count; k++) {
+        Value *later = line_find_later(l, &p->op->results[k], t->at);
+        if (!later || &p->op->results[k] == later) continue;
+        p->results |= (uint64_t)1 << k;
+        if (later->op == gone) continue;
+        Part other = {.op = later->op, .results = part_all(later->op)};
+        part_measure(l, &other, -1);
+        saved += other.cost;
+        gone = later->op;
+    }
+    part_measure(l, p, t->at);
+    p->cost = p->cost > saved ? p->cost - saved : 0;
+}
+
 /* Has the trial compute v. */
 static void make(Chooser *c, Trial *t, Value *v) {
     Line *l = c->l;
@@ -60,6 +79,7 @@ static void make(Chooser *c, Trial *t, Value *v) {
     }
     known->results |= (uint64_t)1 << v->index;
     part_measure(l, known, t->at);
+    take_over(c, t, known);
 }
 
 /* What has to live longer for the trial; false if something cannot. */
@@ -78,23 +98,32 @@ static bool find_kept(Chooser *c, Trial *t) {
     return true;
 }
 
-/* The bytes above the limit while the parts run, less those where the first op after them would run now. */
+/* Whether a result of a part is read after the parts. */
+static bool stays(const Line *l, const Trial *t, Value *v) {
+    return v == t->value || line_find_later(l, v, t->at) || line_find(l, v, t->at);
+}
+
+/* The bytes above the limit while the parts run. */
 static double transient(Chooser *c, const Trial *t, int64_t kept) {
     Line *l = c->l;
     int64_t now = l->across[t->at] - l->bytes[t->value->id] + kept;
     double sum = 0;
     for (int i = 0; i < t->parts.n; i++)
+        for (int k = 0; k < t->parts.at[i].op->result_count; k++) c->needed_at[t->parts.at[i].op->results[k].id] = i;
+    for (int i = 0; i < t->parts.n; i++)
         for (int k = 0; k < t->parts.at[i].reads.n; k++) c->needed_at[t->parts.at[i].reads.at[k]->id] = i;
     for (int i = 0; i < t->parts.n; i++) {
         const Part *p = &t->parts.at[i];
-        for (int k = 0; k < p->op->result_count; k++)
-            if (p->results >> k & 1) now += value_bytes(l, &p->op->results[k]);
+        for (int k = 0; k < p->op->result_count; k++) {
+            Value *v = &p->op->results[k];
+            if (p->results >> k & 1 && (v == t->value || !line_find(l, v, t->at))) now += value_bytes(l, v);
+        }
         sum += above(c, now + l->within[position_of(l, p->op)]);
         for (int j = 0; j <= i; j++)
             for (int k = 0; k < t->parts.at[j].op->result_count; k++) {
-                const Value *v = &t->parts.at[j].op->results[k];
-                bool made = t->parts.at[j].results >> k & 1, stays = v == t->value || line_find_later(l, v, t->at);
-                if (made && !stays && c->needed_at[v->id] == i) now -= value_bytes(l, v);
+                Value *v = &t->parts.at[j].op->results[k];
+                bool made = t->parts.at[j].results >> k & 1;
+                if (made && c->needed_at[v->id] == i && !stays(l, t, v)) now -= value_bytes(l, v);
             }
     }
     return sum;
@@ -124,16 +153,13 @@ static void weigh(Chooser *c, Trial *t) {
     }
     for (int i = 0; i < t->parts.n; i++) {
         const Part *p = &t->parts.at[i];
-        bool is_new = false;
+        t->cost += p->cost;
         for (int k = 0; k < p->op->result_count; k++) {
-            const Value *v = &p->op->results[k], *later = p->results >> k & 1 ? line_find_later(l, v, t->at) : NULL;
-            if (later) {
-                add_change(c, t->at, l->position[later->id], value_bytes(l, v));
-                if (l->position[later->id] > high) high = l->position[later->id];
-            }
-            is_new |= (p->results >> k & 1) && !later;
+            Value *v = &p->op->results[k], *later = p->results >> k & 1 ? line_find_later(l, v, t->at) : NULL;
+            if (!later) continue;
+            add_change(c, t->at, l->position[later->id], value_bytes(l, v));
+            if (l->position[later->id] > high) high = l->position[later->id];
         }
-        if (is_new) t->cost += p->cost;
     }
     for (int i = low; i <= high; i++) {
         more += c->change[i];
@@ -215,6 +241,17 @@ static void apply(Chooser *c, const Trial *t) {
     line_tidy(l);
 }
 
+/* Tries to compute the value before the op that reads it after a gap; and where other results of its op are computed
+ * again in the gap, there, as that costs little more. */
+static void try_places(Chooser *c, Value *v, int from, int at, Trial *best) {
+    Line *l = c->l;
+    try_gap(c, v, from, at, best);
+    for (int k = 0; k < v->op->result_count; k++) {
+        const Value *later = k == v->index ? NULL : line_find_later(l, &v->op->results[k], from + 1);
+        if (later && later->op != v->op && l->position[later->id] < at) try_gap(c, v, from, l->position[later->id], best);
+    }
+}
+
 /* The gaps between ops that read v in which there is too much. */
 static void try_value(Chooser *c, Value *v, Trial *best) {
     Line *l = c->l;
@@ -222,7 +259,7 @@ static void try_value(Chooser *c, Value *v, Trial *best) {
     for (int u = l->first_use[v->id], from = l->position[v->id]; u < l->first_use[v->id + 1]; from = l->uses[u++]) {
         bool high = false;
         for (int i = from + 1; i < l->uses[u] && !high; i++) high = l->alive[i] > c->limit;
-        if (high) try_gap(c, v, from, l->uses[u], best);
+        if (high) try_places(c, v, from, l->uses[u], best);
     }
 }
 

@@ -145,7 +145,9 @@ static int64_t within_op(const Line *l, const Op *op) {
 /* What lies elsewhere, and what is made where something else lay. */
 static void find_bytes(Line *l) {
     for (int v = 0; v < l->values; v++) {
-        bool own = l->position[v] >= 0 && l->last[v] >= 0;
+        bool own = l->position[v] >= 0;
+        if (own && l->last[v] < 0 && l->value[v]->op->info->form == FORM_ONCE) l->last[v] = l->position[v];
+        own &= l->last[v] >= 0;
         l->bytes[v] = own ? value_bytes(l, l->value[v]) : 0;
         l->taken[v] = false;
         l->written[v] = l->ops;
@@ -236,12 +238,13 @@ Value *line_find_later(const Line *l, const Value *v, int at) {
 
 /* -------------------------------------------------------------------------------------- tidying */
 
-/* The op for those of its results that are used. */
+/* The op for those of its results that are used; itself if all of it has to run for them. */
 static Op *trimmed(Line *l, Op *op, const bool *used, Region *to, ValueMap *now) {
     Part p = {.op = op};
     for (int k = 0; k < op->result_count; k++)
         if (used[op->results[k].id]) p.results |= (uint64_t)1 << k;
     part_measure(l, &p, -1);
+    if (p.whole) return op;
     Op *copy = part_write(l, &p, to, -1, now);
     for (int k = 0, n = 0; k < op->result_count; k++) {
         if (!(p.results >> k & 1)) continue;

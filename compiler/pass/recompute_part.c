@@ -2,7 +2,9 @@
  *
  * A fusion need not run whole. Results of its own that still lie in memory are read instead of computed, so that a
  * normalised value is made of the mean that was kept, and an activation of the sum before it, without the sum. Such a
- * part holds the fusion's own operations and gives the same bits.
+ * part holds the fusion's own operations and gives the same bits, but for sums: how many of these are in flight depends
+ * on what else a kernel does, and with that the order of their terms. So a fusion that has to sum again runs whole, as
+ * the kernel that it was. The sums of contractions are always in the order of their terms, unless they are thin.
  *
  * Costs are in FLOPs, a byte that is read or written being worth some. */
 #include "ops/contraction.h"
@@ -104,8 +106,22 @@ static void mark(Line *l, const Value *v) { l->mark[v->id] = l->stamp; }
 static bool is_marked(const Line *l, const Value *v) { return l->mark[v->id] == l->stamp; }
 static bool is_cut(const Line *l, const Value *v) { return l->cut[v->id] == l->stamp; }
 
+/* Whether the bits of the op's result depend on the kernel that it is in. */
+static bool depends_on_kernel(const Line *l, const Op *op) {
+    Contraction c = {.dims = &l->module->dims};
+    if (op->info->kind == KIND_REDUCE || op->info->kind == KIND_CUMULATE)
+        return dtype_is_float(op->operands[0]->type.dtype) && !(op->info->flags & OP_ARG_REDUCTION);
+    return op->info->kind == KIND_CONTRACT && (!op->info->contract(op, &c) || contraction_is_thin(&c));
+}
+
+static bool is_needed(const Line *l, const Op *inner) {
+    for (int k = 0; k < inner->result_count; k++)
+        if (is_marked(l, &inner->results[k]) && !is_cut(l, &inner->results[k])) return true;
+    return false;
+}
+
 /* Marks what the wanted results of a fusion need in its body, up to results that lie in memory. */
-static void measure_fusion(Line *l, Part *p, int at) {
+static void mark_needed(Line *l, Part *p, int at) {
     const Op *op = p->op;
     const Region *body = op->regions[0];
     l->stamp++;
@@ -118,13 +134,18 @@ static void measure_fusion(Line *l, Part *p, int at) {
         if (p->results >> k & 1) l->cut[body->yields.at[k]->id] = 0;
     for (int i = body->ops.n - 1; i >= 0; i--) {
         const Op *inner = body->ops.at[i];
-        bool needed = false;
-        for (int k = 0; k < inner->result_count; k++)
-            needed |= is_marked(l, &inner->results[k]) && !is_cut(l, &inner->results[k]);
-        if (!needed) continue;
+        if (!is_needed(l, inner)) continue;
+        p->whole |= depends_on_kernel(l, inner);
         p->cost += op_work(l, inner);
         for (int k = 0; k < inner->operand_count; k++) mark(l, inner->operands[k]);
     }
+}
+
+static void measure_fusion(Line *l, Part *p, int at) {
+    const Op *op = p->op;
+    const Region *body = op->regions[0];
+    mark_needed(l, p, at);
+    if (p->whole) return;
     for (int i = 0; i < op->operand_count; i++)
         if (is_marked(l, body->params.at[i])) add_read(l, p, op->operands[i]);
     for (int k = 0; k < op->result_count; k++)
@@ -132,16 +153,18 @@ static void measure_fusion(Line *l, Part *p, int at) {
 }
 
 void part_measure(Line *l, Part *p, int at) {
+    const Op *op = p->op;
     p->cost = 0;
     p->reads.n = 0;
-    for (int k = 0; k < p->op->result_count; k++)
-        if (p->results >> k & 1) p->cost += BYTE * (double)value_bytes(l, &p->op->results[k]);
-    if (p->op->info->form == FORM_ONCE) {
-        measure_fusion(l, p, at);
-        return;
+    p->whole = op->info->form != FORM_ONCE;
+    if (!p->whole) measure_fusion(l, p, at);
+    if (p->whole) {
+        p->cost = op->info->form == FORM_ONCE ? region_work(l, op->regions[0]) : op_work(l, op);
+        for (int i = 0; i < op->operand_count; i++) add_read(l, p, op->operands[i]);
+        if (op->info->form == FORM_ONCE) p->results = part_all(op);
     }
-    p->cost += op_work(l, p->op);
-    for (int i = 0; i < p->op->operand_count; i++) add_read(l, p, p->op->operands[i]);
+    for (int k = 0; k < op->result_count; k++)
+        if (p->results >> k & 1) p->cost += BYTE * (double)value_bytes(l, &op->results[k]);
 }
 
 /* --------------------------------------------------------------------------------------- writing */
@@ -168,13 +191,8 @@ static Op *write_fusion(Line *l, const Part *p, Region *to, int at, ValueMap *no
             if (op->operands[k] == v) value_map_set(&inside, body->params.at[k], param);
         if (v->op == op) value_map_set(&inside, body->yields.at[v->index], param);
     }
-    for (int i = 0; i < body->ops.n; i++) {
-        const Op *inner = body->ops.at[i];
-        bool needed = false;
-        for (int k = 0; k < inner->result_count; k++)
-            needed |= is_marked(l, &inner->results[k]) && !is_cut(l, &inner->results[k]);
-        if (needed) op_copy(m, r, inner, &inside);
-    }
+    for (int i = 0; i < body->ops.n; i++)
+        if (is_needed(l, body->ops.at[i])) op_copy(m, r, body->ops.at[i], &inside);
     for (int k = 0, n = 0; k < op->result_count; k++) {
         if (!(p->results >> k & 1)) continue;
         vec_push(m->arena, &r->yields, value_mapped(&inside, body->yields.at[k]));
@@ -186,15 +204,14 @@ static Op *write_fusion(Line *l, const Part *p, Region *to, int at, ValueMap *no
 }
 
 Op *part_write(Line *l, const Part *p, Region *to, int at, ValueMap *now) {
-    if (p->op->info->form == FORM_ONCE) {
-        Part again = {.op = p->op, .results = p->results};
-        part_measure(l, &again, at);
-        return write_fusion(l, &again, to, at, now);
-    }
+    Part again = {.op = p->op, .results = p->results};
+    part_measure(l, &again, at);
+    if (!again.whole) return write_fusion(l, &again, to, at, now);
     ValueMap map = value_map_new(l->scratch);
     for (int i = 0; i < p->op->operand_count; i++)
         value_map_set(&map, p->op->operands[i], read_as(l, now, p->op->operands[i], at));
     Op *copy = op_copy(l->module, to, p->op, &map);
-    for (int k = 0; k < p->op->result_count; k++) value_map_set(now, &p->op->results[k], &copy->results[k]);
+    for (int k = 0; k < p->op->result_count; k++)
+        if (again.results >> k & 1) value_map_set(now, &p->op->results[k], &copy->results[k]);
     return copy;
 }
