@@ -22,7 +22,7 @@ static void recompute_func(PassContext *c, Func *f, int64_t limit) {
         return;
     }
     for (int i = 0; i < MOST_STEPS && line_peak(&l) > limit && line_improve(&l, limit); i++) line_measure(&l);
-    line_measure(&l);
+    line_tidy(&l, true);
 }
 
 void pass_recompute(PassContext *c, Module *m) {

@@ -14,17 +14,21 @@ typedef struct Part {
     uint64_t results;          /* bit set of those that are wanted */
     Values reads;              /* operands that these need, and results of the op's own that lie in memory */
     bool whole;                /* all of a fusion has to run, as sums are in it */
+    bool from_spare;           /* it reads the op's spare result */
     double cost;               /* of one run: see recompute_part.c */
 } Part;
 
 /* The body of a fused function, and what its values take of the workspace at each of its ops. Ops are known by their
- * positions, values by their numbers. All but the first five members is what line_measure found. */
+ * positions, values by their numbers. All from `ops` on is what line_measure found. */
 typedef struct Line {
     Module *module;
     Func *func;
     Region *body;
     Arena *scratch;
     ValueMap family;           /* from a value of which there are copies, and from these, to what stands for all */
+    /* What contractions could yield besides, that several of their results are computed from: results that nothing reads
+     * as long as no part does. */
+    ValueMap spare;
     int ops, values;
     int room_ops, room_values, room_uses;
     int *position;             /* by value: of the op that makes it, -1 for parameters */
@@ -52,8 +56,9 @@ Value *line_find(const Line *l, Value *v, int at);
 Value *line_find_later(const Line *l, const Value *v, int at);
 /* Notes that `copy` is computed as v is. */
 void line_note_copy(Line *l, const Value *v, Value *copy);
-/* Takes away ops, and results of fusions, that nothing uses. */
-void line_tidy(Line *l);
+/* Takes away ops, and results of fusions, that nothing uses; spare ones at last. */
+void line_tidy(Line *l, bool last);
+static inline bool line_is_spare(const Line *l, const Value *v) { return value_map_get(&l->spare, v) != NULL; }
 int64_t value_bytes(const Line *l, const Value *v);
 
 /* recompute_part.c */

@@ -5,6 +5,9 @@
  * so long lives of large values count most, and what a change adds elsewhere counts against it. It costs the work that
  * is done again. The best change is the one that is worth most for its cost.
  *
+ * Where several results of a contraction can be computed from one value, which it does not yield, as those of gelu's
+ * gradient, that one may be kept in their stead. The first of them to be computed so is credited with the others.
+ *
  * What the value is computed from must lie in memory by then. Where it does not it is either kept longer or computed
  * again as well, and so on: the largest of what would have to be kept is tried to be computed, as long as that pays. What
  * is computed again later anyway is then computed here instead, once. */
@@ -18,6 +21,7 @@ typedef struct Trial {
     int from, at;              /* its memory is free between these ops */
     VEC(Part) parts;           /* in the order of their ops */
     Values kept;               /* what has to live longer for it */
+    bool from_spare;           /* it is computed from its op's spare result */
     double worth, cost;
 } Trial;
 
@@ -78,6 +82,7 @@ static void make(Chooser *c, Trial *t, Value *v) {
         *known = (Part){.op = v->op};
     }
     known->results |= (uint64_t)1 << v->index;
+    known->from_spare = t->from_spare && v == t->value;
     part_measure(l, known, t->at);
     take_over(c, t, known);
 }
@@ -136,6 +141,24 @@ static void add_change(Chooser *c, int first, int end, int64_t bytes) {
     c->change[end] -= bytes;
 }
 
+/* Adds the longest times that results beside the value need not lie in memory either, and what it costs. */
+static void credit_others(Chooser *c, Trial *t, int *low, int *high) {
+    Line *l = c->l;
+    for (int k = 0; k < t->value->op->result_count; k++) {
+        const Value *v = &t->value->op->results[k];
+        int from = 0, at = 0, before = l->position[v->id];
+        for (int u = l->first_use[v->id]; u < l->first_use[v->id + 1]; before = l->uses[u++])
+            if (l->uses[u] - before > at - from) from = before, at = l->uses[u];
+        if (v == t->value || at <= from + 1 || !l->bytes[v->id]) continue;
+        Part p = {.op = v->op, .results = (uint64_t)1 << k, .from_spare = true};
+        part_measure(l, &p, at);
+        t->cost += p.cost;
+        add_change(c, from + 1, at, -l->bytes[v->id]);
+        if (from + 1 < *low) *low = from + 1;
+        if (at > *high) *high = at;
+    }
+}
+
 /* Sets the trial's worth and cost. */
 static void weigh(Chooser *c, Trial *t) {
     Line *l = c->l;
@@ -145,7 +168,7 @@ static void weigh(Chooser *c, Trial *t) {
     t->worth = 0;
     add_change(c, t->from + 1, t->at, -l->bytes[t->value->id]);
     for (int i = 0; i < t->kept.n; i++) {
-        int first = l->last[t->kept.at[i]->id] + 1;
+        int last = l->last[t->kept.at[i]->id], first = last < 0 ? l->position[t->kept.at[i]->id] : last + 1;
         int64_t bytes = value_bytes(l, t->kept.at[i]);
         add_change(c, first, t->at, bytes);
         if (first < low) low = first;
@@ -161,6 +184,7 @@ static void weigh(Chooser *c, Trial *t) {
             if (l->position[later->id] > high) high = l->position[later->id];
         }
     }
+    if (t->from_spare) credit_others(c, t, &low, &high);
     for (int i = low; i <= high; i++) {
         more += c->change[i];
         if (i < high) t->worth += above(c, l->alive[i]) - above(c, l->alive[i] + more);
@@ -187,7 +211,7 @@ static Value *dearest_kept(const Chooser *c, const Trial *t) {
     Value *dearest = NULL;
     for (int i = 0; i < t->kept.n; i++) {
         Value *v = t->kept.at[i];
-        if (!op_runs_again(v->op)) continue;
+        if (!op_runs_again(v->op) || line_is_spare(c->l, v)) continue;
         if (!dearest || value_bytes(c->l, v) > value_bytes(c->l, dearest)) dearest = v;
     }
     return dearest;
@@ -200,8 +224,8 @@ static bool is_possible(const Chooser *c, const Trial *t) {
 }
 
 /* Tries ways to compute the value before op `at`; keeps the best in *best. */
-static void try_gap(Chooser *c, Value *v, int from, int at, Trial *best) {
-    Trial t = {.value = v, .from = from, .at = at};
+static void try_gap(Chooser *c, Value *v, int from, int at, bool from_spare, Trial *best) {
+    Trial t = {.value = v, .from = from, .at = at, .from_spare = from_spare};
     for (Value *next = v; next && t.parts.n < MOST_PARTS; next = dearest_kept(c, &t)) {
         make(c, &t, next);
         if (!find_kept(c, &t)) return;
@@ -238,17 +262,21 @@ static void apply(Chooser *c, const Trial *t) {
             line_note_copy(l, v, copy);
         }
     }
-    line_tidy(l);
+    line_tidy(l, false);
 }
 
 /* Tries to compute the value before the op that reads it after a gap; and where other results of its op are computed
  * again in the gap, there, as that costs little more. */
 static void try_places(Chooser *c, Value *v, int from, int at, Trial *best) {
     Line *l = c->l;
-    try_gap(c, v, from, at, best);
+    try_gap(c, v, from, at, false, best);
     for (int k = 0; k < v->op->result_count; k++) {
-        const Value *later = k == v->index ? NULL : line_find_later(l, &v->op->results[k], from + 1);
-        if (later && later->op != v->op && l->position[later->id] < at) try_gap(c, v, from, l->position[later->id], best);
+        Value *beside = &v->op->results[k];
+        if (k == v->index) continue;
+        if (line_is_spare(l, beside) && l->last[beside->id] < 0) try_gap(c, v, from, at, true, best);
+        const Value *later = line_find_later(l, beside, from + 1);
+        if (later && later->op != v->op && l->position[later->id] < at)
+            try_gap(c, v, from, l->position[later->id], false, best);
     }
 }
 

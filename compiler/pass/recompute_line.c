@@ -15,17 +15,58 @@ int64_t value_bytes(const Line *l, const Value *v) {
     return (bytes + ALIGN - 1) / ALIGN * ALIGN;
 }
 
+/* The value in a contraction's fusion that all of its results are computed from, the last there is: null if that is one
+ * of them, or the fusion has sums besides, which another result could change. */
+static Value *common_source(const Op *fusion) {
+    const Region *r = fusion->regions[0];
+    Value *v = NULL;
+    int contractions = 0;
+    for (int i = 0; i < r->ops.n; i++) {
+        const Op *op = r->ops.at[i];
+        if (op->info->kind == KIND_REDUCE || op->info->kind == KIND_CUMULATE || op->info->kind == KIND_INDEX) return NULL;
+        if (op->info->kind == KIND_CONTRACT) v = &r->ops.at[i]->results[0], contractions++;
+        const Op *reader = NULL;
+        int readers = 0;
+        for (int k = i + 1; v && k < r->ops.n; k++)
+            for (int j = 0; j < r->ops.at[k]->operand_count; j++)
+                if (r->ops.at[k]->operands[j] == v && reader != r->ops.at[k]) reader = r->ops.at[k], readers++;
+        for (int k = 0; v && k < r->yields.n; k++)
+            if (r->yields.at[k] == v) return NULL;
+        if (readers != 1 || reader->info->kind != KIND_MAP) return contractions == 1 ? v : NULL;
+        v = (Value *)&reader->results[0];
+    }
+    return NULL;
+}
+
+/* Gives the fusion its common source as one more result. */
+static void add_spare(Line *l, Op *fusion) {
+    Value *v = fusion->info->form == FORM_ONCE && fusion->result_count > 1 ? common_source(fusion) : NULL;
+    int n = fusion->result_count;
+    if (!v || n >= 64) return;
+    op_reserve_results(l->module, fusion, n + 1);
+    for (int i = 0; i <= n; i++) fusion->results[i].op = fusion;
+    fusion->results[n] = (Value){.op = fusion, .index = n, .id = -1, .type = v->type, .name = v->name};
+    fusion->result_count++;
+    vec_push(l->module->arena, &fusion->regions[0]->yields, v);
+    value_map_set(&l->spare, &fusion->results[n], v);
+}
+
 /* A body of its own, so that the function's can be taken back. */
 Line line_new(Func *f, Arena *scratch) {
     Module *m = f->module;
-    Line l = {.module = m, .func = f, .scratch = scratch, .family = value_map_new(scratch)};
+    Line l = {.module = m, .func = f, .scratch = scratch, .family = value_map_new(scratch), .spare = value_map_new(scratch)};
     const Region *old = f->body;
     ValueMap map = value_map_new(scratch);
     l.body = region_new(m, f, NULL);
     for (int i = 0; i < old->params.n; i++)
         value_map_set(&map, old->params.at[i],
                       region_add_param(m, l.body, old->params.at[i]->type, old->params.at[i]->name));
-    region_copy_ops(m, l.body, old, &map);
+    for (int i = 0; i < old->ops.n; i++) {
+        Op *op = op_copy(m, l.body, old->ops.at[i], &map);
+        add_spare(&l, op);
+        for (int k = 0; k < old->ops.at[i]->result_count; k++)
+            value_map_set(&map, &old->ops.at[i]->results[k], &op->results[k]);
+    }
     for (int i = 0; i < old->yields.n; i++) vec_push(m->arena, &l.body->yields, value_mapped(&map, old->yields.at[i]));
     f->body = l.body;
     return l;
@@ -146,7 +187,8 @@ static int64_t within_op(const Line *l, const Op *op) {
 static void find_bytes(Line *l) {
     for (int v = 0; v < l->values; v++) {
         bool own = l->position[v] >= 0;
-        if (own && l->last[v] < 0 && l->value[v]->op->info->form == FORM_ONCE) l->last[v] = l->position[v];
+        bool idle = own && l->last[v] < 0 && l->value[v]->op->info->form == FORM_ONCE && !line_is_spare(l, l->value[v]);
+        if (idle) l->last[v] = l->position[v];
         own &= l->last[v] >= 0;
         l->bytes[v] = own ? value_bytes(l, l->value[v]) : 0;
         l->taken[v] = false;
@@ -249,12 +291,13 @@ static Op *trimmed(Line *l, Op *op, const bool *used, Region *to, ValueMap *now)
     for (int k = 0, n = 0; k < op->result_count; k++) {
         if (!(p.results >> k & 1)) continue;
         if (value_map_get(&l->family, &op->results[k])) line_note_copy(l, &op->results[k], &copy->results[n]);
+        if (line_is_spare(l, &op->results[k])) value_map_set(&l->spare, &copy->results[n], &copy->results[n]);
         n++;
     }
     return copy;
 }
 
-void line_tidy(Line *l) {
+void line_tidy(Line *l, bool last) {
     ValueMap now = value_map_new(l->scratch);
     int n = l->body->ops.n, kept = n;
     line_measure(l);
@@ -266,6 +309,11 @@ void line_tidy(Line *l) {
         int count = 0;
         for (int k = 0; k < op->result_count; k++) count += used[op->results[k].id];
         if (!count && !op_has_check(op)) continue;
+        for (int k = 0; k < op->result_count && !last; k++) {
+            bool spare = line_is_spare(l, &op->results[k]) && !used[op->results[k].id];
+            used[op->results[k].id] |= spare;
+            count += spare;
+        }
         bool whole = count == op->result_count || op->info->form != FORM_ONCE || op->result_count > 64;
         if (!whole) op = trimmed(l, op, used, aside, &now);
         for (int k = 0; k < op->operand_count; k++) used[op->operands[k]->id] = true;

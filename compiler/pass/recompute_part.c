@@ -128,7 +128,9 @@ static void mark_needed(Line *l, Part *p, int at) {
     for (int k = 0; k < op->result_count; k++) {
         const Value *inside = body->yields.at[k];
         if (p->results >> k & 1) mark(l, inside);
-        else if (at >= 0 && inside->op && line_find(l, &op->results[k], at)) l->cut[inside->id] = l->stamp;
+        else if (at >= 0 && inside->op && (line_find(l, &op->results[k], at) ||
+                                           (p->from_spare && line_is_spare(l, &op->results[k]))))
+            l->cut[inside->id] = l->stamp;
     }
     for (int k = 0; k < op->result_count; k++)
         if (p->results >> k & 1) l->cut[body->yields.at[k]->id] = 0;
@@ -204,7 +206,7 @@ static Op *write_fusion(Line *l, const Part *p, Region *to, int at, ValueMap *no
 }
 
 Op *part_write(Line *l, const Part *p, Region *to, int at, ValueMap *now) {
-    Part again = {.op = p->op, .results = p->results};
+    Part again = {.op = p->op, .results = p->results, .from_spare = p->from_spare};
     part_measure(l, &again, at);
     if (!again.whole) return write_fusion(l, &again, to, at, now);
     ValueMap map = value_map_new(l->scratch);
