@@ -11,18 +11,42 @@
 
 #include <stdlib.h>
 
-enum { MOST_STEPS = 4000 };
+enum { MOST_STEPS = 2000 };
+
+/* Makes changes, at most so many, until `limit` is kept or nothing helps. Returns after how many least was alive. */
+static int improve(Line *l, int64_t limit, int steps) {
+    int64_t least = INT64_MAX;
+    int best = 0;
+    for (int i = 0; i <= steps; i++) {
+        line_measure(l);
+        if (line_peak(l) < least) {
+            least = line_peak(l);
+            best = i;
+        }
+        if (least <= limit || i == steps || !line_improve(l, limit)) break;
+    }
+    return best;
+}
 
 static void recompute_func(PassContext *c, Func *f, int64_t limit) {
     Region *old = f->body;
     Line l = line_new(f, c->scratch);
     line_measure(&l);
-    if (line_peak(&l) <= limit) {
+    bool fits = line_peak(&l) <= limit;
+    if (limit < line_floor(&l)) limit = line_floor(&l);
+    int steps = fits ? 0 : improve(&l, limit, MOST_STEPS);
+    if (!fits && line_peak(&l) > limit) { /* the last changes only made it worse */
+        f->body = old;
+        l = line_new(f, c->scratch);
+        improve(&l, limit, steps);
+    }
+    if (!steps) {
         f->body = old;
         return;
     }
-    for (int i = 0; i < MOST_STEPS && line_peak(&l) > limit && line_improve(&l, limit); i++) line_measure(&l);
     line_tidy(&l, true);
+    line_measure(&l);
+    f->recomputed = line_recomputed(&l);
 }
 
 void pass_recompute(PassContext *c, Module *m) {

@@ -50,6 +50,10 @@ typedef struct Line {
 Line line_new(Func *f, Arena *scratch);
 void line_measure(Line *l);
 int64_t line_peak(const Line *l);
+/* What the op that takes most reads and writes: less cannot be alive. */
+int64_t line_floor(const Line *l);
+/* How many values are made more than once, each time but the first counted. */
+int line_recomputed(const Line *l);
 /* v, or what was computed alike after it, where that lies in memory when the op at `at` is about to run; else null. */
 Value *line_find(const Line *l, Value *v, int at);
 /* The same where it is made at `at` or later. */

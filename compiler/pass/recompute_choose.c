@@ -141,6 +141,33 @@ static void add_change(Chooser *c, int first, int end, int64_t bytes) {
     c->change[end] -= bytes;
 }
 
+/* Whether the op that part i runs again need not run before: what it makes is read there alone by such ops. Those of
+ * later parts are known. */
+static bool is_moved(const Chooser *c, const Trial *t, int i, const bool *moved) {
+    const Line *l = c->l;
+    const Op *op = t->parts.at[i].op;
+    for (int k = 0; k < op->result_count; k++) {
+        const Value *v = &op->results[k];
+        if (l->last[v->id] >= l->ops) return false;
+        for (int u = l->first_use[v->id]; u < l->first_use[v->id + 1]; u++) {
+            bool later = l->uses[u] >= t->at && t->parts.at[i].results >> k & 1;
+            for (int j = i + 1; j < t->parts.n; j++) later |= moved[j] && t->parts.at[j].op == l->body->ops.at[l->uses[u]];
+            if (!later) return false;
+        }
+    }
+    return true;
+}
+
+static double parts_cost(Chooser *c, const Trial *t) {
+    bool moved[MOST_PARTS + 1] = {false};
+    double sum = 0;
+    for (int i = t->parts.n - 1; i >= 0; i--) {
+        moved[i] = is_moved(c, t, i, moved);
+        if (!moved[i]) sum += t->parts.at[i].cost;
+    }
+    return sum;
+}
+
 /* Adds the longest times that results beside the value need not lie in memory either, and what it costs. */
 static void credit_others(Chooser *c, Trial *t, int *low, int *high) {
     Line *l = c->l;
@@ -164,7 +191,7 @@ static void weigh(Chooser *c, Trial *t) {
     Line *l = c->l;
     int low = t->from + 1, high = t->at;
     int64_t kept = 0, more = 0;
-    t->cost = 1;
+    t->cost = 1 + parts_cost(c, t);
     t->worth = 0;
     add_change(c, t->from + 1, t->at, -l->bytes[t->value->id]);
     for (int i = 0; i < t->kept.n; i++) {
@@ -176,7 +203,6 @@ static void weigh(Chooser *c, Trial *t) {
     }
     for (int i = 0; i < t->parts.n; i++) {
         const Part *p = &t->parts.at[i];
-        t->cost += p->cost;
         for (int k = 0; k < p->op->result_count; k++) {
             Value *v = &p->op->results[k], *later = p->results >> k & 1 ? line_find_later(l, v, t->at) : NULL;
             if (!later) continue;
@@ -223,12 +249,24 @@ static bool is_possible(const Chooser *c, const Trial *t) {
     return true;
 }
 
+/* What the trial can be worth at most. */
+static double most_worth(const Chooser *c, const Trial *t) {
+    double most = 0, bytes = (double)c->l->bytes[t->value->id];
+    for (int i = t->from + 1; i < t->at; i++) {
+        double over = above(c, c->l->alive[i]);
+        most += over < bytes ? over : bytes;
+    }
+    return t->from_spare ? most * t->value->op->result_count : most;
+}
+
 /* Tries ways to compute the value before op `at`; keeps the best in *best. */
 static void try_gap(Chooser *c, Value *v, int from, int at, bool from_spare, Trial *best) {
     Trial t = {.value = v, .from = from, .at = at, .from_spare = from_spare};
+    double most = most_worth(c, &t);
     for (Value *next = v; next && t.parts.n < MOST_PARTS; next = dearest_kept(c, &t)) {
         make(c, &t, next);
         if (!find_kept(c, &t)) return;
+        if (best->worth > 0 && most / (1 + parts_cost(c, &t)) <= best->worth / best->cost) return;
         weigh(c, &t);
         if (is_possible(c, &t) && is_better(&t, best)) copy_trial(c, best, &t);
     }
@@ -283,7 +321,7 @@ static void try_places(Chooser *c, Value *v, int from, int at, Trial *best) {
 /* The gaps between ops that read v in which there is too much. */
 static void try_value(Chooser *c, Value *v, Trial *best) {
     Line *l = c->l;
-    if (l->bytes[v->id] < SMALLEST || l->taken[v->id] || !op_runs_again(v->op)) return;
+    if (l->bytes[v->id] < SMALLEST || !op_runs_again(v->op)) return;
     for (int u = l->first_use[v->id], from = l->position[v->id]; u < l->first_use[v->id + 1]; from = l->uses[u++]) {
         bool high = false;
         for (int i = from + 1; i < l->uses[u] && !high; i++) high = l->alive[i] > c->limit;

@@ -265,6 +265,29 @@ int64_t line_peak(const Line *l) {
     return most;
 }
 
+int64_t line_floor(const Line *l) {
+    int64_t most = 0;
+    for (int i = 0; i < l->ops; i++) {
+        const Op *op = l->body->ops.at[i];
+        int64_t bytes = l->within[i];
+        for (int k = 0; k < op->result_count; k++) bytes += l->bytes[op->results[k].id];
+        for (int k = 0; k < op->operand_count; k++) {
+            const Value *v = op->operands[k];
+            bool again = l->last[v->id] < i;        /* its memory is a result's */
+            for (int j = 0; j < k; j++) again |= op->operands[j] == v;
+            if (!again) bytes += l->bytes[v->id];
+        }
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
+int line_recomputed(const Line *l) {
+    int n = 0;
+    for (int v = 0; v < l->values; v++) n += l->next_version[v] >= 0;
+    return n;
+}
+
 Value *line_find(const Line *l, Value *v, int at) {
     if (!v->op) return l->written[v->id] >= at ? v : NULL;
     for (int i = v->id; i >= 0 && l->position[i] < at; i = l->next_version[i])
