@@ -13,7 +13,7 @@
  * is computed again later anyway is then computed here instead, once. */
 #include "pass/recompute.h"
 
-enum { MOST_PARTS = 48, SMALLEST = 4096 };
+enum { MOST_PARTS = 48, SMALL = 4096 };   /* parts of a trial; a value of a 4096th of the peak is left alone */
 
 /* A value, the op before which it is computed again, and how. */
 typedef struct Trial {
@@ -27,7 +27,7 @@ typedef struct Trial {
 
 typedef struct Chooser {
     Line *l;
-    int64_t limit;
+    int64_t limit, small;      /* values below `small` bytes are left alone */
     int64_t *change;           /* by position: bytes that a trial adds, as differences */
     int *needed_at;            /* by value: the last part that reads it, in a trial */
 } Chooser;
@@ -321,7 +321,7 @@ static void try_places(Chooser *c, Value *v, int from, int at, Trial *best) {
 /* The gaps between ops that read v in which there is too much. */
 static void try_value(Chooser *c, Value *v, Trial *best) {
     Line *l = c->l;
-    if (l->bytes[v->id] < SMALLEST || !op_runs_again(v->op)) return;
+    if (l->bytes[v->id] <= c->small || !op_runs_again(v->op)) return;
     for (int u = l->first_use[v->id], from = l->position[v->id]; u < l->first_use[v->id + 1]; from = l->uses[u++]) {
         bool high = false;
         for (int i = from + 1; i < l->uses[u] && !high; i++) high = l->alive[i] > c->limit;
@@ -330,7 +330,7 @@ static void try_value(Chooser *c, Value *v, Trial *best) {
 }
 
 bool line_improve(Line *l, int64_t limit) {
-    Chooser c = {.l = l, .limit = limit};
+    Chooser c = {.l = l, .limit = limit, .small = line_peak(l) / SMALL};
     Trial best = {.worth = 0};
     c.change = arena_array(l->scratch, int64_t, l->ops + 2);
     c.needed_at = arena_array(l->scratch, int, l->values + 1);

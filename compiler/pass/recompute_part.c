@@ -143,10 +143,33 @@ static void mark_needed(Line *l, Part *p, int at) {
     }
 }
 
+/* Whether what is marked is one contraction, or elementwise over one shape: of several shapes only sums tell which of a
+ * kernel's axes the smaller ones lack. */
+static bool has_one_domain(const Line *l, const Part *p) {
+    const Region *body = p->op->regions[0];
+    DimTable *dims = &l->module->dims;
+    Dim domain = NULL;
+    bool contracts = false;
+    for (int k = 0; k < p->op->result_count; k++) {
+        if (!(p->results >> k & 1)) continue;
+        Dim elements = type_elements(dims, p->op->results[k].type);
+        if (domain && elements != domain) return false;
+        domain = elements;
+    }
+    for (int i = 0; i < body->ops.n; i++) contracts |= body->ops.at[i]->info->kind == KIND_CONTRACT && is_needed(l, body->ops.at[i]);
+    for (int i = 0; i < body->ops.n && !contracts; i++) {
+        const Op *inner = body->ops.at[i];
+        bool computes = inner->info->kind != KIND_MOVE && inner->operand_count && is_needed(l, inner);
+        if (computes && type_elements(dims, inner->results[0].type) != domain) return false;
+    }
+    return true;
+}
+
 static void measure_fusion(Line *l, Part *p, int at) {
     const Op *op = p->op;
     const Region *body = op->regions[0];
     mark_needed(l, p, at);
+    p->whole |= !has_one_domain(l, p);
     if (p->whole) return;
     for (int i = 0; i < op->operand_count; i++)
         if (is_marked(l, body->params.at[i])) add_read(l, p, op->operands[i]);
