@@ -13,7 +13,7 @@
 #include "pass/place.h"
 #include "pass/schedule.h"
 
-enum { MOST_GUESSES = 6, MOST_RUNGS = 24, IDLE_RUNGS = 4, MOST_SHOWN = 4, LEAST_SHARE = 100 };
+enum { MOST_GUESSES = 12, MOST_RUNGS = 24, IDLE_RUNGS = 4, MOST_SHOWN = 4, LEAST_SHARE = 100 };
 
 typedef struct Budget {
     Compilation *c;
@@ -86,9 +86,11 @@ static DlccStatus attempt(const Budget *b, int64_t live, Attempt *a) {
 static DlccStatus guess(const Budget *b, int64_t budget, Attempt *found) {
     int64_t live = budget - b->fixed - round64(largest_plan(found->kernels)->scratch_bytes), least = live - live / 4;
     DlccStatus status = DLCC_OK;
+    int64_t step = 0;
     for (int i = 0; i < MOST_GUESSES && found->bytes > budget && live > least && !status; i++) {
         status = attempt(b, live, found);
-        live -= found->bytes - budget;
+        step = found->bytes - budget > 2 * step ? found->bytes - budget : 2 * step;
+        live -= step;
     }
     return status;
 }
@@ -96,13 +98,15 @@ static DlccStatus guess(const Budget *b, int64_t budget, Attempt *found) {
 /* Goes down from what is alive without recomputing, to where less has not helped some times. */
 static DlccStatus go_down(const Budget *b, int64_t from, Attempt *least, int64_t budget, Attempt *found) {
     DlccStatus status = DLCC_OK;
+    int64_t last = 0;
     int idle = 0;
     for (int i = 0; i < MOST_RUNGS && idle < IDLE_RUNGS && !status; i++) {
         Attempt a;
         from -= from / 8;
         status = attempt(b, from, &a);
         if (status) break;
-        idle = a.bytes < least->bytes ? 0 : idle + 1;
+        idle = a.bytes < least->bytes ? 0 : a.bytes == last ? idle + 2 : idle + 1;
+        last = a.bytes;
         if (a.bytes < least->bytes) *least = a;
         if (a.bytes <= budget && (found->bytes > budget || a.flops < found->flops)) *found = a;
     }
@@ -169,7 +173,7 @@ static DlccStatus report_missing(const Budget *b, const Attempt *least) {
     const Plan *p = least->kernels->plans.n ? largest_plan(least->kernels) : NULL;
     Diags *d = &c->diags;
     int diag = diag_report(d, DL0507, p ? p->func->span : (Span){0},
-                           "--memory-budget: %lld bytes are missing; with %lld it would fit",
+                           "--memory-budget is %lld bytes too small; with %lld it would fit",
                            least->bytes - (long long)c->options->memory_budget, (long long)least->bytes);
     VarPlaces v = places_of(c->module, c->arena);
     diag_note(d, diag, "weights take %s, slots %s, cache %s", size_text(c->arena, v.weight_bytes),
