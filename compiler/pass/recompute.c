@@ -1,7 +1,7 @@
 /* recompute: computes values again instead of keeping them, so that a function needs less workspace.
  *
- * In: functions whose bodies are fused, and with the option `live` how many bytes of the workspace may be alive at once.
- * Out: the same functions, the bodies new ones, in which ops that made values of the forward pass run once more before
+ * In: functions whose bodies are fused, and with the option `live` how many bytes of the workspace may be alive at
+ * once. Out: the same functions, the bodies new ones, in which ops that made values of the forward pass run once more before
  * those that read them late, until no more than that is estimated to be alive, or nothing helps any more. Without the
  * option nothing changes. The driver looks at what lowering and placing make of it, and asks again (driver/budget.c).
  *

@@ -26,8 +26,8 @@ typedef struct Line {
     Region *body;
     Arena *scratch;
     ValueMap family;           /* from a value of which there are copies, and from these, to what stands for all */
-    /* What contractions could yield besides, that several of their results are computed from: results that nothing reads
-     * as long as no part does. */
+    /* What contractions could yield besides, that several of their results are computed from: results that nothing
+     * reads as long as no part does. */
     ValueMap spare;
     int ops, values;
     int room_ops, room_values, room_uses;
@@ -66,11 +66,13 @@ static inline bool line_is_spare(const Line *l, const Value *v) { return value_m
 int64_t value_bytes(const Line *l, const Value *v);
 
 /* recompute_part.c */
-static inline uint64_t part_all(const Op *op) { return op->result_count < 64 ? ((uint64_t)1 << op->result_count) - 1 : ~(uint64_t)0; }
+static inline uint64_t part_all(const Op *op) {
+    return op->result_count < 64 ? ((uint64_t)1 << op->result_count) - 1 : ~(uint64_t)0;
+}
 /* Whether the op can run again whenever its operands are there. */
 bool op_runs_again(const Op *op);
-/* Sets what the part reads and costs, where it is to run before the op at `at` (-1: nothing that it makes lies in memory
- * yet). Where all of it has to run, all results are wanted. */
+/* Sets what the part reads and costs, where it is to run before the op at `at` (-1: nothing that it makes lies in
+ * memory yet). Where all of it has to run, all results are wanted. */
 void part_measure(Line *l, Part *p, int at);
 /* Appends the part's op to `to`; `now` says what its operands are there, and receives its results. */
 Op *part_write(Line *l, const Part *p, Region *to, int at, ValueMap *now);

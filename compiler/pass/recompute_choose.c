@@ -1,7 +1,7 @@
 /* Which value is best computed again: one step of the way to less memory.
  *
- * A value that lies in memory between two ops that read it need not, if it is computed again before the second one. Such
- * a change is worth what it takes from the bytes above the limit, summed over the ops during which they are above it:
+ * A value that lies in memory between two ops that read it need not, if it is computed again before the second one.
+ * Such a change is worth what it takes from the bytes above the limit, summed over the ops during which they are above it:
  * so long lives of large values count most, and what a change adds elsewhere counts against it. It costs the work that
  * is done again. The best change is the one that is worth most for its cost.
  *
@@ -9,11 +9,11 @@
  * gradient, that one may be kept in their stead. The first of them to be computed so is credited with the others.
  *
  * What the value is computed from must lie in memory by then. Where it does not it is either kept longer or computed
- * again as well, and so on: the largest of what would have to be kept is tried to be computed, as long as that pays. What
- * is computed again later anyway is then computed here instead, once. */
+ * again as well, and so on: the largest of what would have to be kept is tried to be computed, as long as that pays.
+ * What is computed again later anyway is then computed here instead, once. */
 #include "pass/recompute.h"
 
-enum { MOST_PARTS = 48, SMALL = 4096 };   /* parts of a trial; a value of a 4096th of the peak is left alone */
+enum { MOST_PARTS = 48, SMALL = 4096 }; /* parts of a trial; a value of a 4096th of the peak is left alone */
 
 /* A value, the op before which it is computed again, and how. */
 typedef struct Trial {
@@ -50,7 +50,7 @@ static bool is_made(const Trial *t, const Value *v) {
 
 static int position_of(const Line *l, const Op *op) { return l->position[op->results[0].id]; }
 
-/* Has the part make besides what runs of its op that come later make, and not cost what they cost: they need not run. */
+/* Has the part make what later runs of its op make too, for less than it costs: those need not run then. */
 static void take_over(Chooser *c, const Trial *t, Part *p) {
     Line *l = c->l;
     const Op *gone = NULL;
@@ -151,7 +151,8 @@ static bool is_moved(const Chooser *c, const Trial *t, int i, const bool *moved)
         if (l->last[v->id] >= l->ops) return false;
         for (int u = l->first_use[v->id]; u < l->first_use[v->id + 1]; u++) {
             bool later = l->uses[u] >= t->at && t->parts.at[i].results >> k & 1;
-            for (int j = i + 1; j < t->parts.n; j++) later |= moved[j] && t->parts.at[j].op == l->body->ops.at[l->uses[u]];
+            for (int j = i + 1; j < t->parts.n; j++)
+                later |= moved[j] && t->parts.at[j].op == l->body->ops.at[l->uses[u]];
             if (!later) return false;
         }
     }

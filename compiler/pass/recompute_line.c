@@ -1,4 +1,5 @@
-/* What lies in the workspace at each op of a fused function's body: an estimate of what lowering and placing make of it.
+/* What lies in the workspace at each op of a fused function's body: an estimate of what lowering and placing make of
+ * it.
  *
  * Ops run in the order of the body. A value lies there from the op that makes it to the last that reads it, in bytes at
  * the dims' upper bounds. What is yielded is made where it belongs; what an op changes in its place gives its memory to
@@ -15,25 +16,38 @@ int64_t value_bytes(const Line *l, const Value *v) {
     return (bytes + ALIGN - 1) / ALIGN * ALIGN;
 }
 
-/* The value in a contraction's fusion that all of its results are computed from, the last there is: null if that is one
- * of them, or the fusion has sums besides, which another result could change. */
+static bool is_yielded(const Region *r, const Value *v) {
+    for (int i = 0; i < r->yields.n; i++)
+        if (r->yields.at[i] == v) return true;
+    return false;
+}
+
+/* The op of the region that alone reads v; null if there are none or several. */
+static Op *only_reader(const Region *r, const Value *v) {
+    Op *reader = NULL;
+    for (int i = 0; i < r->ops.n; i++)
+        for (int k = 0; k < r->ops.at[i]->operand_count; k++) {
+            if (r->ops.at[i]->operands[k] != v) continue;
+            if (reader && reader != r->ops.at[i]) return NULL;
+            reader = r->ops.at[i];
+        }
+    return reader;
+}
+
+/* The last value in a contraction's fusion that all of its results are computed from: null if that is one of them, or
+ * the fusion has sums besides, which another result could change. */
 static Value *common_source(const Op *fusion) {
     const Region *r = fusion->regions[0];
     Value *v = NULL;
-    int contractions = 0;
     for (int i = 0; i < r->ops.n; i++) {
-        const Op *op = r->ops.at[i];
-        if (op->info->kind == KIND_REDUCE || op->info->kind == KIND_CUMULATE || op->info->kind == KIND_INDEX) return NULL;
-        if (op->info->kind == KIND_CONTRACT) v = &r->ops.at[i]->results[0], contractions++;
-        const Op *reader = NULL;
-        int readers = 0;
-        for (int k = i + 1; v && k < r->ops.n; k++)
-            for (int j = 0; j < r->ops.at[k]->operand_count; j++)
-                if (r->ops.at[k]->operands[j] == v && reader != r->ops.at[k]) reader = r->ops.at[k], readers++;
-        for (int k = 0; v && k < r->yields.n; k++)
-            if (r->yields.at[k] == v) return NULL;
-        if (readers != 1 || reader->info->kind != KIND_MAP) return contractions == 1 ? v : NULL;
-        v = (Value *)&reader->results[0];
+        OpKind kind = r->ops.at[i]->info->kind;
+        if (kind == KIND_REDUCE || kind == KIND_CUMULATE || kind == KIND_INDEX) return NULL;
+        if (kind == KIND_CONTRACT) v = &r->ops.at[i]->results[0];
+    }
+    while (v && !is_yielded(r, v)) {
+        Op *reader = only_reader(r, v);
+        if (!reader || reader->info->kind != KIND_MAP) return v;
+        v = &reader->results[0];
     }
     return NULL;
 }
@@ -54,7 +68,8 @@ static void add_spare(Line *l, Op *fusion) {
 /* A body of its own, so that the function's can be taken back. */
 Line line_new(Func *f, Arena *scratch) {
     Module *m = f->module;
-    Line l = {.module = m, .func = f, .scratch = scratch, .family = value_map_new(scratch), .spare = value_map_new(scratch)};
+    Line l = {.module = m, .func = f, .scratch = scratch};
+    l.family = l.spare = value_map_new(scratch);
     const Region *old = f->body;
     ValueMap map = value_map_new(scratch);
     l.body = region_new(m, f, NULL);

@@ -64,7 +64,9 @@ static double op_work(const Line *l, const Op *op) {
     double times = 1, sum = 0;
     Contraction c = {.dims = &l->module->dims};
     switch (op->info->kind) {
-    case KIND_MAP: return op->operand_count ? elements(l, op->results[0].type) * (op->info->flags & OP_COSTLY ? COSTLY : 1) : 0;
+    case KIND_MAP:
+        if (!op->operand_count) return 0;
+        return elements(l, op->results[0].type) * (op->info->flags & OP_COSTLY ? COSTLY : 1);
     case KIND_REDUCE:
     case KIND_CUMULATE: return elements(l, op->operands[0]->type);
     case KIND_INDEX: return elements(l, op->results[0].type);
@@ -156,7 +158,8 @@ static bool has_one_domain(const Line *l, const Part *p) {
         if (domain && elements != domain) return false;
         domain = elements;
     }
-    for (int i = 0; i < body->ops.n; i++) contracts |= body->ops.at[i]->info->kind == KIND_CONTRACT && is_needed(l, body->ops.at[i]);
+    for (int i = 0; i < body->ops.n; i++)
+        contracts |= body->ops.at[i]->info->kind == KIND_CONTRACT && is_needed(l, body->ops.at[i]);
     for (int i = 0; i < body->ops.n && !contracts; i++) {
         const Op *inner = body->ops.at[i];
         bool computes = inner->info->kind != KIND_MOVE && inner->operand_count && is_needed(l, inner);

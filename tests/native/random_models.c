@@ -1,7 +1,7 @@
 /* Random models: sources in the language by an author (author.h), each compiled and compared with the f64 interpreter
  * run on the graph as no pass has seen it: on 3, 2 and 1 threads bit for bit, and once more in another way - at -O0, at
- * -O3, with a pass left out, with as much recomputed as can be, or for vectors of another width. How far native code may be off is what rounding explains
- * (bound.h).
+ * -O3, with a pass left out, with as much recomputed as can be, or for vectors of another width. How far native code may
+ * be off is what rounding explains (bound.h).
  *
  * Every check runs in a process of its own, so a crash is a failure like others. What fails is made smaller -
  * functions, results, terms of the loss and statements left out, values turned into arguments - as long as it fails in
@@ -105,7 +105,8 @@ static int list_ways(Way *ways) {
     ways[n++] = (Way){"-O3", {.threads = 1, .level = "3"}};
     const PassInfo *table = pass_table(&passes);
     for (int i = 0; i < passes; i++)
-        if (!(table[i].flags & (PASS_NEEDED | PASS_ASKED))) ways[n++] = (Way){table[i].name, {.threads = 1, .skip = table[i].name}};
+        if (!(table[i].flags & (PASS_NEEDED | PASS_ASKED)))
+            ways[n++] = (Way){table[i].name, {.threads = 1, .skip = table[i].name}};
     ways[n++] = (Way){"recompute", {.threads = 1, .live = "0"}};
 #if defined __x86_64__
     ways[n++] = (Way){"AVX2", {.threads = 1, .cpu = "x86-64-v3"}};
