@@ -53,6 +53,7 @@ typedef struct DlccOptions {
     bool no_winograd;          /* the same for winograd */
     DlccNames run;             /* --run: these passes alone */
     DlccNames tuning;          /* --pass-option=PASS.KEY=VALUE */
+    long long memory_budget;   /* --memory-budget: bytes; 0: none */
 
     DlccNames dump_after;
     const char *dump_all;      /* a folder */

@@ -39,11 +39,24 @@ static const char *symbol_prefix(Compilation *c, const char *model) {
     return c_prefix(c->arena, lower);
 }
 
+/* --pass-option, and one more behind. */
+static PassOption *pass_options(const Compilation *c, const PassOption *more) {
+    PassOption *options = arena_array(c->arena, PassOption, c->options->tuning.n + 1);
+    for (int i = 0; i < c->options->tuning.n; i++) {
+        const char *text = c->options->tuning.at[i], *dot = strchr(text, '.'), *equals = strchr(text, '=');
+        options[i] = (PassOption){arena_text(c->arena, text, (size_t)(dot - text)),
+                                  arena_text(c->arena, dot + 1, (size_t)(equals - dot - 1)), equals + 1};
+    }
+    if (more) options[c->options->tuning.n] = *more;
+    return options;
+}
+
 static bool is_wanted(const Compilation *c, const PassInfo *pass) {
     if (pass->flags & PASS_NEEDED) return true;
     for (int i = 0; i < c->options->skip.n; i++)
         if (!strcmp(c->options->skip.at[i], pass->name)) return false;
     if (c->options->no_winograd && pass == pass_find("winograd")) return false;
+    if (pass->flags & PASS_ASKED) return pass_has_option(pass_options(c, NULL), c->options->tuning.n, pass);
     return c->options->level > 0;
 }
 
@@ -95,22 +108,21 @@ static DlccStatus make_graph(Compilation *c) {
     return c->diags.errors ? DLCC_USER : dump_graph(c, "source");
 }
 
-static DlccStatus run_pass(Compilation *c, const PassInfo *pass) {
-    double start = driver_now();
-    PassOption *options = arena_array(c->arena, PassOption, c->options->tuning.n + 1);
-    for (int i = 0; i < c->options->tuning.n; i++) {
-        const char *text = c->options->tuning.at[i], *dot = strchr(text, '.'), *equals = strchr(text, '=');
-        options[i] = (PassOption){arena_text(c->arena, text, (size_t)(dot - text)),
-                                  arena_text(c->arena, dot + 1, (size_t)(equals - dot - 1)), equals + 1};
-    }
-    PassRun run = {.level = c->options->level, .only = pass->name, .options = options,
-                   .option_count = c->options->tuning.n};
+DlccStatus driver_try_pass(Compilation *c, const PassInfo *pass, const PassOption *more) {
+    PassRun run = {.level = c->options->level, .only = pass->name, .options = pass_options(c, more),
+                   .option_count = c->options->tuning.n + (more != NULL)};
     int before = c->diags.all.n;
     bool good = passes_run(c->module, c->scratch, &run);
-    driver_time(c, pass->name, start);
     for (int i = before; i < c->diags.all.n; i++)
         if (c->diags.all.at[i].code == DL0602) return driver_bug(c, pass);
-    return good ? dump_graph(c, pass->name) : user_status(c);
+    return good ? DLCC_OK : user_status(c);
+}
+
+DlccStatus driver_run_pass(Compilation *c, const PassInfo *pass, const PassOption *more) {
+    double start = driver_now();
+    DlccStatus status = driver_try_pass(c, pass, more);
+    driver_time(c, pass->name, start);
+    return status ? status : dump_graph(c, pass->name);
 }
 
 DlccStatus driver_graph_passes(Compilation *c, const PassInfo *until) {
@@ -118,7 +130,7 @@ DlccStatus driver_graph_passes(Compilation *c, const PassInfo *until) {
     const PassInfo *table = pass_table(&count);
     DlccStatus status = DLCC_OK;
     for (int i = 0; i < count && !status && &table[i] != until; i++)
-        if (is_wanted(c, &table[i])) status = run_pass(c, &table[i]);
+        if (is_wanted(c, &table[i])) status = driver_run_pass(c, &table[i], NULL);
     return status;
 }
 
@@ -128,7 +140,7 @@ static DlccStatus run_single_passes(Compilation *c) {
     for (int i = 0; i < c->options->run.n && !status; i++) {
         const PassInfo *pass = pass_find(c->options->run.at[i]);
         if (!pass) return driver_fail(c, DLCC_USER, "%s is no pass over graph IR", c->options->run.at[i]);
-        status = run_pass(c, pass);
+        status = driver_run_pass(c, pass, NULL);
     }
     return status;
 }
@@ -233,6 +245,7 @@ DlccStatus driver_compile(Compilation *c) {
     if (!status && goal >= DLCC_GRAPH && !from_kernels) status = make_graph(c);          /* source -> graph */
     if (!status && goal >= DLCC_GRAPH && !from_kernels) status = show_graph(c);
     if (!status && goal >= DLCC_KERNEL && !from_kernels) status = driver_graph_passes(c, NULL); /* graph -> fused */
+    if (!status && goal >= DLCC_KERNEL) status = budget_fit(c);
     if (!status && goal >= DLCC_KERNEL) status = make_kernels(c);                        /* fused -> kernels, plans */
     if (!status && c->options->report) report_kernels(c);
     if (!status && goal >= DLCC_LLVM) status = make_code(c);                             /* kernels -> LLVM */

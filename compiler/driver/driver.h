@@ -48,6 +48,7 @@ typedef struct Compilation {
     VEC(OutputFile) files;
     VEC(StepTime) times;
     int dumped;                /* number of the next file of --dump-all */
+    const struct PlanNeed *unlimited;  /* --memory-budget: what each function took before it was applied, else null */
 } Compilation;
 
 /* Says one line on standard error, "dlcc: ..."; returns the status, for `return driver_fail(...)`. */
@@ -75,6 +76,16 @@ DlccStatus driver_find_target(Compilation *c);
 DlccStatus driver_link(Compilation *c, const char *path);
 /* The graph passes that the options ask for, up to but not including `until` (null: all). */
 DlccStatus driver_graph_passes(Compilation *c, const PassInfo *until);
+/* A pass alone, with one more option if that is not null; `run` takes its time and dumps what it left. */
+DlccStatus driver_try_pass(Compilation *c, const PassInfo *pass, const PassOption *more);
+DlccStatus driver_run_pass(Compilation *c, const PassInfo *pass, const PassOption *more);
+/* budget.c: --memory-budget, on the fused graph. */
+DlccStatus budget_fit(Compilation *c);
+/* What a function takes. */
+typedef struct PlanNeed {
+    int64_t arena_bytes;
+    double flops;
+} PlanNeed;
 /* select.c: leaves of the module's functions those that --function names. */
 DlccStatus select_functions(Compilation *c);
 /* outputs.c: what -o asks for, checked before anything is done; then made; then written, all or nothing. */
@@ -95,6 +106,7 @@ extern const char *const kernel_pass_names[];          /* ends with a null */
 DlccStatus driver_bug(Compilation *c, const PassInfo *pass);
 /* report.c */
 void report_times(Compilation *c);
+const char *size_text(Arena *arena, int64_t bytes);    /* "1.50 MB", "12 bytes" */
 void report_kernels(Compilation *c);
 /* list.c */
 DlccStatus list_run(Compilation *c);

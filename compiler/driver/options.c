@@ -3,10 +3,11 @@
 
 #include "base/diag.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 typedef enum OptionAction {
-    SET_TEXT, ADD_TEXT, SET_FLAG, SET_COMMAND, SET_EMIT, SET_LEVEL, SET_NUMBER, SET_SEED, SET_FORM, SET_NUM, ADD_DEFINE
+    SET_TEXT, ADD_TEXT, SET_FLAG, SET_COMMAND, SET_EMIT, SET_LEVEL, SET_NUMBER, SET_SEED, SET_FORM, SET_NUM, SET_BYTES, ADD_DEFINE
 } OptionAction;
 
 typedef struct OptionSpec {
@@ -34,6 +35,7 @@ static const OptionSpec specs[] = {
     {"--no-winograd", NULL, SET_FLAG, AT(no_winograd), 0, "no convolution with fewer multiplications and larger errors"},
     {"--run", "PASS", ADD_TEXT, AT(run), 0, "run this pass alone; may be repeated, in order"},
     {"--pass-option", "PASS.KEY=VALUE", ADD_TEXT, AT(tuning), 0, "set an option of a pass"},
+    {"--memory-budget", "BYTES", SET_BYTES, AT(memory_budget), 0, "recompute values so that all fits; K, M, G: times 1024, .."},
     {"--emit", "LEVEL", SET_EMIT, AT(emit), 0, "print ast, graph, kernel, llvm or asm"},
     {"--dump-after", "PASS", ADD_TEXT, AT(dump_after), 0, "print the IR after a pass"},
     {"--dump-all", "FOLDER", SET_TEXT, AT(dump_all), 0, "write the IR after every pass to a file in FOLDER"},
@@ -140,6 +142,21 @@ static DlccStatus set_number(Reader *r, const OptionSpec *spec, const char *valu
                     NULL);
 }
 
+/* "1500000", "64M": K, M and G are 1024 and its powers. */
+static DlccStatus set_bytes(Reader *r, const OptionSpec *spec, const char *value, long long *to) {
+    static const char units[] = "KMG";
+    char *end;
+    long long unit = 1;
+    *to = strtoll(value, &end, 10);
+    const char *letter = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+    for (int i = 0; letter && i <= letter - units; i++) unit *= 1024;
+    bool good = *to > 0 && isdigit((unsigned char)*value) && (letter ? !end[1] : !*end) && *to <= INT64_MAX / unit;
+    *to *= good ? unit : 1;
+    if (good) return DLCC_OK;
+    return complain(r, arena_printf(r->arena, "%s takes a number of bytes, as 1500000, 64M or 2G, not \"%s\"", spec->name,
+                                    value), NULL);
+}
+
 static DlccStatus apply(Reader *r, const OptionSpec *spec, const char *value) {
     char *member = (char *)r->options + spec->at;
     long long number = 0;
@@ -162,6 +179,7 @@ static DlccStatus apply(Reader *r, const OptionSpec *spec, const char *value) {
         status = set_number(r, spec, value, &number, 1000000000);
         *(int *)(void *)member = (int)number;
         break;
+    case SET_BYTES: return set_bytes(r, spec, value, (long long *)(void *)member);
     case SET_FORM: return set_form(r, value);
     case SET_NUM: return set_num(r, value);
     case SET_SEED: return set_number(r, spec, value, &r->options->seed, INT64_MAX);

@@ -14,8 +14,7 @@ void report_times(Compilation *c) {
     text_add(&c->output->said, "%-12s %9.3f ms\n", "total", total * 1e3);
 }
 
-/* "1.5 MB", "12 bytes". */
-static const char *size_text(Arena *arena, int64_t bytes) {
+const char *size_text(Arena *arena, int64_t bytes) {
     double x = (double)bytes;
     if (bytes < 10000) return arena_printf(arena, "%lld bytes", (long long)bytes);
     if (bytes < 1000000) return arena_printf(arena, "%.1f kB", x / 1e3);
@@ -109,6 +108,17 @@ static void report_memory(Compilation *c) {
              size_text(c->arena, p.slot_bytes), size_text(c->arena, p.cache_bytes));
 }
 
+/* What --memory-budget did to a function. */
+static void report_budget(Compilation *c, int number) {
+    const Plan *plan = c->kernels->plans.at[number];
+    const PlanNeed *before = &c->unlimited[number];
+    double more = plan_flops(plan, c->arena) - before->flops;
+    if (plan->arena_bytes == before->arena_bytes) return;
+    text_add(&c->output->out, "recomputed: %s %d values, arena %s less, %s more (%.1f %%)\n", plan->func->name,
+             plan->func->recomputed, size_text(c->arena, before->arena_bytes - plan->arena_bytes),
+             flops_text(c->arena, more), before->flops > 0 ? more / before->flops * 100 : 0);
+}
+
 /* "routines: sort 2 calls": those of the runtime that the model contains. */
 static void report_routines(Compilation *c) {
     const KModule *m = c->kernels;
@@ -144,6 +154,7 @@ void report_kernels(Compilation *c) {
     if (m->init) report_plan(c, m->init, "(initialize)");
     if (m->prepare) report_plan(c, m->prepare, "(prepare)");
     report_memory(c);
+    for (int i = 0; c->unlimited && i < m->plans.n; i++) report_budget(c, i);
     report_routines(c);
     text_add(to, "kernels: %d\n", m->kernels.n);
     for (int i = 0; i < m->kernels.n; i++) {

@@ -113,6 +113,7 @@ struct Func {
     VEC(Result) results;
     VEC(DimSymbol *) dims;     /* free dims of the signature, in order; they are passed at a call */
     int value_count;           /* after graph_number */
+    int recomputed;            /* values that the pass `recompute` computes again */
     Span span;
 };
 

@@ -106,6 +106,8 @@ typedef struct Yield {
 /* Appends the steps of a region whose parameters have places. A yield that a parameter's memory is wanted for is
  * written there last, or at once where that is safe. False if a diagnostic was reported. */
 bool lower_body(Lowering *l, Region *r, Yield *yields, Steps *to);
+/* Which operand an op changes into its result i, so that both may lie in one place; -1: none. */
+int changed_operand(const Op *op, int result);
 void add_kernel_step(Lowering *l, LoweredKernel *k, Steps *to);
 void add_copy_step(Lowering *l, Type t, const Layout *to, const Layout *from, Steps *steps);
 

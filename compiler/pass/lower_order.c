@@ -114,8 +114,7 @@ static const Op *updating_op(const Op *fusion) {
     return NULL;
 }
 
-/* Which operand an op changes into its result i, so that both may lie in one place; -1: none. */
-static int changed_operand(const Op *op, int result) {
+int changed_operand(const Op *op, int result) {
     if (op_control(op) != CONTROL_FUSION) return carried_operand(op, result);
     const Op *update = updating_op(op);
     return update ? index_parts(update).whole->index : -1;

@@ -24,7 +24,8 @@ typedef struct PassContext {
 typedef void PassFn(PassContext *c, Module *m);
 
 enum PassFlags {
-    PASS_NEEDED = 1            /* code generation relies on it: runs at -O0 too and cannot be skipped */
+    PASS_NEEDED = 1,           /* code generation relies on it: runs at -O0 too and cannot be skipped */
+    PASS_ASKED = 2             /* runs only where it is asked for: alone, or with an option of its own */
 };
 
 typedef struct PassInfo {
@@ -42,6 +43,8 @@ typedef struct PassInfo {
 const PassInfo *pass_table(int *count);
 const PassInfo *pass_find(const char *name);               /* null if there is none */
 
+/* Whether options say something to the pass. */
+bool pass_has_option(const PassOption *options, int n, const PassInfo *pass);
 /* The value of an option of the running pass, or null. */
 const char *pass_option(const PassContext *c, const char *key);
 

@@ -28,9 +28,16 @@ const char *pass_option(const PassContext *c, const char *key) {
     return NULL;
 }
 
+bool pass_has_option(const PassOption *options, int n, const PassInfo *pass) {
+    for (int i = 0; i < n; i++)
+        if (!strcmp(options[i].pass, pass->name)) return true;
+    return false;
+}
+
 static bool is_wanted(const PassRun *run, const PassInfo *pass) {
     if (run->only) return !strcmp(run->only, pass->name);
     if (pass->flags & PASS_NEEDED) return true;
+    if (pass->flags & PASS_ASKED && !pass_has_option(run->options, run->option_count, pass)) return false;
     for (int i = 0; i < run->skip_count; i++)
         if (!strcmp(run->skip[i], pass->name)) return false;
     return run->level > 0;

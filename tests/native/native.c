@@ -53,7 +53,9 @@ static void divide(KModule *k) {
 static int level(const Native *n) { return n->options.level ? atoi(n->options.level) : 2; }
 
 static KModule *lower(Native *n, Module *m, const Target *target) {
-    PassRun run = {.level = level(n), .skip = &n->options.skip, .skip_count = n->options.skip != NULL};
+    PassOption live = {"recompute", "live", n->options.live};
+    PassRun run = {.level = level(n), .skip = &n->options.skip, .skip_count = n->options.skip != NULL, .options = &live,
+                   .option_count = n->options.live != NULL};
     if (!passes_run(m, &n->scratch, &run)) stop(n, "passes", NULL);
     PassContext context = {.arena = &n->arena, .scratch = &n->scratch, .diags = &n->diags};
     KModule *k = lower_module(&context, m);

@@ -18,6 +18,7 @@ typedef struct NativeOptions {
     int threads;
     const char *level;         /* "0" to "3"; null: "2" */
     const char *skip;          /* a pass that is left out, or null */
+    const char *live;          /* computes values again, so that so many bytes are alive at once; null: does not */
     /* Every kernel's work is divided as finely as can be, and calls are repeated on 1 and 2 threads less: the results
      * must agree bit for bit. */
     bool divide;

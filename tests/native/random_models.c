@@ -1,7 +1,7 @@
 /* Random models: sources in the language by an author (author.h), each compiled and compared with the f64 interpreter
  * run on the graph as no pass has seen it: on 3, 2 and 1 threads bit for bit, and once more in another way - at -O0, at
- * -O3, with a pass left out, or for vectors of another width. How far native code may be off is what rounding explains
- * (bound.h).
+ * -O3, with a pass left out, with as much recomputed as can be, or for vectors of another width. How far native code may
+ * be off is what rounding explains (bound.h).
  *
  * Every check runs in a process of its own, so a crash is a failure like others. What fails is made smaller -
  * functions, results, terms of the loss and statements left out, values turned into arguments - as long as it fails in
@@ -9,7 +9,7 @@
  * have been infinite or NaN: else the models test nothing.
  *
  * In the environment: RANDOM_SEED and RANDOM_COUNT say which and how many; RANDOM_SHOW prints the sources;
- * RANDOM_GO_ON reports failures without being made smaller and goes on. */
+ * RANDOM_WAY is the other way for all of them; RANDOM_GO_ON reports failures without being made smaller and goes on. */
 #include "author.h"
 #include "native.h"
 
@@ -105,7 +105,9 @@ static int list_ways(Way *ways) {
     ways[n++] = (Way){"-O3", {.threads = 1, .level = "3"}};
     const PassInfo *table = pass_table(&passes);
     for (int i = 0; i < passes; i++)
-        if (!(table[i].flags & PASS_NEEDED)) ways[n++] = (Way){table[i].name, {.threads = 1, .skip = table[i].name}};
+        if (!(table[i].flags & (PASS_NEEDED | PASS_ASKED)))
+            ways[n++] = (Way){table[i].name, {.threads = 1, .skip = table[i].name}};
+    ways[n++] = (Way){"recompute", {.threads = 1, .live = "0"}};
 #if defined __x86_64__
     ways[n++] = (Way){"AVX2", {.threads = 1, .cpu = "x86-64-v3"}};
 #endif
@@ -265,7 +267,10 @@ static uint64_t setting(const char *name, uint64_t otherwise) {
 /* Whether all was well. */
 static bool check_seed(uint64_t seed) {
     Way ways[MOST_WAYS];
+    const char *wanted = getenv("RANDOM_WAY");
     int way_count = list_ways(ways), second = 1 + (int)(seed % (uint64_t)(way_count - 1));
+    for (int i = 1; wanted && i < way_count; i++)
+        if (!strcmp(ways[i].name, wanted)) second = i;
     Arena arena;
     jmp_buf out;
     if (setjmp(out)) fail();

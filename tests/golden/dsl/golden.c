@@ -3,7 +3,7 @@
  * A file is a source, then a line "// expect" and the expected output, each line behind "// ". Lines
  * "// run: OPTION..." at the top give options: -DNAME=VALUE, --f64, --model=NAME, --ast (print the tree),
  * --graph (print the module), --length=N (the source is filled with line ends up to N bytes), --compile (the whole
- * compiler, down to an object; IR text, .ir, is always compiled so). The output is all diagnostics, then what was asked for, then "compiles" if
+ * compiler, down to an object; IR text, .ir, is always compiled so), --memory-budget=BYTES (for that). The output is all diagnostics, then what was asked for, then "compiles" if
  * there was no error. The compiler does not see the expectation. --update writes it anew. */
 #include "base/file.h"
 #include "dlcc.h"
@@ -26,6 +26,7 @@ typedef struct Case {
     DslOptions options;
     DslDefine defines[MOST_DEFINES];
     bool ast, graph, compile;
+    const char *budget;        /* an option of the compiler, or null */
     size_t fill;               /* bytes that the source has at least */
 } Case;
 
@@ -64,6 +65,7 @@ static void read_option(Case *c, Arena *a, const char *option) {
     else if (!strcmp(option, "--ast")) c->ast = true;
     else if (!strcmp(option, "--graph")) c->graph = true;
     else if (!strcmp(option, "--compile")) c->compile = true;
+    else if (!strncmp(option, "--memory-budget=", 16)) c->budget = option;
     else if (!strncmp(option, "--length=", 9)) c->fill = strtoul(equals + 1, NULL, 10);
     else printf("# %s: unknown option %s\n", c->name, option);
 }
@@ -130,7 +132,8 @@ static const char *compiler_output(Case *c, Arena *a) {
     Arena scratch;
     arena_init(&scratch, a->out_of_memory);
     if (!file_write(a, path, source, length, &why)) return why;
-    DlccStatus status = dlcc_parse(a, 3, (const char *const[]){path, "-o", object}, &options, &output);
+    const char *const words[] = {path, "-o", object, "--cpu=x86-64-v3", c->budget};
+    DlccStatus status = dlcc_parse(a, c->budget ? 5 : 3, words, &options, &output);
     if (!status) status = dlcc_run(a, &scratch, &options, &output);
     arena_reset(&scratch);
     unlink(path);
