@@ -104,7 +104,7 @@ static DlccStatus run_pass(Compilation *c, const PassInfo *pass) {
                                   arena_text(c->arena, dot + 1, (size_t)(equals - dot - 1)), equals + 1};
     }
     PassRun run = {.level = c->options->level, .only = pass->name, .options = options,
-                   .option_count = c->options->tuning.n};
+                   .option_count = c->options->tuning.n, .tuning = c->tuning};
     int before = c->diags.all.n;
     bool good = passes_run(c->module, c->scratch, &run);
     driver_time(c, pass->name, start);
@@ -153,12 +153,15 @@ static DlccStatus verify_kernels(Compilation *c, const char *pass) {
 
 static DlccStatus run_kernel_pass(Compilation *c, const char *name) {
     double start = driver_now();
-    if (!strcmp(name, "schedule")) schedule_module(c->kernels, c->target, c->scratch);
+    if (!strcmp(name, "schedule")) {
+        schedule_module(c->kernels, c->target, c->scratch);
+        tuning_apply(c->tuning, c->kernels, c->target, &c->diags, c->scratch);
+    }
     else if (!strcmp(name, "place")) place_module(c->kernels, c->scratch);
     else return driver_fail(c, DLCC_USER, "%s is no pass over kernel IR", name);
     arena_reset(c->scratch);
     driver_time(c, name, start);
-    return verify_kernels(c, name);
+    return c->diags.errors ? DLCC_USER : verify_kernels(c, name);
 }
 
 static DlccStatus lower_graph(Compilation *c) {
@@ -219,9 +222,16 @@ DlccStatus driver_link(Compilation *c, const char *path) {
     return status;
 }
 
+DlccStatus driver_kernels(Compilation *c) {
+    DlccStatus status = DLCC_OK;
+    if (!input_is_kernels(c)) status = make_graph(c);
+    if (!status && !input_is_kernels(c)) status = driver_graph_passes(c, NULL);
+    return status ? status : make_kernels(c);
+}
+
 /* Whether nothing was asked for but to look for mistakes. */
 static bool only_checks(const DlccOptions *o) {
-    return !o->outputs.n && !o->emit && !o->report && !o->time_passes && !o->dump_all && !o->dump_after.n && !o->run.n;
+    return !o->outputs.n && !o->emit && !o->report && !o->time_passes && !o->dump_all && !o->dump_after.n && !o->run.n && !o->tune;
 }
 
 DlccStatus driver_compile(Compilation *c) {
@@ -229,6 +239,8 @@ DlccStatus driver_compile(Compilation *c) {
     DlccStage goal = outputs_furthest(c);
     bool from_kernels = input_is_kernels(c);
     if (!status) status = input_read(c);
+    if (!status) status = tuned_read(c);
+    if (!status && c->options->tune) status = driver_tune(c);
     if (!status && c->options->emit == DLCC_AST) status = print_ast(c);
     if (!status && goal >= DLCC_GRAPH && !from_kernels) status = make_graph(c);          /* source -> graph */
     if (!status && goal >= DLCC_GRAPH && !from_kernels) status = show_graph(c);
