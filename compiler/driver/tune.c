@@ -1,11 +1,11 @@
 /* dlcc --tune: which schedule of each kernel is fastest on this machine, by timing, within a stated time.
  *
- * The model is compiled up to its kernels. Each is taken as it stands, the one first that by the cost model's estimate
- * takes most of a call of each function. A contraction's tiles come first, the best dozen by estimate; then, around the
- * fastest, other blocks and ways to read its factors, as long as that helps. The cost model's choice runs in every
- * batch, and what is to take its place must be faster by more than the noise. Loops have one schedule and are timed once.
- * Panels of parameters are tried likewise: the model is lowered again with each width, and kernels that differ by it are
- * tuned as well. When time is up, the best so far is written. tune_time.c does the timing. */
+ * The model is compiled up to its kernels. First each is timed as it is, in the order of what the cost model expects it to
+ * take of a call of each function. Then contractions are searched, in the order of the time that lies between what was
+ * measured and the processor's peak: there is most to win. Tiles come first, the best dozen by estimate; then, around the
+ * fastest, other blocks and ways to read the factors, as long as that helps; then panels of parameters (tune_panels.c).
+ * The cost model's choice runs in every batch, and what is to take its place must be faster by more than the noise. When
+ * time is up, the best so far is written. tune_time.c does the timing. */
 #include "driver/tune.h"
 
 #include "base/file.h"
@@ -13,35 +13,16 @@
 #include "ir/kernel_util.h"
 #include "pass/schedule.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 enum {
     MOST_TRIALS = 32,          /* of a batch */
-    TILES = 12, FEW_TILES = 6,
+    TILES = 12,
     ROUNDS = 3
 };
 static const double LEAST_GAIN = 0.02;
 static const double LIKELY_COST = 0.15; /* seconds that a trial takes, before one has been made */
-
-typedef VEC(TuneCase) Cases;
-
-/* The kernels of the model with parameters' panels of one width. */
-typedef struct Layout {
-    int64_t width;             /* -1: as the layout pass chooses */
-    KModule *m;                /* null: not to be had */
-} Layout;
-enum { LAYOUTS = 5 };          /* the first is the pass's choice */
-
-typedef struct Search {
-    Tuner t;
-    Tuning *tuning;            /* what is known: from --tuned, and found */
-    Cases cases;               /* of the layout that the pass chooses, in order of weight */
-    Layout layouts[LAYOUTS];
-    double hertz;
-    int timed, faster, panels;
-} Search;
 
 /* --------------------------------------------------------------------- what can be tuned */
 
@@ -68,8 +49,8 @@ static DlccStatus check_tunable(Compilation *c) {
     return driver_fail(c, DLCC_USER, "%s would overwrite what is compiled", c->options->tune);
 }
 
-/* The model's kernels; null if there are mistakes, which the compilation proper will say. */
-static KModule *kernels_of(Compilation *c, const char *panel) {
+/* Mistakes are left for the compilation proper to say. */
+KModule *tune_kernels(Compilation *c, const char *panel) {
     DlccOptions options = *c->options;
     DlccOutput output = {text_new(c->arena), text_new(c->arena)};
     Tuning panels = {0};
@@ -108,13 +89,13 @@ static double clock_rate(void) {
 
 /* ------------------------------------------------------------------------------- cases */
 
-static TuneCase *find_case(Cases *all, const Kernel *k) {
+static TuneCase *find_case(TuneCases *all, const Kernel *k) {
     for (int i = 0; i < all->n; i++)
         if (all->at[i].kernel == k) return &all->at[i];
     return NULL;
 }
 
-static TuneCase make_case(Search *s, KModule *m, const Plan *p, const PlanStep *step) {
+TuneCase tune_make_case(Search *s, KModule *m, const Plan *p, const PlanStep *step) {
     Text note = text_new(s->t.c->arena);
     report_axes(m, step->kernel, &note);
     TuneCase k = {.m = m, .kernel = step->kernel, .plan = p, .step = step, .note = text_get(&note)};
@@ -123,10 +104,8 @@ static TuneCase make_case(Search *s, KModule *m, const Plan *p, const PlanStep *
     return k;
 }
 
-static double weight(const TuneCase *k) { return k->predicted * k->runs; }
-
-/* The kernels that the exported functions run, heaviest first. What is done once, when a model is opened, is left out. */
-static void find_cases(Search *s, KModule *m, Cases *all) {
+/* The kernels that the exported functions run. What is done once, when a model is opened, is left out. */
+static void find_cases(Search *s, KModule *m, TuneCases *all) {
     for (int p = 0; p < m->plans.n; p++) {
         const Plan *plan = m->plans.at[p];
         const double *runs = plan_runs(plan, s->t.c->arena);
@@ -134,7 +113,7 @@ static void find_cases(Search *s, KModule *m, Cases *all) {
             const PlanStep *step = &plan->steps.at[i];
             if (step->kind != STEP_KERNEL) continue;
             TuneCase *known = find_case(all, step->kernel);
-            if (!known) vec_push(s->t.c->arena, all, make_case(s, m, plan, step));
+            if (!known) vec_push(s->t.c->arena, all, tune_make_case(s, m, plan, step));
             if (!known) known = &all->at[all->n - 1];
             known->runs += runs[i];
             if (step->flops <= known->step->flops) continue;
@@ -142,12 +121,6 @@ static void find_cases(Search *s, KModule *m, Cases *all) {
             known->step = step;
         }
     }
-    for (int i = 1; i < all->n; i++)
-        for (int at = i; at > 0 && weight(&all->at[at]) > weight(&all->at[at - 1]); at--) {
-            TuneCase other = all->at[at];
-            all->at[at] = all->at[at - 1];
-            all->at[at - 1] = other;
-        }
 }
 
 /* ------------------------------------------------------------------------- one kernel */
@@ -159,7 +132,7 @@ static int fitting(const Search *s, int n) {
     return left / cost < n ? (int)(left / cost) : n;
 }
 
-static bool time_is_up(const Search *s) { return s->timed && driver_now() >= s->t.until; }
+bool tune_time_is_up(const Search *s) { return s->timed && driver_now() >= s->t.until; }
 
 static int fastest(const Trial *trials, int n) {
     int best = 0;
@@ -210,11 +183,9 @@ static bool is_better(const Trial *base, const Trial *best) {
 }
 
 static DlccStatus search_schedule(Search *s, const TuneCase *k, int tiles, int rounds, Trial *base, Trial *best) {
-    Schedules more = {0};
-    bool contract = k->kernel->form == KERNEL_CONTRACT;
-    if (contract) more = variants_of(s, k, &k->kernel->schedule, tiles);
+    Schedules more = variants_of(s, k, &k->kernel->schedule, tiles);
     DlccStatus status = run_batch(s, k, &more, base, best);
-    for (int round = 0; contract && round < rounds && !status && base->seconds > 0; round++) {
+    for (int round = 0; round < rounds && !status && base->seconds > 0; round++) {
         double before = best->seconds / base->seconds;
         if (fitting(s, 3) < 3) break;
         more = variants_of(s, k, &best->schedule, 0);
@@ -228,141 +199,81 @@ static DlccStatus search_schedule(Search *s, const TuneCase *k, int tiles, int r
 static void say_progress(Search *s, const TuneCase *k) {
     const DlccOptions *o = s->t.c->options;
     if (!o->progress) return;
-    const char *line = arena_printf(s->t.c->scratch, "%d kernels timed, %.0f s left: %s", s->timed, s->t.until - driver_now(), k->note);
+    const char *line = arena_printf(s->t.c->scratch, "%d kernels timed, %d searched, %.0f s left: %s", s->timed, s->searched,
+                                    s->t.until - driver_now(), k->note);
     o->progress(o->progress_user, line);
 }
 
-/* Measures a kernel and notes what came out, unless it is known. */
-static DlccStatus tune_case(Search *s, const TuneCase *k, int tiles, int rounds) {
-    Trial base = {0}, best = {0};
+/* The kernel as it is, unless it is known. */
+static DlccStatus time_once(Search *s, const TuneCase *k) {
+    Trial trial = {.schedule = k->kernel->schedule};
     const TunedKernel *known = tuning_find(s->tuning, k->key);
     if (known && known->measured > 0) return DLCC_OK;
+    say_progress(s, k);
+    DlccStatus status = tune_time(&s->t, k, &trial, 1);
+    if (status || trial.seconds <= 0) return status;
+    TunedKernel found = {.key = k->key, .predicted = k->predicted * 1e6, .measured = trial.seconds * 1e6, .note = k->note};
+    tuning_add(s->t.c->arena, s->tuning, &found);
+    s->timed++;
+    return DLCC_OK;
+}
+
+DlccStatus tune_search(Search *s, const TuneCase *k, int tiles, int rounds) {
+    Trial base = {0}, best = {0};
+    const TunedKernel *known = tuning_find(s->tuning, k->key);
+    if (known && known->model > 0) return DLCC_OK;
     say_progress(s, k);
     DlccStatus status = search_schedule(s, k, tiles, rounds, &base, &best);
     arena_reset(s->t.c->scratch);
     if (status || base.seconds <= 0) return status;
     bool better = is_better(&base, &best);
     TunedKernel found = {.key = k->key, .scheduled = better, .schedule = best.schedule, .predicted = k->predicted * 1e6,
-                         .measured = (better ? best.seconds : base.seconds) * 1e6, .note = k->note};
-    if (k->kernel->form == KERNEL_CONTRACT) found.model = base.seconds * 1e6;
+                         .model = base.seconds * 1e6, .note = k->note};
+    found.measured = better ? best.seconds * 1e6 : found.model;
     tuning_add(s->t.c->arena, s->tuning, &found);
-    s->timed++;
+    s->searched++;
     s->faster += better;
     return DLCC_OK;
 }
 
-/* ------------------------------------------------------------------------------ panels */
-
-/* The parameter in panels, or that could be, that the step reads; null if there is none. */
-static const Var *panelled(const Plan *p, const PlanStep *step) {
-    for (int i = 0; step->kind == STEP_KERNEL && i < step->kernel->bufs.n; i++) {
-        const PlanBuf *b = &p->bufs.at[step->bufs[i]];
-        if (b->place == PLACE_VAR && b->var->rows) return b->var;
-    }
-    return NULL;
-}
-
-static bool same_steps(const KModule *a, const KModule *b) {
-    if (!b || a->plans.n != b->plans.n) return false;
-    for (int p = 0; p < a->plans.n; p++) {
-        if (a->plans.at[p]->steps.n != b->plans.at[p]->steps.n) return false;
-        for (int i = 0; i < a->plans.at[p]->steps.n; i++)
-            if (a->plans.at[p]->steps.at[i].kind != b->plans.at[p]->steps.at[i].kind) return false;
-    }
-    return true;
-}
-
-static void lower_layouts(Search *s, KModule *m) {
-    static const int64_t widths[LAYOUTS] = {-1, 0, 32, 48, 64};
-    bool any = false;
-    for (int i = 0; i < m->graph->vars.n; i++) any |= m->graph->vars.at[i]->rows > 0;
-    for (int i = 0; i < LAYOUTS; i++) {
-        const char *width = arena_printf(s->t.c->arena, "%lld", (long long)widths[i]);
-        s->layouts[i] = (Layout){widths[i], i == 0 ? m : any ? kernels_of(s->t.c, width) : NULL};
-        if (i && !same_steps(m, s->layouts[i].m)) s->layouts[i].m = NULL;
-    }
-}
-
-/* A step of the layout that the pass chooses, in another one. */
-static TuneCase other_case(Search *s, const Layout *l, int plan, int step) {
-    const Plan *p = l->m->plans.at[plan];
-    return make_case(s, l->m, p, &p->steps.at[step]);
-}
-
-/* Steps that read parameters whose panels have one name. */
-typedef struct PanelSum {
-    const char *name;
-    int64_t split;             /* as the pass chooses */
-    double seconds[LAYOUTS];   /* of a call of each function; negative: some kernel was not measured */
-} PanelSum;
-
-static void add_times(Search *s, PanelSum *sum, int plan, int step, double runs) {
-    for (int i = 0; i < LAYOUTS; i++) {
-        if (!s->layouts[i].m) sum->seconds[i] = -1;
-        if (sum->seconds[i] < 0) continue;
-        TuneCase k = other_case(s, &s->layouts[i], plan, step);
-        const TunedKernel *known = tuning_find(s->tuning, k.key);
-        sum->seconds[i] = known && known->measured > 0 ? sum->seconds[i] + known->measured * runs : -1;
-    }
-}
-
-typedef VEC(PanelSum) PanelSums;
-
-static PanelSum *sum_of(Search *s, PanelSums *sums, const Module *m, const Var *v) {
-    const char *name = tuning_panel_name(s->t.c->arena, &m->dims, v, v->rows);
-    for (int i = 0; i < sums->n; i++)
-        if (!strcmp(sums->at[i].name, name)) return &sums->at[i];
-    vec_push(s->t.c->arena, sums, (PanelSum){.name = name, .split = v->split});
-    return &sums->at[sums->n - 1];
-}
-
-static void choose_panel(Search *s, const PanelSum *sum) {
-    int best = 0;
-    if (sum->seconds[0] <= 0 || tuning_find_panel(s->tuning, sum->name)) return;
-    for (int i = 1; i < LAYOUTS; i++)
-        if (sum->seconds[i] > 0 && sum->seconds[i] < sum->seconds[best]) best = i;
-    int64_t width = s->layouts[best].width;
-    if (!best || width == sum->split || sum->seconds[best] > sum->seconds[0] * (1 - LEAST_GAIN)) return;
-    tuning_add_panel(s->t.c->arena, s->tuning, &(TunedPanel){.name = sum->name, .split = width});
-    s->panels++;
-}
-
-static void choose_panels(Search *s) {
-    PanelSums sums = {0};
-    const KModule *m = s->layouts[0].m;
-    for (int p = 0; p < m->plans.n; p++) {
-        const Plan *plan = m->plans.at[p];
-        const double *runs = plan_runs(plan, s->t.c->arena);
-        for (int i = 0; i < plan->steps.n; i++) {
-            const Var *v = panelled(plan, &plan->steps.at[i]);
-            if (v) add_times(s, sum_of(s, &sums, m->graph, v), p, i, runs[i]);
-        }
-    }
-    for (int i = 0; i < sums.n; i++) choose_panel(s, &sums.at[i]);
-}
-
-/* The case's kernel with parameters in panels of other widths. */
-static DlccStatus tune_layouts(Search *s, const TuneCase *k) {
-    KModule *m = s->layouts[0].m;
-    DlccStatus status = DLCC_OK;
-    if (!panelled(k->plan, k->step)) return DLCC_OK;
-    int plan = 0, step = (int)(k->step - k->plan->steps.at);
-    while (m->plans.at[plan] != k->plan) plan++;
-    for (int i = 1; i < LAYOUTS && !status; i++) {
-        if (!s->layouts[i].m || time_is_up(s)) continue;
-        TuneCase other = other_case(s, &s->layouts[i], plan, step);
-        status = tune_case(s, &other, FEW_TILES, 1);
-    }
-    return status;
-}
-
 /* -------------------------------------------------------------------------------- all */
+
+/* What the kernel takes of a call beyond what it would at two vectors of multiply-adds a cycle; of nothing, some. */
+static double to_win(const Search *s, const TuneCase *k) {
+    const TunedKernel *known = tuning_find(s->tuning, k->key);
+    if (!known || k->kernel->form != KERNEL_CONTRACT) return 0;
+    double peak = 1e6 / (2 * k->kernel->schedule.lanes * s->hertz), least = known->measured * 0.05;
+    for (int a = 0; a < k->kernel->axes.n; a++) peak *= (double)k->kernel->axes.at[a].extent->upper;
+    double over = known->measured - peak;
+    return k->runs * (over > least ? over : least);
+}
+
+static double weight(const Search *s, const TuneCase *k) {
+    (void)s;
+    return k->predicted * k->runs;
+}
+
+/* The greatest first. */
+static void sort_cases(Search *s, double (*by)(const Search *s, const TuneCase *k)) {
+    TuneCase *all = s->cases.at;
+    for (int i = 1; i < s->cases.n; i++)
+        for (int at = i; at > 0 && by(s, &all[at]) > by(s, &all[at - 1]); at--) {
+            TuneCase other = all[at];
+            all[at] = all[at - 1];
+            all[at - 1] = other;
+        }
+}
 
 static DlccStatus tune_cases(Search *s) {
     DlccStatus status = DLCC_OK;
-    for (int i = 0; i < s->cases.n && !status && !time_is_up(s); i++) {
-        status = tune_case(s, &s->cases.at[i], TILES, ROUNDS);
-        if (!status && !time_is_up(s)) status = tune_layouts(s, &s->cases.at[i]);
+    sort_cases(s, weight);
+    for (int i = 0; i < s->cases.n && !status && !tune_time_is_up(s); i++) status = time_once(s, &s->cases.at[i]);
+    sort_cases(s, to_win);
+    for (int i = 0; i < s->cases.n && !status && !tune_time_is_up(s); i++) {
+        const TuneCase *k = &s->cases.at[i];
+        if (k->kernel->form != KERNEL_CONTRACT) continue;
+        status = tune_search(s, k, TILES, ROUNDS);
+        if (!status) status = tune_layouts(s, k);
     }
     if (s->t.c->options->progress) s->t.c->options->progress(s->t.c->options->progress_user, "");
     return status;
@@ -379,8 +290,8 @@ static void say_summary(Search *s, double seconds) {
         model += s->cases.at[i].runs * (known->model > 0 ? known->model : known->measured);
         found += s->cases.at[i].runs * known->measured;
     }
-    driver_fail(s->t.c, DLCC_OK, "%s: %d of %d kernels measured in %.1f s, %d schedules and %d panels faster than the cost model's",
-                s->t.c->options->tune, known_cases, s->cases.n, seconds, s->faster, s->panels);
+    driver_fail(s->t.c, DLCC_OK, "%s: %d of %d kernels timed, %d searched in %.1f s; %d schedules and %d panels are faster than the cost model's",
+                s->t.c->options->tune, known_cases, s->cases.n, s->searched, seconds, s->faster, s->panels);
     driver_fail(s->t.c, DLCC_OK, "a call of each function takes %.3f ms in these by the cost model, %.3f ms by what was found",
                 model / 1e3, found / 1e3);
 }
@@ -417,19 +328,19 @@ DlccStatus driver_tune(Compilation *c) {
     double start = driver_now();
     Search s = {.t = {.c = c, .until = start + c->options->tune_seconds}};
     DlccStatus status = check_tunable(c);
-    KModule *m = status ? NULL : kernels_of(c, NULL);
+    KModule *m = status ? NULL : tune_kernels(c, NULL);
     if (!m) return status;
     arena_init(&s.t.arena, c->arena->out_of_memory);
     s.tuning = known_tuning(c);
     s.hertz = clock_rate();
-    lower_layouts(&s, m);
+    tune_lower_layouts(&s, m);
     find_cases(&s, m, &s.cases);
     status = find_tools(&s);
     if (status) return status;
     status = tune_cases(&s);
     rmdir(s.t.folder);
     if (status) return status;
-    choose_panels(&s);
+    tune_choose_panels(&s);
     status = write_tuning(&s);
     c->tuning = s.tuning;
     if (!status) say_summary(&s, driver_now() - start);

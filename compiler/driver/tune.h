@@ -39,4 +39,37 @@ typedef struct Tuner {
  * buffers are too large for that leaves the trials as they are. */
 DlccStatus tune_time(Tuner *t, const TuneCase *k, Trial *trials, int n);
 
+/* The kernels of the model with parameters' panels of one width. */
+typedef struct Layout {
+    int64_t width;             /* -1: as the layout pass chooses */
+    KModule *m;                /* null: not to be had */
+} Layout;
+enum { LAYOUTS = 5 };          /* the first is the pass's choice */
+
+typedef VEC(TuneCase) TuneCases;
+
+/* tune.c */
+typedef struct Search {
+    Tuner t;
+    Tuning *tuning;            /* what is known: from --tuned, and found */
+    TuneCases cases;           /* of the layout that the pass chooses */
+    Layout layouts[LAYOUTS];
+    double hertz;
+    int timed, searched, faster, panels;
+} Search;
+bool tune_time_is_up(const Search *s);
+TuneCase tune_make_case(Search *s, KModule *m, const Plan *p, const PlanStep *step);
+/* Measures some other schedules of a contraction and notes what came out, unless that was done before: tiles, then
+ * rounds of variants around the best. */
+DlccStatus tune_search(Search *s, const TuneCase *k, int tiles, int rounds);
+/* The model's kernels with panels of that width, or as the pass chooses (null). Null if there are mistakes. */
+KModule *tune_kernels(Compilation *c, const char *panel);
+
+/* tune_panels.c: the model with parameters in panels of other widths; m is as the pass chooses. */
+void tune_lower_layouts(Search *s, KModule *m);
+/* Searches the case's kernel in these. */
+DlccStatus tune_layouts(Search *s, const TuneCase *k);
+/* Notes the widths that came out faster. */
+void tune_choose_panels(Search *s);
+
 #endif

@@ -19,7 +19,7 @@
 
 enum {
     MOST_BYTES = 1 << 29,      /* of all buffers: more is not measured */
-    COPIED_BYTES = 96 << 20,   /* of the copies of what comes from variables */
+    COPIED_BYTES = 40 << 20,   /* of the copies of what comes from variables */
     MOST_COPIES = 64,
     MOST_RUNS = 1 << 12,       /* of a call */
     ALIGNED = 64
@@ -45,7 +45,7 @@ typedef struct Bench {
     double *seconds;           /* by trial, MOST_BLOCKS each */
     int *blocks, *calls;
 } Bench;
-enum { MOST_BLOCKS = 15 };
+enum { MOST_BLOCKS = 13 };
 
 static DlccStatus bug(Bench *b, const char *what) {
     return driver_fail(b->t->c, DLCC_BUG, "this is a bug in dlcc: %s cannot be timed: %s", b->k->note, what);
@@ -306,8 +306,15 @@ static void drop_slow(Bench *b, double within) {
     for (int i = 1; i < b->n; i++) b->trials[i].out |= b->blocks[i] && b->trials[i].seconds > within * least;
 }
 
+static bool only_first(const Bench *b) {
+    for (int i = 1; i < b->n; i++)
+        if (!b->trials[i].out) return false;
+    return true;
+}
+
 static DlccStatus time_trials(Bench *b) {
-    enum { FIRST_CUT = 2, SECOND_CUT = 5 };
+    static const double within[MOST_BLOCKS] = {1.3, 1.15, 1.1, 0, 1.03, 0, 1.02};
+    enum { FEWEST = 3, ENOUGH = 6 };
     DlccStatus status = DLCC_OK;
     for (int i = 0; i < b->n && !status; i++) {
         double start = driver_now();
@@ -318,10 +325,9 @@ static DlccStatus time_trials(Bench *b) {
     for (int round = 0; round < MOST_BLOCKS && !status; round++) {
         for (int i = 0; i < b->n && !status; i++)
             if (!b->trials[i].out) status = time_block(b, i);
-        if (round == FIRST_CUT) drop_slow(b, 1.15);
-        if (round == SECOND_CUT) drop_slow(b, 1.03);
-        if (driver_now() > b->t->until && round >= FIRST_CUT) break;
-        if (b->n == 1 && round == SECOND_CUT) break;
+        if (within[round] > 0) drop_slow(b, within[round]);
+        if (round + 1 >= FEWEST && driver_now() > b->t->until) break;
+        if (round + 1 >= ENOUGH && only_first(b)) break;
     }
     return status;
 }
