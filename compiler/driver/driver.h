@@ -104,6 +104,8 @@ DlccStatus driver_bug(Compilation *c, const PassInfo *pass);
 /* report.c */
 void report_times(Compilation *c);
 void report_kernels(Compilation *c);
+/* "12.5 us", from microseconds. */
+const char *report_time(Arena *arena, double us);
 /* "m 512 x n 256 x k 784" */
 void report_axes(const KModule *m, const Kernel *k, Text *to);
 /* list.c */

@@ -130,7 +130,7 @@ static void report_routines(Compilation *c) {
     text_add(&c->output->out, "\n");
 }
 
-static const char *time_text(Arena *arena, double us) {
+const char *report_time(Arena *arena, double us) {
     return us < 1000 ? arena_printf(arena, "%.*f us", us < 10 ? 2 : 1, us) : arena_printf(arena, "%.2f ms", us / 1e3);
 }
 
@@ -139,7 +139,7 @@ static const char *time_text(Arena *arena, double us) {
 static void add_times(Compilation *c, const Kernel *k, Text *to) {
     const TunedKernel *known = c->tuning ? tuning_find(c->tuning, tuning_key(&c->kernels->dims, k, c->scratch)) : NULL;
     if (!known || known->measured <= 0) return;
-    text_add(to, "; predicted %s, measured %s", time_text(c->arena, known->predicted), time_text(c->arena, known->measured));
+    text_add(to, "; predicted %s, measured %s", report_time(c->arena, known->predicted), report_time(c->arena, known->measured));
     if (known->scheduled && known->model > 0)
         text_add(to, ", %.2f times as fast as by the cost model", known->model / known->measured);
 }

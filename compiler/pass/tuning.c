@@ -142,9 +142,10 @@ static bool read_panel(Reader *r, Tuning *to) {
 
 static bool read_processor(Reader *r, Tuning *to) {
     Span span;
-    to->family = next_word(r, &span);
-    if (!to->family) return expected(r, span, "a family of processors");
+    to->family = next_word(r, &to->span);
+    if (!to->family) return expected(r, to->span, "a family of processors");
     to->cpu = next_word(r, &span);
+    to->span = span_join(to->span, span);
     return to->cpu || expected(r, span, "a processor");
 }
 

@@ -36,6 +36,7 @@ typedef struct TunedPanel {
 
 typedef struct Tuning {
     const char *family, *cpu;  /* the processor's */
+    Span span;                 /* of these */
     VEC(TunedKernel) kernels;
     VEC(TunedPanel) panels;
 } Tuning;
