@@ -1,7 +1,7 @@
 /* schedule_cost: what a run of a kernel is estimated to take, in cycles of one core.
  *
- * The greater of two: the operations, a vector of them two a cycle, a contraction's with what its tile wastes; and the
- * bytes of its buffers, each touched once. Caches and latencies are left out, so it says which kernels weigh most and not
+ * The greater of two: the operations, a vector of them two a cycle, a contraction's with what its tile wastes and behind
+ * it those of its epilogue; and the bytes of its buffers, each touched once. Caches and latencies are left out, so it says which kernels weigh most and not
  * much more; --report shows it beside what was measured. */
 #include "ir/kernel_util.h"
 #include "pass/schedule.h"
@@ -38,10 +38,12 @@ static double bytes_of(const Kernel *k, const uint64_t *depends) {
     return sum;
 }
 
+/* Of a contraction those that each of its results takes. */
 static double operations_of(const Kernel *k, const uint64_t *depends) {
     double sum = 0;
     for (int i = 0; i < k->nodes.n; i++) {
         const KNode *n = &k->nodes.at[i];
+        if (k->form == KERNEL_CONTRACT && (i == k->a || i == k->b || depends[i] & kernel_axes(k, AXIS_K))) continue;
         double weight = n->kind == NODE_LOAD ? 1 : n->kind != NODE_MAP ? 0 : op_of_map(n->map)->flags & OP_COSTLY ? 8 : 1;
         sum += weight * points_of(k, depends[i]);
     }
@@ -51,7 +53,7 @@ static double operations_of(const Kernel *k, const uint64_t *depends) {
 double schedule_cycles(const Kernel *k, DimTable *dims, Arena *scratch) {
     const uint64_t *depends = kernel_node_axes(k, scratch);
     double bytes = bytes_of(k, depends) / BYTES, lanes = k->schedule.lanes > 1 ? k->schedule.lanes : 1;
-    double work = k->form == KERNEL_CONTRACT ? schedule_contract_cycles(k, dims)
-                                             : operations_of(k, depends) / lanes / OPERATIONS;
+    double work = operations_of(k, depends) / lanes / OPERATIONS;
+    if (k->form == KERNEL_CONTRACT) work += schedule_contract_cycles(k, dims);
     return work > bytes ? work : bytes;
 }

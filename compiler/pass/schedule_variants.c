@@ -138,6 +138,8 @@ static void propose_blocks(Variants *v) {
     if (s->kc) propose_depth(v, depth);
 }
 
+/* ------------------------------------------------------------------------------- all */
+
 Schedules schedule_variants(KModule *m, Kernel *k, const Target *target, int tiles, Arena *arena) {
     Variants v = {.m = m, .k = k, .target = target, .arena = arena};
     v.rows = clamp(kernel_joined_extent(k, &m->dims, AXIS_M, k->schedule.m_axes)->upper, 1, 1 << 24);
