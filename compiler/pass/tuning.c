@@ -162,10 +162,21 @@ static bool skip_empty_lines(Reader *r) {
     return r->at < r->end;
 }
 
+/* Whether there is text alone: no control characters but tabs and line ends. */
+static bool check_text(Reader *r) {
+    for (uint32_t i = 0; i < r->end; i++) {
+        unsigned char c = (unsigned char)r->text[i];
+        if (c >= ' ' || is_blank(r->text[i]) || c == '\n') continue;
+        return expected(r, (Span){r->source, i, i + 1}, "text; this is another byte");
+    }
+    return true;
+}
+
 bool tuning_read(Arena *arena, Diags *diags, uint32_t source, Tuning *to) {
     const Source *s = &diags->sources.at[source];
     Reader r = {.arena = arena, .diags = diags, .source = source, .text = s->text, .end = (uint32_t)s->length};
     *to = (Tuning){0};
+    if (!check_text(&r)) return false;
     skip_empty_lines(&r);
     if (!expect_word(&r, "dlcc") || !expect_word(&r, "tuning") || !expect_word(&r, "1") || !expect_line_end(&r)) return false;
     skip_empty_lines(&r);
