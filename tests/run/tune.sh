@@ -40,6 +40,17 @@ check_match "a kernel with its times, and its axes for people" "$(cat small.tune
 check_match "loops are timed as well" "$(cat small.tune)" '^kernel [0-9a-f]{16} predicted=[0-9.]+ measured=[0-9.]+ # outer '
 check_equal "no object is left behind" "$(ls objects)" ""
 
+# Sums that are added up run by run, an epilogue, in one kernel, all of whose schedules are tried.
+cat >long.dl <<'DL'
+dim B <= 24
+model Long() {
+    let fc = Linear(2100, 72)
+    export fn predict(x: f32[B, 2100]) -> (y: f32[B, 72]) { tanh(fc(x)) }
+}
+DL
+check_status "long sums: all bits agree" 0 "$dlcc" long.dl --tune=long.tune --tune-seconds=10
+check_match "the kernel is searched" "$output" ' 1 of 1 kernels timed, [1-9] searched '
+
 # Used, and the same every time.
 check_status "--report by the file" 0 "$dlcc" small.dl --tuned=small.tune --report -o one.o -MD
 check_match "shows both times of a kernel" "$output" '; predicted [0-9.]+ [um]s, measured [0-9.]+ [um]s'
@@ -69,6 +80,24 @@ for name in plain forced; do
     check "$name: trains" "$dlrun" train $name.so --data "$folder" --max-steps 12 --log none --save $name.safetensors
 done
 check "tuned and untuned train to the same weights" cmp plain.safetensors forced.safetensors
+
+# The width of a parameter's panels, likewise.
+cat >wide.dl <<'DL'
+model Wide() {
+    let fc = Linear(96, 192)
+    export fn predict(x: f32[16, 96]) -> (y: f32[16, 192]) { fc(x) }
+}
+DL
+awk 'BEGIN { for (i = 0; i < 16; i++) { line = ""; for (k = 0; k < 96; k++) line = line (k ? "," : "") sin(96 * i + k)
+    print line } }' >x.csv
+"$dlcc" wide.dl -o wide.so && "$dlrun" call wide.so predict --in x=x.csv --json >wide.json
+for width in 0 32 64; do
+    (sed -n 1,2p digits.tune; echo "panel f32[192,96] order=1,0 rows=16 split=$width") >panel.tune
+    check_status "panels of $width" 0 "$dlcc" wide.dl --tuned=panel.tune --dump-after=layout -o panel.so
+    check_match "are what the layout pass chooses" "$output" "^param @fc.weight .* order \\[1, 0\\]$([ $width = 0 ] || echo " split $width")\$"
+    "$dlrun" call panel.so predict --in x=x.csv --json >panel.json
+    check "and give the same numbers" cmp wide.json panel.json
+done
 
 # What does not hold is left out, or said.
 (cat forced.tune; echo "kernel 0000000000000000 mr=77 something=1") >unknown.tune
