@@ -1,11 +1,11 @@
 /* dlcc --tune: which schedule of each kernel is fastest on this machine, by timing, within a stated time.
  *
- * The model is compiled up to its kernels. First each is timed as it is, in the order of what the cost model expects it to
- * take of a call of each function. Then contractions are searched, in the order of the time that lies between what was
- * measured and the processor's peak: there is most to win. Tiles come first, the best dozen by estimate; then, around the
- * fastest, other blocks and ways to read the factors, as long as that helps; then panels of parameters (tune_panels.c).
- * The cost model's choice runs in every batch, and what is to take its place must be faster by more than the noise. When
- * time is up, the best so far is written. tune_time.c does the timing. */
+ * The model is compiled up to its kernels. First each is timed as it is, in the order of what the cost model expects
+ * it to take of a call of each function. Then contractions are searched, in the order of the time that lies between
+ * what was measured and the processor's peak: there is most to win. Tiles come first, the best dozen by estimate;
+ * then, around the fastest, other blocks and ways to read the factors, as long as that helps; then panels of
+ * parameters (tune_panels.c). The cost model's choice runs in every batch, and what is to take its place must be
+ * faster by more than the noise. When time is up, the best so far is written. tune_time.c does the timing. */
 #include "driver/tune.h"
 
 #include "base/file.h"
@@ -22,7 +22,6 @@ enum {
     ROUNDS = 3
 };
 static const double LEAST_GAIN = 0.02;
-static const double LIKELY_COST = 0.15; /* seconds that a trial takes, before one has been made */
 
 /* --------------------------------------------------------------------- what can be tuned */
 
@@ -37,10 +36,12 @@ static DlccStatus check_tunable(Compilation *c) {
     const Target *here = target_find(c->arena, NULL, NULL, host.triple, host.cpu, host.features, &(const char *){NULL});
     uint64_t missing = here ? c->target->cpu_features & ~here->cpu_features : 0;
     if (c->cross || missing)
-        return refuse(c, arena_printf(c->arena, "code for %s does not run on this machine, so it cannot be timed", c->target->name),
+        return refuse(c, arena_printf(c->arena, "code for %s does not run on this machine, so it cannot be timed",
+                                      c->target->name),
                       "tune on such a machine and compile with --tuned=FILE anywhere");
     if (c->options->level == 0)
-        return refuse(c, "with -O 0 the passes that make kernels are left out, and code is slow on purpose", "leave out -O 0");
+        return refuse(c, "with -O 0 the passes that make kernels are left out, and code is slow on purpose",
+                      "leave out -O 0");
     if (c->options->run.n) return refuse(c, "--run runs single passes; there is nothing to time", NULL);
     for (int i = 0; i < c->options->outputs.n; i++)
         if (file_same(c->arena, c->options->outputs.at[i], c->options->tune))
@@ -54,8 +55,8 @@ KModule *tune_kernels(Compilation *c, const char *panel) {
     DlccOptions options = *c->options;
     DlccOutput output = {text_new(c->arena), text_new(c->arena)};
     Tuning panels = {0};
-    Compilation own = {.arena = c->arena, .scratch = c->scratch, .options = &options, .output = &output, .text = c->text,
-                       .length = c->length, .target = c->target, .tuning = &panels};
+    Compilation own = {.arena = c->arena, .scratch = c->scratch, .options = &options, .output = &output,
+                       .text = c->text, .length = c->length, .target = c->target, .tuning = &panels};
     options.emit = DLCC_NOTHING;
     options.dump_all = NULL;
     options.dump_after.n = 0;
@@ -125,9 +126,15 @@ static void find_cases(Search *s, KModule *m, TuneCases *all) {
 
 /* ------------------------------------------------------------------------- one kernel */
 
+/* Seconds that a trial is likely to take: compiled, run, timed some times. */
+static double likely_cost(const TuneCase *k) {
+    static const double compiled = 0.05, call = 5e-3, calls = 8;
+    return compiled + calls * (2 * k->predicted > call ? 2 * k->predicted : call);
+}
+
 /* How many of n trials there is time for; one at least. */
-static int fitting(const Search *s, int n) {
-    double left = s->t.until - driver_now(), cost = s->t.cost > 0 ? s->t.cost : LIKELY_COST;
+static int fitting(const Search *s, const TuneCase *k, int n) {
+    double left = s->t.until - driver_now(), cost = likely_cost(k);
     if (left < cost) return 1;
     return left / cost < n ? (int)(left / cost) : n;
 }
@@ -151,7 +158,7 @@ static DlccStatus run_batch(Search *s, const TuneCase *k, const Schedules *more,
     Trial trials[MOST_TRIALS] = {{.schedule = k->kernel->schedule}};
     bool other = best->seconds > 0 && memcmp(&best->schedule, &k->kernel->schedule, sizeof best->schedule) != 0;
     if (other) trials[1].schedule = best->schedule;
-    int n = fitting(s, add_trials(trials, 1 + other, more));
+    int n = fitting(s, k, add_trials(trials, 1 + other, more));
     if (other && n < 3) return DLCC_OK;
     DlccStatus status = tune_time(&s->t, k, trials, n);
     if (status || trials[0].seconds <= 0) return status;
@@ -187,7 +194,7 @@ static DlccStatus search_schedule(Search *s, const TuneCase *k, int tiles, int r
     DlccStatus status = run_batch(s, k, &more, base, best);
     for (int round = 0; round < rounds && !status && base->seconds > 0; round++) {
         double before = best->seconds / base->seconds;
-        if (fitting(s, 3) < 3) break;
+        if (fitting(s, k, 3) < 3) break;
         more = variants_of(s, k, &best->schedule, 0);
         if (more.n) status = run_batch(s, k, &more, base, best);
         if (best->seconds / base->seconds > before - LEAST_GAIN / 2) break;
@@ -199,8 +206,8 @@ static DlccStatus search_schedule(Search *s, const TuneCase *k, int tiles, int r
 static void say_progress(Search *s, const TuneCase *k) {
     const DlccOptions *o = s->t.c->options;
     if (!o->progress) return;
-    const char *line = arena_printf(s->t.c->scratch, "%d kernels timed, %d searched, %.0f s left: %s", s->timed, s->searched,
-                                    s->t.until - driver_now(), k->note);
+    const char *line = arena_printf(s->t.c->scratch, "%d kernels timed, %d searched, %.0f s left: %s", s->timed,
+                                    s->searched, s->t.until - driver_now(), k->note);
     o->progress(o->progress_user, line);
 }
 
@@ -212,7 +219,8 @@ static DlccStatus time_once(Search *s, const TuneCase *k) {
     say_progress(s, k);
     DlccStatus status = tune_time(&s->t, k, &trial, 1);
     if (status || trial.seconds <= 0) return status;
-    TunedKernel found = {.key = k->key, .predicted = k->predicted * 1e6, .measured = trial.seconds * 1e6, .note = k->note};
+    TunedKernel found = {.key = k->key, .predicted = k->predicted * 1e6, .measured = trial.seconds * 1e6,
+                         .note = k->note};
     tuning_add(s->t.c->arena, s->tuning, &found);
     s->timed++;
     return DLCC_OK;
@@ -227,8 +235,8 @@ DlccStatus tune_search(Search *s, const TuneCase *k, int tiles, int rounds) {
     arena_reset(s->t.c->scratch);
     if (status || base.seconds <= 0) return status;
     bool better = is_better(&base, &best);
-    TunedKernel found = {.key = k->key, .scheduled = better, .schedule = best.schedule, .predicted = k->predicted * 1e6,
-                         .model = base.seconds * 1e6, .note = k->note};
+    TunedKernel found = {.key = k->key, .scheduled = better, .schedule = best.schedule, .note = k->note,
+                         .predicted = k->predicted * 1e6, .model = base.seconds * 1e6};
     found.measured = better ? best.seconds * 1e6 : found.model;
     tuning_add(s->t.c->arena, s->tuning, &found);
     s->searched++;
@@ -279,8 +287,8 @@ static DlccStatus tune_cases(Search *s) {
     return status;
 }
 
-/* The time that a call of each function takes in the kernels that were measured, by the cost model's schedules or by the
- * best, in microseconds; *count of them. */
+/* The time that a call of each function takes in the kernels that were measured, by the cost model's schedules or by
+ * the best, in microseconds; *count of them. */
 static double call_time(const Search *s, const TuneCases *cases, bool best, int *count) {
     double sum = 0;
     *count = 0;
@@ -301,11 +309,12 @@ static void say_summary(Search *s, double seconds) {
     if (m) find_cases(s, m, &after);
     double model = call_time(s, &s->cases, false, &count);
     double found = call_time(s, m ? &after : &s->cases, true, &count_after);
-    driver_fail(s->t.c, DLCC_OK, "%s: %d of %d kernels timed, %d searched in %.1f s; %d schedules and %d panels are faster than "
-                "the cost model's", s->t.c->options->tune, count, s->cases.n, s->searched, seconds, s->faster, s->panels);
+    driver_fail(s->t.c, DLCC_OK, "%s: %d of %d kernels timed, %d searched in %.1f s; %d schedules and %d panels are "
+                "faster than the cost model's", s->t.c->options->tune, count, s->cases.n, s->searched, seconds,
+                s->faster, s->panels);
     if (count == count_after && s->faster + s->panels)
-        driver_fail(s->t.c, DLCC_OK, "the timed kernels of a call of each function: %s by the cost model, %s by what was found",
-                    report_time(arena, model), report_time(arena, found));
+        driver_fail(s->t.c, DLCC_OK, "the timed kernels of a call of each function: %s by the cost model, %s by what "
+                    "was found", report_time(arena, model), report_time(arena, found));
 }
 
 static DlccStatus write_tuning(Search *s) {
@@ -321,10 +330,12 @@ static DlccStatus find_tools(Search *s) {
     const char *why, *folder = getenv("TMPDIR");
     char *path = arena_printf(c->arena, "%s/dlcc-tune-XXXXXX", folder && *folder ? folder : "/tmp");
     s->t.runtime = c->options->runtime;
-    if (!s->t.runtime) s->t.runtime = link_find_runtime(c->arena, c->options->program, c->target, c->cross, &why);
+    if (!s->t.runtime)
+        s->t.runtime = link_find_runtime(c->arena, c->options->program, c->target, c->cross, &why);
     if (!s->t.runtime) return driver_fail(c, DLCC_ENVIRONMENT, "%s", why);
     s->t.folder = mkdtemp(path);
-    return s->t.folder ? DLCC_OK : driver_fail(c, DLCC_ENVIRONMENT, "cannot make a temporary folder; TMPDIR says where");
+    if (s->t.folder) return DLCC_OK;
+    return driver_fail(c, DLCC_ENVIRONMENT, "cannot make a temporary folder; TMPDIR says where");
 }
 
 /* The tuning that there is, to be added to. */

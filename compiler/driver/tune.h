@@ -29,14 +29,13 @@ typedef struct Tuner {
     Compilation *c;
     Arena arena;               /* of one batch of trials, buffers included */
     double until;              /* driver_now() at which time is up */
-    double cost;               /* seconds that a trial took so far, compiled and run; 0: none did */
     const char *runtime;       /* libdlrt.a */
     const char *folder;        /* where objects are put for a moment */
     int objects;
 } Tuner;
 
-/* tune_time.c: compiles the kernel with each schedule, runs all on the same data, and times them in turns. A kernel whose
- * buffers are too large for that leaves the trials as they are. */
+/* tune_time.c: compiles the kernel with each schedule, runs all on the same data, and times them in turns. A kernel
+ * whose buffers are too large for that leaves the trials as they are, as does a time that ends too soon. */
 DlccStatus tune_time(Tuner *t, const TuneCase *k, Trial *trials, int n);
 
 /* The kernels of the model with parameters' panels of one width. */

@@ -18,8 +18,9 @@ DlccStatus tuned_read(Compilation *c) {
         c->tuning = t;
         return DLCC_OK;
     }
-    int diag = diag_report(&c->diags, DL0802, t->span, "this was measured on %s %s, the target is %s %s; it is left out",
-                           t->family, t->cpu, c->target->name, c->target->tune);
+    int diag = diag_report(&c->diags, DL0802, t->span,
+                           "this was measured on %s %s, the target is %s %s; it is left out", t->family, t->cpu,
+                           c->target->name, c->target->tune);
     diag_hint(&c->diags, diag, "--tune on the processor itself, or --cpu=%s", t->cpu);
     return DLCC_OK;
 }

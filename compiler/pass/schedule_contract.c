@@ -145,7 +145,8 @@ static int64_t choose_depth(const Kernel *k, DimTable *dims, Arena *scratch, int
 /* What is tiled, of the axes that count as one. */
 static Shape shape_of(const Kernel *k, DimTable *dims) {
     const KSchedule *s = &k->schedule;
-    Dim rows = kernel_joined_extent(k, dims, AXIS_M, s->m_axes), columns = kernel_joined_extent(k, dims, AXIS_N, s->n_axes);
+    Dim rows = kernel_joined_extent(k, dims, AXIS_M, s->m_axes);
+    Dim columns = kernel_joined_extent(k, dims, AXIS_N, s->n_axes);
     return (Shape){most(rows->upper, 1), most(columns->upper, 1), s->lanes};
 }
 

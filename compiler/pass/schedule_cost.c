@@ -1,8 +1,8 @@
 /* schedule_cost: what a run of a kernel is estimated to take, in cycles of one core.
  *
- * The greater of two: the operations, a vector of them two a cycle, a contraction's with what its tile wastes and behind
- * it those of its epilogue; and the bytes of its buffers, each touched once. Caches and latencies are left out, so it says which kernels weigh most and not
- * much more; --report shows it beside what was measured. */
+ * The greater of two: the operations, a vector of them two a cycle, a contraction's with what its tile wastes and
+ * behind it those of its epilogue; and the bytes of its buffers, each touched once. Caches and latencies are left out,
+ * so it says which kernels weigh most and not much more; --report shows it beside what was measured. */
 #include "ir/kernel_util.h"
 #include "pass/schedule.h"
 
@@ -44,8 +44,8 @@ static double operations_of(const Kernel *k, const uint64_t *depends) {
     for (int i = 0; i < k->nodes.n; i++) {
         const KNode *n = &k->nodes.at[i];
         if (k->form == KERNEL_CONTRACT && (i == k->a || i == k->b || depends[i] & kernel_axes(k, AXIS_K))) continue;
-        double weight = n->kind == NODE_LOAD ? 1 : n->kind != NODE_MAP ? 0 : op_of_map(n->map)->flags & OP_COSTLY ? 8 : 1;
-        sum += weight * points_of(k, depends[i]);
+        bool costly = n->kind == NODE_MAP && op_of_map(n->map)->flags & OP_COSTLY;
+        if (n->kind == NODE_MAP || n->kind == NODE_LOAD) sum += (costly ? 8 : 1) * points_of(k, depends[i]);
     }
     return sum + k->reductions.n * points_of(k, ~(uint64_t)0);
 }

@@ -2,7 +2,8 @@
  *
  * In: a scheduled kernel. Out: other schedules that the verifier and the target allow. They differ in who does what
  * when - tile, blocks, packing - and never in the order of a sum (kernel_run), so in no bit of a result. Terms that a
- * guard rules out are skipped or added as before: with infinite factors that would differ. */
+ * guard rules out are skipped or added as before: with infinite factors that would differ. What leaves less work to
+ * hand out than threads may want is left out, since timing is on one thread. */
 #include "ir/kernel_contract.h"
 #include "ir/kernel_schedule.h"
 #include "ir/kernel_util.h"
@@ -15,6 +16,7 @@ typedef struct Variants {
     const Target *target;
     Arena *arena;
     int64_t rows, columns;     /* that are tiled, at most */
+    double others;             /* points of the axes around these */
     Schedules found;
 } Variants;
 
@@ -35,6 +37,19 @@ static bool is_known(const Variants *v, const KSchedule *s) {
     return same(&v->k->schedule, s);
 }
 
+/* Pieces of work at the dims' upper bounds. */
+static double count_items(const Variants *v, const KSchedule *s) {
+    return v->others * (double)((v->rows + s->mc - 1) / s->mc) * (double)((v->columns + s->nc - 1) / s->nc);
+}
+
+/* Whether threads would find too little to do, and less than they do now. */
+static bool starves_threads(const Variants *v, const Kernel *k) {
+    enum { ENOUGH = 16 };
+    double points = 1, items = count_items(v, &k->schedule);
+    for (int a = 0; a < k->axes.n; a++) points *= (double)k->axes.at[a].extent->upper;
+    return points >= (double)k->schedule.serial_below && items < ENOUGH && items < count_items(v, &v->k->schedule);
+}
+
 /* Takes the kernel's schedule if it is a new one for which code can be made. */
 static void propose(Variants *v, Kernel *k) {
     FaultList faults = {0};
@@ -42,7 +57,7 @@ static void propose(Variants *v, Kernel *k) {
     k->schedule.scratch = kernel_panels(k).bytes;
     if (is_known(v, &k->schedule) || schedule_contract_fault(k, v->target, v->arena)) return;
     verify_kernel(&verifier, k);
-    if (!faults.n) vec_push(v->arena, &v->found, k->schedule);
+    if (!faults.n && !starves_threads(v, k)) vec_push(v->arena, &v->found, k->schedule);
 }
 
 /* ------------------------------------------------------------------------------ tiles */
@@ -70,7 +85,8 @@ static void propose_flat(Variants *v) {
         if (s->mr == 1) s->mr = 2;
         s->mc = round_up(s->mc, s->mr);
         s->skinny_nv = widths[i];
-        if (s->nc < (int64_t)s->skinny_nv * s->lanes) s->nc = round_up((int64_t)s->skinny_nv * s->lanes, (int64_t)s->nv * s->lanes);
+        int64_t width = (int64_t)s->nv * s->lanes, wide = (int64_t)s->skinny_nv * s->lanes;
+        if (s->nc < wide) s->nc = round_up(wide, width);
         propose(v, &k);
     }
 }
@@ -144,6 +160,8 @@ Schedules schedule_variants(KModule *m, Kernel *k, const Target *target, int til
     Variants v = {.m = m, .k = k, .target = target, .arena = arena};
     v.rows = clamp(kernel_joined_extent(k, &m->dims, AXIS_M, k->schedule.m_axes)->upper, 1, 1 << 24);
     v.columns = clamp(kernel_joined_extent(k, &m->dims, AXIS_N, k->schedule.n_axes)->upper, 1, 1 << 24);
+    v.others = (double)kernel_most_points(k, AXIS_BATCH) * (double)kernel_most_points(k, AXIS_M) / (double)v.rows *
+               (double)kernel_most_points(k, AXIS_N) / (double)v.columns;
     if (tiles) {
         propose_tiles(&v, tiles);
         return v.found;

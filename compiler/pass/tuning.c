@@ -178,7 +178,8 @@ bool tuning_read(Arena *arena, Diags *diags, uint32_t source, Tuning *to) {
     *to = (Tuning){0};
     if (!check_text(&r)) return false;
     skip_empty_lines(&r);
-    if (!expect_word(&r, "dlcc") || !expect_word(&r, "tuning") || !expect_word(&r, "1") || !expect_line_end(&r)) return false;
+    if (!expect_word(&r, "dlcc") || !expect_word(&r, "tuning")) return false;
+    if (!expect_word(&r, "1") || !expect_line_end(&r)) return false;
     skip_empty_lines(&r);
     if (!expect_word(&r, "processor") || !read_processor(&r, to) || !expect_line_end(&r)) return false;
     bool good = true;

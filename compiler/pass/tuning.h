@@ -3,15 +3,15 @@
  *
  *   dlcc tuning 1
  *   processor x86-64-v4 znver5
- *   kernel 9d3a0c55e1b2f704 mr=9 nv=3 mc=135 nc=768 m_axes=1 n_axes=1 predicted=94.1 model=101.2 measured=92.7 # m 64 x ...
+ *   kernel 9d3a0c55e1b2f704 mr=9 nv=3 mc=135 nc=768 m_axes=1 n_axes=1 predicted=94.1 model=101.2 measured=92.7 # m ...
  *   kernel 0c41f2b7a8d96e35 predicted=2.2 measured=2.5 # outer 64 x inner 768
  *   panel f32[3072,768] order=1,0 rows=64 split=64
  *
  * A kernel goes by a hash of its text without name and schedule, so the line holds in every model that has that kernel.
  * Fields of a schedule stand there if one was found that is faster than the cost model's; they are as kernel IR prints
  * them. Times are microseconds of a run at the dims' upper bounds: what the cost model estimates, what its choice took,
- * what the best took. A panel is the width of a parameter's panels (pass/layout.c), by type, dim order and the rows that
- * it is multiplied with, at most; 0 is none. Behind # to the end of a line is for people. */
+ * what the best took. A panel is the width of a parameter's panels (pass/layout.c), by type, dim order and the rows
+ * that it is multiplied with, at most; 0 is none. Behind # to the end of a line is for people. */
 #ifndef DLCC_PASS_TUNING_H
 #define DLCC_PASS_TUNING_H
 
