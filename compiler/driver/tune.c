@@ -71,16 +71,14 @@ KModule *tune_kernels(Compilation *c, const char *panel) {
 
 /* Cycles a second: additions that wait for each other take one each. */
 static double clock_rate(void) {
-    enum { CYCLES = 2000000, TRIES = 5 };
+    enum { CYCLES = 1000000, TRIES = 7 };
     double best = 0;
     for (int i = 0; i < TRIES; i++) {
         double start = driver_now();
         uint64_t x = 0;
-        for (int k = 0; k < CYCLES; k += 4) {
-            __asm__ volatile("" : "+r"(x)); x += 1;
-            __asm__ volatile("" : "+r"(x)); x += 1;
-            __asm__ volatile("" : "+r"(x)); x += 1;
-            __asm__ volatile("" : "+r"(x)); x += 1;
+        for (int k = 0; k < CYCLES; k++) {
+            __asm__ volatile("" : "+r"(x)); /* what x is, the compiler cannot know */
+            x += 1;
         }
         double rate = CYCLES / (driver_now() - start);
         if (rate > best) best = rate;
@@ -128,7 +126,7 @@ static void find_cases(Search *s, KModule *m, TuneCases *all) {
 
 /* Seconds that a trial is likely to take: compiled, run, timed some times. */
 static double likely_cost(const TuneCase *k) {
-    static const double compiled = 0.05, call = 5e-3, calls = 8;
+    static const double compiled = 0.05, call = 10e-3, calls = 8;
     return compiled + calls * (2 * k->predicted > call ? 2 * k->predicted : call);
 }
 
