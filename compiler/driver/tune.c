@@ -156,8 +156,8 @@ static DlccStatus run_batch(Search *s, const TuneCase *k, const Schedules *more,
     Trial trials[MOST_TRIALS] = {{.schedule = k->kernel->schedule}};
     bool other = best->seconds > 0 && memcmp(&best->schedule, &k->kernel->schedule, sizeof best->schedule) != 0;
     if (other) trials[1].schedule = best->schedule;
-    int n = fitting(s, k, add_trials(trials, 1 + other, more));
-    if (other && n < 3) return DLCC_OK;
+    int all = add_trials(trials, 1 + other, more), n = fitting(s, k, all);
+    if (n < all && n < 2 + other) return DLCC_OK; /* there is no time for a new one */
     DlccStatus status = tune_time(&s->t, k, trials, n);
     if (status || trials[0].seconds <= 0) return status;
     *base = trials[0];
@@ -238,7 +238,6 @@ DlccStatus tune_search(Search *s, const TuneCase *k, int tiles, int rounds) {
     found.measured = better ? best.seconds * 1e6 : found.model;
     tuning_add(s->t.c->arena, s->tuning, &found);
     s->searched++;
-    s->faster += better;
     return DLCC_OK;
 }
 
@@ -285,34 +284,38 @@ static DlccStatus tune_cases(Search *s) {
     return status;
 }
 
-/* The time that a call of each function takes in the kernels that were measured, by the cost model's schedules or by
- * the best, in microseconds; *count of them. */
-static double call_time(const Search *s, const TuneCases *cases, bool best, int *count) {
-    double sum = 0;
-    *count = 0;
+/* The kernels of a call of each function, as far as they were measured: how many, how many with a schedule that was
+ * found, and their time in microseconds by the cost model's schedules and by those. */
+typedef struct Sum {
+    int count, faster;
+    double model, found;
+} Sum;
+
+static Sum sum_of(const Search *s, const TuneCases *cases) {
+    Sum sum = {0};
     for (int i = 0; i < cases->n; i++) {
         const TunedKernel *known = tuning_find(s->tuning, cases->at[i].key);
         if (!known || known->measured <= 0) continue;
-        ++*count;
-        sum += cases->at[i].runs * (best || known->model <= 0 ? known->measured : known->model);
+        sum.count++;
+        sum.faster += known->scheduled;
+        sum.model += cases->at[i].runs * (known->model > 0 ? known->model : known->measured);
+        sum.found += cases->at[i].runs * known->measured;
     }
     return sum;
 }
 
 static void say_summary(Search *s, double seconds) {
     Arena *arena = s->t.c->arena;
-    TuneCases after = {0};
+    TuneCases cases = {0};
     KModule *m = s->panels ? tune_kernels(s->t.c, NULL) : NULL;
-    int count, count_after;
-    if (m) find_cases(s, m, &after);
-    double model = call_time(s, &s->cases, false, &count);
-    double found = call_time(s, m ? &after : &s->cases, true, &count_after);
+    if (m) find_cases(s, m, &cases);
+    Sum before = sum_of(s, &s->cases), after = m ? sum_of(s, &cases) : before;
     driver_fail(s->t.c, DLCC_OK, "%s: %d of %d kernels timed, %d searched in %.1f s; %d schedules and %d panels are "
-                "faster than the cost model's", s->t.c->options->tune, count, s->cases.n, s->searched, seconds,
-                s->faster, s->panels);
-    if (count == count_after && s->faster + s->panels)
+                "faster than the cost model's", s->t.c->options->tune, before.count, s->cases.n, s->searched, seconds,
+                after.faster, s->panels);
+    if (before.count == after.count && after.faster + s->panels)
         driver_fail(s->t.c, DLCC_OK, "the timed kernels of a call of each function: %s by the cost model, %s by what "
-                    "was found", report_time(arena, model), report_time(arena, found));
+                    "was found", report_time(arena, before.model), report_time(arena, after.found));
 }
 
 static DlccStatus write_tuning(Search *s) {

@@ -54,7 +54,7 @@ typedef struct Search {
     TuneCases cases;           /* of the layout that the pass chooses */
     Layout layouts[LAYOUTS];
     double hertz;
-    int timed, searched, faster, panels;
+    int timed, searched, panels;
 } Search;
 bool tune_time_is_up(const Search *s);
 TuneCase tune_make_case(Search *s, KModule *m, const Plan *p, const PlanStep *step);
