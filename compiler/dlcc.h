@@ -54,6 +54,12 @@ typedef struct DlccOptions {
     DlccNames run;             /* --run: these passes alone */
     DlccNames tuning;          /* --pass-option=PASS.KEY=VALUE */
     long long memory_budget;   /* --memory-budget: bytes; 0: none */
+    const char *tune;          /* --tune: the file that what was measured goes to; null: nothing is */
+    int tune_seconds;
+    const char *tuned;         /* --tuned: such a file, to compile by */
+    /* Called with a line of what a long command is doing; may be null. */
+    void (*progress)(void *user, const char *line);
+    void *progress_user;
 
     DlccNames dump_after;
     const char *dump_all;      /* a folder */

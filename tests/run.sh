@@ -106,7 +106,7 @@ fuzz() {
         echo "not ok - fuzz targets build"
         return
     fi
-    for name in dsl ir_read kernel_read safetensors idx_npy_csv; do
+    for name in dsl ir_read kernel_read tuning safetensors idx_npy_csv; do
         folder=$DLCC_BUILD/fuzz/new_$name
         rm -rf "$folder" && mkdir "$folder"
         if (cd "$folder" && "$DLCC_BUILD/fuzz/tests/fuzz/fuzz_$name" -seed=1 -runs=5000 -timeout=60 -max_len=4000 \

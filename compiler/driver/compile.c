@@ -110,7 +110,7 @@ static DlccStatus make_graph(Compilation *c) {
 
 DlccStatus driver_try_pass(Compilation *c, const PassInfo *pass, const PassOption *more) {
     PassRun run = {.level = c->options->level, .only = pass->name, .options = pass_options(c, more),
-                   .option_count = c->options->tuning.n + (more != NULL)};
+                   .option_count = c->options->tuning.n + (more != NULL), .tuning = c->tuning};
     int before = c->diags.all.n;
     bool good = passes_run(c->module, c->scratch, &run);
     for (int i = before; i < c->diags.all.n; i++)
@@ -165,12 +165,15 @@ static DlccStatus verify_kernels(Compilation *c, const char *pass) {
 
 static DlccStatus run_kernel_pass(Compilation *c, const char *name) {
     double start = driver_now();
-    if (!strcmp(name, "schedule")) schedule_module(c->kernels, c->target, c->scratch);
+    if (!strcmp(name, "schedule")) {
+        schedule_module(c->kernels, c->target, c->scratch);
+        tuning_apply(c->tuning, c->kernels, c->target, &c->diags, c->scratch);
+    }
     else if (!strcmp(name, "place")) place_module(c->kernels, c->scratch);
     else return driver_fail(c, DLCC_USER, "%s is no pass over kernel IR", name);
     arena_reset(c->scratch);
     driver_time(c, name, start);
-    return verify_kernels(c, name);
+    return c->diags.errors ? DLCC_USER : verify_kernels(c, name);
 }
 
 static DlccStatus lower_graph(Compilation *c) {
@@ -231,9 +234,16 @@ DlccStatus driver_link(Compilation *c, const char *path) {
     return status;
 }
 
+DlccStatus driver_kernels(Compilation *c) {
+    DlccStatus status = DLCC_OK;
+    if (!input_is_kernels(c)) status = make_graph(c);
+    if (!status && !input_is_kernels(c)) status = driver_graph_passes(c, NULL);
+    return status ? status : make_kernels(c);
+}
+
 /* Whether nothing was asked for but to look for mistakes. */
 static bool only_checks(const DlccOptions *o) {
-    return !o->outputs.n && !o->emit && !o->report && !o->time_passes && !o->dump_all && !o->dump_after.n && !o->run.n;
+    return !o->outputs.n && !o->emit && !o->report && !o->time_passes && !o->dump_all && !o->dump_after.n && !o->run.n && !o->tune;
 }
 
 DlccStatus driver_compile(Compilation *c) {
@@ -241,6 +251,8 @@ DlccStatus driver_compile(Compilation *c) {
     DlccStage goal = outputs_furthest(c);
     bool from_kernels = input_is_kernels(c);
     if (!status) status = input_read(c);
+    if (!status) status = tuned_read(c);
+    if (!status && c->options->tune) status = driver_tune(c);
     if (!status && c->options->emit == DLCC_AST) status = print_ast(c);
     if (!status && goal >= DLCC_GRAPH && !from_kernels) status = make_graph(c);          /* source -> graph */
     if (!status && goal >= DLCC_GRAPH && !from_kernels) status = show_graph(c);

@@ -6,6 +6,7 @@
 #include "dlcc.h"
 #include "ir/kernel.h"
 #include "pass/pass.h"
+#include "pass/tuning.h"
 
 #include <stdio.h>
 
@@ -40,6 +41,7 @@ typedef struct Compilation {
     DlccNames read;            /* all files read, for -MD */
     const Target *target;
     bool cross;
+    const Tuning *tuning;      /* of --tuned, and what --tune has found; null: none */
     CodeOptions code_options;
     Module *module;
     KModule *kernels;
@@ -86,6 +88,12 @@ typedef struct PlanNeed {
     int64_t arena_bytes;
     double flops;
 } PlanNeed;
+/* The kernels of the input, scheduled and placed: what driver_compile does up to there. */
+DlccStatus driver_kernels(Compilation *c);
+/* tuned.c: --tuned, read into c->tuning. */
+DlccStatus tuned_read(Compilation *c);
+/* tune.c: --tune, what it finds added to c->tuning and written. */
+DlccStatus driver_tune(Compilation *c);
 /* select.c: leaves of the module's functions those that --function names. */
 DlccStatus select_functions(Compilation *c);
 /* outputs.c: what -o asks for, checked before anything is done; then made; then written, all or nothing. */
@@ -108,6 +116,10 @@ DlccStatus driver_bug(Compilation *c, const PassInfo *pass);
 void report_times(Compilation *c);
 const char *size_text(Arena *arena, int64_t bytes);    /* "1.50 MB", "12 bytes" */
 void report_kernels(Compilation *c);
+/* "12.5 us", from microseconds. */
+const char *report_time(Arena *arena, double us);
+/* "m 512 x n 256 x k 784" */
+void report_axes(const KModule *m, const Kernel *k, Text *to);
 /* list.c */
 DlccStatus list_run(Compilation *c);
 DlccStatus explain_run(Compilation *c);

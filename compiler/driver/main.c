@@ -24,12 +24,17 @@ static bool put(FILE *stream, const Text *text) {
     return fwrite(text_get(text), 1, text->n, stream) == text->n && !fflush(stream);
 }
 
+/* Over the line before; an empty one leaves nothing. */
+static void show_progress(void *user, const char *line) { fprintf(user, "\r\033[K%s", line); }
+
 static int run(Arena *arena, Arena *scratch, int argc, char **argv) {
     DlccOptions options;
     DlccOutput output;
     DlccStatus status = dlcc_parse(arena, argc - 1, (const char *const *)argv + 1, &options, &output);
     options.program = own_path(arena, argv[0]);
     options.color = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
+    if (isatty(STDERR_FILENO)) options.progress = show_progress;
+    options.progress_user = stderr;
     if (!status) status = dlcc_run(arena, scratch, &options, &output);
     put(stderr, &output.said);
     if (put(stdout, &output.out) || status) return status;

@@ -36,6 +36,9 @@ static const OptionSpec specs[] = {
     {"--run", "PASS", ADD_TEXT, AT(run), 0, "run this pass alone; may be repeated, in order"},
     {"--pass-option", "PASS.KEY=VALUE", ADD_TEXT, AT(tuning), 0, "set an option of a pass"},
     {"--memory-budget", "BYTES", SET_BYTES, AT(memory_budget), 0, "recompute values so that all fits; K, M, G: times 1024, .."},
+    {"--tune", "FILE", SET_TEXT, AT(tune), 0, "time schedules of the model's kernels here; the best go to FILE"},
+    {"--tune-seconds", "N", SET_NUMBER, AT(tune_seconds), 0, "the time for that (default 60)"},
+    {"--tuned", "FILE", SET_TEXT, AT(tuned), 0, "compile by what --tune has found"},
     {"--emit", "LEVEL", SET_EMIT, AT(emit), 0, "print ast, graph, kernel, llvm or asm"},
     {"--dump-after", "PASS", ADD_TEXT, AT(dump_after), 0, "print the IR after a pass"},
     {"--dump-all", "FOLDER", SET_TEXT, AT(dump_all), 0, "write the IR after every pass to a file in FOLDER"},
@@ -223,7 +226,7 @@ static DlccStatus read_option(Reader *r, int argc, const char *const *argv, int 
 
 DlccStatus dlcc_parse(Arena *arena, int argc, const char *const *argv, DlccOptions *options, DlccOutput *output) {
     Reader r = {arena, options, output};
-    *options = (DlccOptions){.level = 2, .check_samples = 16};
+    *options = (DlccOptions){.level = 2, .check_samples = 16, .tune_seconds = 60};
     *output = (DlccOutput){text_new(arena), text_new(arena)};
     for (int i = 0; i < argc; i++) {
         DlccStatus status = DLCC_OK;

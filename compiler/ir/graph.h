@@ -83,6 +83,7 @@ typedef struct Var {
     int order[MAX_RANK];       /* physical dim order, outermost first; identity unless a pass chose another */
     int64_t split;             /* 0, or the innermost dim there is cut into pieces of so many elements, which it is a
                                 * multiple of: which piece is outermost, what is in it innermost */
+    int64_t rows;              /* where it may be cut so: what is multiplied with it has so many rows at most; else 0 */
     const char *doc;
     Span span;
 } Var;

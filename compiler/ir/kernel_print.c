@@ -1,6 +1,7 @@
 /* Prints kernel IR: see kernel_print.h. */
 #include "ir/kernel_print.h"
 
+#include "ir/kernel_schedule.h"
 #include "ir/kernel_util.h"
 #include "ir/print.h"
 
@@ -218,35 +219,12 @@ static void print_stages(const Printer *p) {
 
 /* --------------------------------------------------------------------------- schedule */
 
-static void print_number(Text *to, const char *key, int64_t x) {
-    if (x) text_add(to, " %s=%lld", key, (long long)x);
-}
-
 static void print_schedule(const Printer *p) {
     static const KSchedule none;
     const KSchedule *s = &p->k->schedule;
     if (!memcmp(s, &none, sizeof none)) return;
     text_add(p->to, "  schedule vector=%s", s->vector_axis < 0 || !p->k->axes.n ? "none" : p->axes[s->vector_axis]);
-    print_number(p->to, "lanes", s->lanes);
-    print_number(p->to, "unroll", s->unroll);
-    print_number(p->to, "jam", s->jam);
-    print_number(p->to, "whole", s->whole);
-    print_number(p->to, "chunk", s->chunk);
-    print_number(p->to, "mr", s->mr);
-    print_number(p->to, "nv", s->nv);
-    print_number(p->to, "mc", s->mc);
-    print_number(p->to, "nc", s->nc);
-    print_number(p->to, "kc", s->kc);
-    print_number(p->to, "pack_a", s->pack_a);
-    print_number(p->to, "pack_b", s->pack_b);
-    print_number(p->to, "skip_a", s->skip_a);
-    print_number(p->to, "skip_b", s->skip_b);
-    print_number(p->to, "rows_a", s->rows_a);
-    print_number(p->to, "m_axes", s->m_axes);
-    print_number(p->to, "n_axes", s->n_axes);
-    print_number(p->to, "skinny_nv", s->skinny_nv);
-    print_number(p->to, "scratch", s->scratch);
-    print_number(p->to, "serial_below", s->serial_below);
+    schedule_print(s, false, p->to);
     text_append(p->to, "\n", 1);
 }
 

@@ -3,6 +3,7 @@
 #include "ir/kernel_reader.h"
 
 #include "ir/kernel_print.h"
+#include "ir/kernel_schedule.h"
 
 #include <stdlib.h>
 
@@ -318,39 +319,11 @@ static bool read_stage(KernelReader *kr) {
 
 /* --------------------------------------------------------------------------- schedule */
 
-typedef struct ScheduleKey {
-    const char *name;
-    size_t offset;
-    bool wide;                 /* int64_t, else int */
-} ScheduleKey;
-
-#define KEY(name, wide) {#name, offsetof(KSchedule, name), wide}
-static const ScheduleKey schedule_keys[] = {
-    KEY(lanes, false), KEY(unroll, false), KEY(jam, false), KEY(chunk, true), KEY(mr, false), KEY(nv, false), KEY(mc, true),
-    KEY(nc, true), KEY(kc, true), KEY(m_axes, false), KEY(n_axes, false), KEY(skinny_nv, false), KEY(scratch, true),
-    KEY(serial_below, true),
-};
-static const ScheduleKey schedule_flags[] = {KEY(pack_a, false), KEY(pack_b, false), KEY(skip_a, false),
-                                             KEY(skip_b, false), KEY(rows_a, false), KEY(whole, false)};
-#undef KEY
-
 static bool set_schedule(KernelReader *kr, const char *key, int64_t value, Span span) {
-    KSchedule *s = &kr->k->schedule;
-    for (size_t i = 0; i < sizeof schedule_flags / sizeof *schedule_flags; i++)
-        if (!strcmp(key, schedule_flags[i].name)) {
-            memcpy((char *)s + schedule_flags[i].offset, &(bool){value != 0}, sizeof(bool));
-            return true;
-        }
-    for (size_t i = 0; i < sizeof schedule_keys / sizeof *schedule_keys; i++) {
-        const ScheduleKey *k = &schedule_keys[i];
-        if (strcmp(k->name, key)) continue;
-        if (value < 0 || (!k->wide && value > INT32_MAX))
-            return reader_fail(kr->r, DL0608, span, "%s is out of range", key);
-        if (k->wide) memcpy((char *)s + k->offset, &value, sizeof value);
-        else memcpy((char *)s + k->offset, &(int){(int)value}, sizeof(int));
-        return true;
-    }
-    return reader_fail(kr->r, DL0603, span, "a schedule has no %s", key);
+    const ScheduleField *field = schedule_field(key);
+    if (!field) return reader_fail(kr->r, DL0603, span, "a schedule has no %s", key);
+    return schedule_set(&kr->k->schedule, field, value) ||
+           reader_fail(kr->r, DL0608, span, "%s is out of range", key);
 }
 
 /* schedule vector=j lanes=16 ... */

@@ -10,10 +10,14 @@
  *
  * A parameter that no function writes, and that is nothing but the lanes' side of matrix products, is cut
  * into panels: as many columns as a tile has lie together, row after row, so that a tile reads memory in
- * sequence. */
+ * sequence. Their width may have been measured (pass/tuning.h); --pass-option=layout.panel=WIDTH asks for one, 0 for
+ * none. */
 #include "ops/contraction.h"
 #include "ops/region.h"
 #include "pass/layout.h"
+#include "pass/tuning.h"
+
+#include <stdlib.h>
 
 enum { LEAST_ROWS = 8, LEAST_COLUMNS = 96 };
 
@@ -25,6 +29,7 @@ typedef struct Wish {
 
 typedef struct Votes {
     Module *module;
+    int64_t *rows;             /* by var id: the most rows that are multiplied with it */
     bool *plain;               /* by var id: all uses are factors of contractions with rows enough, and none writes it */
     const Func *func;
     Arena *scratch;
@@ -98,11 +103,15 @@ static void note_other_uses(Votes *votes, const Op *op) {
     }
 }
 
-/* The least rows that the other side of the contraction has. */
-static int64_t least_rows(const Contraction *c, bool lhs) {
+/* The rows that the other side of the contraction has, at least or at most. */
+static int64_t count_rows(const Contraction *c, bool lhs, bool most) {
+    enum { MANY = 1 << 10 };
     int64_t rows = 1;
-    for (int a = 0; a < c->axes; a++)
-        if (c->part[a] == (lhs ? PART_RHS : PART_LHS)) rows *= c->extent[a]->lower < 1 << 10 ? c->extent[a]->lower : 1 << 10;
+    for (int a = 0; a < c->axes; a++) {
+        if (c->part[a] != (lhs ? PART_RHS : PART_LHS) || rows > INT64_C(1) << 40) continue;
+        int64_t extent = most ? c->extent[a]->upper : c->extent[a]->lower;
+        rows *= extent < MANY || most ? extent : MANY;
+    }
     return rows;
 }
 
@@ -118,7 +127,9 @@ static void vote(void *user, Op *op) {
         layout_wanted(&c, side == 0, wish.order);
         Var *var = var_behind(votes->func, op->operands[side], wish.order);
         if (!var) continue;
-        if (least_rows(&c, side == 0) < LEAST_ROWS || contraction_is_thin(&c) || op->parent != votes->func->body)
+        int64_t rows = count_rows(&c, side == 0, true);
+        if (rows > votes->rows[var->id]) votes->rows[var->id] = rows;
+        if (count_rows(&c, side == 0, false) < LEAST_ROWS || contraction_is_thin(&c) || op->parent != votes->func->body)
             votes->plain[var->id] = false;
         int i = 0, n = votes->of[var->id].n;
         while (i < n && memcmp(votes->of[var->id].at[i].order, wish.order, sizeof(int) * (size_t)var->type.rank)) i++;
@@ -136,14 +147,25 @@ static void choose_order(const Votes *votes, Var *v) {
     if (chosen) memcpy(v->order, chosen->order, sizeof(int) * (size_t)v->type.rank);
 }
 
-/* The columns of a panel: what tiles have, if it divides them. */
-static void choose_panels(const Votes *votes, Var *v) {
+static bool panels_fit(int64_t columns, int64_t width) {
+    return columns >= LEAST_COLUMNS && width > 0 && columns % width == 0;
+}
+
+/* The columns of a panel: what tiles have, if it divides them; or what was measured to be best, or is asked for. */
+static void choose_panels(const PassContext *c, const Votes *votes, Var *v) {
     static const int64_t widths[] = {48, 64, 32};
     int rank = v->type.rank;
     if (!votes->plain[v->id] || votes->of[v->id].n != 1 || rank < 2) return;
     int64_t columns = dim_value(v->type.shape[v->order[rank - 1]]);
+    const char *asked = pass_option(c, "panel");
+    const char *name = tuning_panel_name(c->scratch, &votes->module->dims, v, votes->rows[v->id]);
+    const TunedPanel *tuned = asked ? NULL : tuning_find_panel(c->tuning, name);
+    int64_t wanted = asked ? strtoll(asked, NULL, 10) : tuned ? tuned->split : -1;
+    if (columns >= LEAST_COLUMNS) v->rows = votes->rows[v->id];
+    if (!wanted) return;
     for (int i = 0; i < 3 && !v->split; i++)
-        if (columns % widths[i] == 0 && columns >= LEAST_COLUMNS) v->split = widths[i];
+        if (panels_fit(columns, widths[i])) v->split = widths[i];
+    if (panels_fit(columns, wanted)) v->split = wanted;
 }
 
 static void note_yield(Votes *votes, const Value *v) {
@@ -161,6 +183,7 @@ static void note_written(Votes *votes) {
 
 void pass_layout(PassContext *c, Module *m) {
     Votes votes = {.module = m, .scratch = c->scratch};
+    votes.rows = arena_array(c->scratch, int64_t, m->vars.n + 1);
     votes.plain = arena_array(c->scratch, bool, m->vars.n + 1);
     for (int i = 0; i < m->vars.n; i++) votes.plain[i] = true;
     votes.of = arena_alloc(c->scratch, sizeof *votes.of * (size_t)(m->vars.n + 1));
@@ -174,7 +197,7 @@ void pass_layout(PassContext *c, Module *m) {
     for (int i = 0; i < m->vars.n; i++) {
         if (m->vars.at[i]->kind != VAR_PARAM && m->vars.at[i]->kind != VAR_PREPARED) continue;
         choose_order(&votes, m->vars.at[i]);
-        choose_panels(&votes, m->vars.at[i]);
+        choose_panels(c, &votes, m->vars.at[i]);
     }
     for (int i = 0; i < m->vars.n; i++) {
         Var *v = m->vars.at[i];

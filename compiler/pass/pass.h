@@ -19,6 +19,7 @@ typedef struct PassContext {
     const char *pass;          /* the running one */
     const PassOption *options;
     int option_count;
+    const struct Tuning *tuning;           /* what was measured on this processor; may be null */
 } PassContext;
 
 typedef void PassFn(PassContext *c, Module *m);
@@ -56,6 +57,7 @@ typedef struct PassRun {
     int skip_count;
     const PassOption *options;
     int option_count;
+    const struct Tuning *tuning;
     /* Called after each pass that ran and left a valid module: for dumps, times, counts. May be null. */
     void (*after)(void *user, const PassInfo *pass, Module *m, double seconds);
     void *user;

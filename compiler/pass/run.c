@@ -51,7 +51,8 @@ static double now(void) {
 
 /* False if the pass reported an error or broke the module. */
 static bool run_one(Module *m, Arena *scratch, const PassRun *run, const PassInfo *pass) {
-    PassContext context = {m->arena, scratch, m->diags, pass->name, run->options, run->option_count};
+    PassContext context = {.arena = m->arena, .scratch = scratch, .diags = m->diags, .pass = pass->name,
+                           .options = run->options, .option_count = run->option_count, .tuning = run->tuning};
     FaultList faults = {0};
     int errors = m->diags->errors;
     double start = now();

@@ -18,7 +18,7 @@
 #include <math.h>
 
 enum {
-    MOST_ROWS = 14, MOST_SKINNY = 16,
+    MOST_ROWS = 14, MOST_VECTORS = 6, MOST_SKINNY = 16,
     DEEPEST = 1024,            /* terms of a packed panel */
     DEEPEST_BOTH = 512,        /* where both factors are packed */
     DEEPEST_UNPACKED = 2048,
@@ -53,18 +53,20 @@ static double total_time(const Shape *s, int mr, int nv) {
     return time;
 }
 
-static void choose_tile(KSchedule *k, const Shape *s, const Target *t) {
-    int registers = t->vector_registers - t->spare_registers;
-    double best = 0;
-    for (int nv = 1; nv <= 6; nv++)
+static int tile_registers(const Target *t, int mr, int nv) { return mr * nv + nv + t->broadcast_registers; }
+
+/* The tiles that fit, in the order of their estimated time; of equal ones the smaller first. */
+static int list_tiles(const KSchedule *k, const Shape *s, const Target *t, ScheduleTile *to) {
+    int n = 0;
+    for (int nv = 1; nv <= MOST_VECTORS; nv++)
         for (int mr = 1; mr <= (k->rows_a ? t->row_pointers : MOST_ROWS); mr++) {
-            if (mr * nv + nv + t->broadcast_registers > registers) continue;
-            double time = total_time(s, mr, nv);
-            if (k->mr && time >= best) continue;
-            best = time;
-            k->mr = mr;
-            k->nv = nv;
+            if (tile_registers(t, mr, nv) > t->vector_registers - t->spare_registers) continue;
+            ScheduleTile tile = {mr, nv, total_time(s, mr, nv)};
+            int at = n++;
+            for (; at > 0 && to[at - 1].time > tile.time; at--) to[at] = to[at - 1];
+            to[at] = tile;
         }
+    return n;
 }
 
 static int last_of(const Kernel *k, AxisRole role, int *count) {
@@ -143,6 +145,51 @@ static int64_t choose_depth(const Kernel *k, DimTable *dims, Arena *scratch, int
     return kc < depth ? kc : 0;
 }
 
+/* What is tiled, of the axes that count as one. */
+static Shape shape_of(const Kernel *k, DimTable *dims) {
+    const KSchedule *s = &k->schedule;
+    Dim rows = kernel_joined_extent(k, dims, AXIS_M, s->m_axes);
+    Dim columns = kernel_joined_extent(k, dims, AXIS_N, s->n_axes);
+    return (Shape){most(rows->upper, 1), most(columns->upper, 1), s->lanes};
+}
+
+static int sum_bytes(const Kernel *k) { return (int)most(dtype_bytes(k->acc), 4); }
+
+/* Few rows take a wide tile, of a width that divides the columns evenly. */
+static void choose_skinny(Kernel *k, DimTable *dims, const Shape *shape, const Target *t) {
+    KSchedule *s = &k->schedule;
+    int64_t vectors = (shape->n + s->lanes - 1) / s->lanes, wide = least(MOST_SKINNY, t->vector_registers - 2);
+    s->skinny_nv = 0;
+    if (kernel_joined_extent(k, dims, AXIS_M, s->m_axes)->lower >= s->mr) return;
+    int64_t tiles = (vectors + wide - 1) / wide;
+    s->skinny_nv = (int)((vectors + tiles - 1) / tiles);
+    if (s->pack_a || s->pack_b) s->skinny_nv = (int)least(s->skinny_nv, s->nc / s->lanes);
+}
+
+static void choose_blocks(Kernel *k, DimTable *dims, const Shape *shape, const Target *t, Arena *scratch) {
+    KSchedule *s = &k->schedule;
+    int64_t depth = kernel_most_points(k, AXIS_K);
+    s->kc = choose_depth(k, dims, scratch, depth);
+    if (s->kc) depth = s->kc;
+    bool both = s->pack_a && s->pack_b;
+    int64_t width = (int64_t)s->nv * s->lanes, room = t->l2_bytes / (both ? 4 : 2) / most(depth, 1) / sum_bytes(k);
+    s->nc = most(least(room / width, (shape->n + width - 1) / width), 1) * width;
+    s->mc = round_up(both ? 128 : s->pack_b ? 512 : 64, s->mr);
+    choose_skinny(k, dims, shape, t);
+    s->scratch = kernel_panels(k).bytes;
+}
+
+void schedule_join(Kernel *k, DimTable *dims, Arena *scratch) {
+    k->schedule.m_axes = kernel_joined_axes(k, dims, AXIS_M, scratch);
+    k->schedule.n_axes = kernel_joined_axes(k, dims, AXIS_N, scratch);
+}
+
+static int lanes_registers(int mr, int nv) { return mr * nv + nv + 1; }
+
+static double lanes_time(const Shape *s, int mr, int nv) {
+    return ceil((double)s->m / mr) * ceil((double)s->n / nv) * tile_time(mr, nv);
+}
+
 /* Lanes along the terms: a tile of mr x nv sums has as many vectors, and takes mr + nv loads for a term. */
 static void schedule_lanes(Kernel *k, DimTable *dims, const Target *t, Arena *scratch) {
     KSchedule *s = &k->schedule;
@@ -152,13 +199,12 @@ static void schedule_lanes(Kernel *k, DimTable *dims, const Target *t, Arena *sc
     s->rows_a = true;
     s->m_axes = kernel_joined_axes(k, dims, AXIS_M, scratch);
     s->n_axes = 1;
-    Shape shape = {dim_value(kernel_joined_extent(k, dims, AXIS_M, s->m_axes)),
-                   dim_value(kernel_joined_extent(k, dims, AXIS_N, 1)), 1};
+    Shape shape = shape_of(k, dims);
     double best = 0;
     for (int nv = 1; nv <= s->lanes && nv <= shape.n; nv++)
         for (int mr = 1; mr <= t->row_pointers && mr <= shape.m; mr++) {
-            if (mr * nv + nv + 1 > registers) continue;
-            double time = ceil((double)shape.m / mr) * ceil((double)shape.n / nv) * tile_time(mr, nv);
+            if (lanes_registers(mr, nv) > registers) continue;
+            double time = lanes_time(&shape, mr, nv);
             if (s->mr && time >= best) continue;
             best = time;
             s->mr = mr;
@@ -177,31 +223,57 @@ void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratc
         return;
     }
     int count, n = last_of(k, AXIS_N, &count), depth_axis = last_of(k, AXIS_K, &count);
-    int bytes = dtype_bytes(k->acc) < 4 ? 4 : dtype_bytes(k->acc);
     const KAccess *b = kernel_factor(k, k->b);
+    ScheduleTile tiles[MOST_TILES];
     s->vector_axis = n;
-    s->lanes = target_lanes(t, bytes);
+    s->lanes = target_lanes(t, sum_bytes(k));
     choose_packing(k, dims, scratch);
-    s->m_axes = kernel_joined_axes(k, dims, AXIS_M, scratch);
-    s->n_axes = kernel_joined_axes(k, dims, AXIS_N, scratch);
-    Dim rows = kernel_joined_extent(k, dims, AXIS_M, s->m_axes),
-        columns = kernel_joined_extent(k, dims, AXIS_N, s->n_axes);
-    Shape shape = {most(rows->upper, 1), most(columns->upper, 1), s->lanes};
-    choose_tile(s, &shape, t);
-    s->pack_b = s->pack_b || (b && wants_panel(k, b, n, depth_axis, &shape, t));
-    int64_t depth = kernel_most_points(k, AXIS_K);
-    s->kc = choose_depth(k, dims, scratch, depth);
-    if (s->kc) depth = s->kc;
-    bool both = s->pack_a && s->pack_b;
-    int64_t width = (int64_t)s->nv * s->lanes, room = t->l2_bytes / (both ? 4 : 2) / most(depth, 1) / bytes;
-    s->nc = most(least(room / width, (shape.n + width - 1) / width), 1) * width;
-    s->mc = round_up(both ? 128 : s->pack_b ? 512 : 64, s->mr);
-    int64_t vectors = (shape.n + s->lanes - 1) / s->lanes, wide = least(MOST_SKINNY, t->vector_registers - 2);
-    if (rows->lower < s->mr) {
-        int64_t tiles = (vectors + wide - 1) / wide;
-        s->skinny_nv = (int)((vectors + tiles - 1) / tiles);
-        if (s->pack_a || s->pack_b) s->skinny_nv = (int)least(s->skinny_nv, s->nc / s->lanes);
+    schedule_join(k, dims, scratch);
+    Shape shape = shape_of(k, dims);
+    if (list_tiles(s, &shape, t, tiles)) {
+        s->mr = tiles[0].rows;
+        s->nv = tiles[0].vectors;
     }
+    s->pack_b = s->pack_b || (b && wants_panel(k, b, n, depth_axis, &shape, t));
+    choose_blocks(k, dims, &shape, t, scratch);
     s->serial_below = SERIAL_POINTS;
-    s->scratch = kernel_panels(k).bytes;
+}
+
+/* ------------------------------------------------------------------ what is measured */
+
+int schedule_tiles(const Kernel *k, DimTable *dims, const Target *t, ScheduleTile *to) {
+    Shape shape = shape_of(k, dims);
+    return list_tiles(&k->schedule, &shape, t, to);
+}
+
+void schedule_blocks(Kernel *k, DimTable *dims, const Target *t, Arena *scratch) {
+    Shape shape = shape_of(k, dims);
+    choose_blocks(k, dims, &shape, t, scratch);
+}
+
+double schedule_contract_cycles(const Kernel *k, DimTable *dims) {
+    enum { SLOTS = 2 }; /* in a cycle */
+    Shape shape = shape_of(k, dims);
+    const KSchedule *s = &k->schedule;
+    double points = (kernel_sums_lanes(k) ? lanes_time(&shape, s->mr, s->nv) / s->lanes : total_time(&shape, s->mr, s->nv)) / SLOTS;
+    for (int a = 0; a < k->axes.n; a++) points *= (double)k->axes.at[a].extent->upper;
+    return points / ((double)shape.m * (double)shape.n);
+}
+
+const char *schedule_contract_fault(const Kernel *k, const Target *t, Arena *arena) {
+    enum { LONGEST = 1 << 24, MOST_SCRATCH = 1 << 28 };
+    const KSchedule *s = &k->schedule;
+    bool lanes = kernel_sums_lanes(k);
+    if (s->mr < 1 || s->nv < 1 || s->mr > MOST_ROWS || s->nv > (lanes ? s->lanes : MOST_VECTORS) ||
+        (lanes ? lanes_registers(s->mr, s->nv) : tile_registers(t, s->mr, s->nv)) > t->vector_registers - t->spare_registers)
+        return arena_printf(arena, "a tile of %d rows x %d vectors does not fit the registers", s->mr, s->nv);
+    if (s->rows_a && s->mr > t->row_pointers)
+        return arena_printf(arena, "there are no pointers for %d rows", s->mr);
+    if (s->skinny_nv > least(MOST_SKINNY, t->vector_registers - 2))
+        return arena_printf(arena, "few rows x %d vectors do not fit the registers", s->skinny_nv);
+    if (s->mc < 1 || s->nc < 1 || s->mc % s->mr || s->nc % ((int64_t)s->nv * (lanes ? 1 : s->lanes)))
+        return arena_printf(arena, "blocks of %lld x %lld are no whole tiles", (long long)s->mc, (long long)s->nc);
+    bool wide = s->mc > LONGEST || s->nc > LONGEST || s->kc > LONGEST;
+    if (wide || kernel_panels(k).bytes > MOST_SCRATCH) return "its blocks are too large";
+    return NULL;
 }

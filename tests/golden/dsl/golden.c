@@ -3,8 +3,9 @@
  * A file is a source, then a line "// expect" and the expected output, each line behind "// ". Lines
  * "// run: OPTION..." at the top give options: -DNAME=VALUE, --f64, --model=NAME, --ast (print the tree),
  * --graph (print the module), --length=N (the source is filled with line ends up to N bytes), --compile (the whole
- * compiler, down to an object; IR text, .ir, is always compiled so), --memory-budget=BYTES (for that). The output is all diagnostics, then what was asked for, then "compiles" if
- * there was no error. The compiler does not see the expectation. --update writes it anew. */
+ * compiler, down to an object; IR text, .ir, is always compiled so), and of the whole compiler --cpu=, --target=, -O0,
+ * --memory-budget=BYTES, --tune=FILE and --tuned=FILE, files beside this one. The output is all diagnostics, then what
+ * was asked for, then "compiles" if there was no error. The compiler does not see the expectation. --update writes it anew. */
 #include "base/file.h"
 #include "dlcc.h"
 #include "dsl/dsl.h"
@@ -16,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_DEFINES = 8 };
+enum { MOST_DEFINES = 8, MOST_ARGUMENTS = 8 };
 static const char marker[] = "// expect\n";
 
 typedef struct Case {
@@ -26,7 +27,8 @@ typedef struct Case {
     DslOptions options;
     DslDefine defines[MOST_DEFINES];
     bool ast, graph, compile;
-    const char *budget;        /* an option of the compiler, or null */
+    const char *arguments[MOST_ARGUMENTS]; /* of the whole compiler */
+    int argument_count;
     size_t fill;               /* bytes that the source has at least */
 } Case;
 
@@ -55,6 +57,18 @@ static const char *read_import(void *user, Arena *arena, const char *path, size_
     return copy;
 }
 
+/* Options that go to the whole compiler as they are, but for files. */
+static bool takes_argument(Case *c, Arena *a, const char *option) {
+    static const char *const names[] = {"--tuned=", "--tune=", "--cpu=", "--target=", "--memory-budget=", "-O0"};
+    for (int i = 0; i < 6 && c->argument_count < MOST_ARGUMENTS; i++) {
+        size_t n = strlen(names[i]);
+        if (strncmp(option, names[i], n)) continue;
+        c->arguments[c->argument_count++] = i < 2 ? arena_printf(a, "%s%s/%s", names[i], c->folder, option + n) : option;
+        return true;
+    }
+    return false;
+}
+
 static void read_option(Case *c, Arena *a, const char *option) {
     const char *equals = strchr(option, '=');
     if (!strncmp(option, "-D", 2) && equals && c->options.define_count < MOST_DEFINES)
@@ -65,9 +79,8 @@ static void read_option(Case *c, Arena *a, const char *option) {
     else if (!strcmp(option, "--ast")) c->ast = true;
     else if (!strcmp(option, "--graph")) c->graph = true;
     else if (!strcmp(option, "--compile")) c->compile = true;
-    else if (!strncmp(option, "--memory-budget=", 16)) c->budget = option;
     else if (!strncmp(option, "--length=", 9)) c->fill = strtoul(equals + 1, NULL, 10);
-    else printf("# %s: unknown option %s\n", c->name, option);
+    else if (!takes_argument(c, a, option)) printf("# %s: unknown option %s\n", c->name, option);
 }
 
 static void read_options(Case *c, Arena *a) {
@@ -132,15 +145,17 @@ static const char *compiler_output(Case *c, Arena *a) {
     Arena scratch;
     arena_init(&scratch, a->out_of_memory);
     if (!file_write(a, path, source, length, &why)) return why;
-    const char *const words[] = {path, "-o", object, "--cpu=x86-64-v3", c->budget};
-    DlccStatus status = dlcc_parse(a, c->budget ? 5 : 3, words, &options, &output);
+    const char *arguments[3 + MOST_ARGUMENTS] = {path, "-o", object};
+    memcpy(arguments + 3, c->arguments, sizeof c->arguments);
+    DlccStatus status = dlcc_parse(a, 3 + c->argument_count, arguments, &options, &output);
     if (!status) status = dlcc_run(a, &scratch, &options, &output);
     arena_reset(&scratch);
     unlink(path);
     unlink(object);
     rmdir(folder);
     text_add(&output.said, "%s", status ? "" : "compiles\n");
-    return without_folder(a, text_get(&output.said), arena_printf(a, "%s/", folder));
+    const char *said = without_folder(a, text_get(&output.said), arena_printf(a, "%s/", folder));
+    return without_folder(a, said, arena_printf(a, "%s/", c->folder));
 }
 
 /* What the front end says, in the arena. */
