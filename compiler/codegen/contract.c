@@ -22,13 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int last_axis(const Kernel *k, AxisRole role) {
-    int found = -1;
-    for (int a = 0; a < k->axes.n; a++)
-        if (k->axes.at[a].role == role) found = a;
-    return found;
-}
-
 static LLVMValueRef ceil_div(Emit *e, LLVMValueRef x, int64_t by) {
     LLVMValueRef up = emit_add(e, x, emit_i64(e, by - 1));
     return LLVMIsConstant(up) ? emit_i64(e, LLVMConstIntGetSExtValue(up) / by)
@@ -55,10 +48,10 @@ typedef struct Blocks {
     bool always_skinny;
 } Blocks;
 
-static bool is_outer(const Kernel *k, int axis) {
+bool contract_is_outer(const Kernel *k, int axis) {
     switch (k->axes.at[axis].role) {
-    case AXIS_M: return axis <= last_axis(k, AXIS_M) - k->schedule.m_axes;
-    case AXIS_N: return axis <= last_axis(k, AXIS_N) - k->schedule.n_axes;
+    case AXIS_M: return axis <= kernel_last_axis(k, AXIS_M) - k->schedule.m_axes;
+    case AXIS_N: return axis <= kernel_last_axis(k, AXIS_N) - k->schedule.n_axes;
     case AXIS_K: return false;
     default: return true;
     }
@@ -73,7 +66,7 @@ static Blocks count_blocks(Emit *e, const Kernel *k, const LLVMValueRef *symbols
     LLVMValueRef columns = emit_dim(e, &e->kernels->dims, all_columns, symbols);
     Blocks b = {.outer = emit_i64(e, 1), .rows = ceil_div(e, rows, s->mc), .columns = ceil_div(e, columns, s->nc)};
     for (int a = 0; a < k->axes.n; a++)
-        if (is_outer(k, a)) b.outer = emit_mul(e, b.outer, extent_of(e, k, a, symbols));
+        if (contract_is_outer(k, a)) b.outer = emit_mul(e, b.outer, extent_of(e, k, a, symbols));
     if (s->skinny_nv && all_rows->lower < s->mr) {
         b.always_skinny = all_rows->upper < s->mr;
         b.skinny = LLVMBuildICmp(e->at, LLVMIntULT, rows, emit_i64(e, s->mr), "skinny");
@@ -90,7 +83,7 @@ LLVMValueRef emit_contract_items(Emit *e, const Kernel *k, const LLVMValueRef *s
 
 /* ------------------------------------------------------------------------------- tiles */
 
-static LLVMValueRef stride_value(Emit *e, const Contract *c, const KAccess *a, int axis) {
+LLVMValueRef contract_stride(Emit *e, const Contract *c, const KAccess *a, int axis) {
     return emit_dim(e, &e->kernels->dims, a->strides[axis], c->scope->symbols);
 }
 
@@ -99,7 +92,7 @@ LLVMValueRef contract_offset(Emit *e, const Contract *c, const KAccess *a, AxisR
     LLVMValueRef sum = emit_dim(e, &e->kernels->dims, a->offset, c->scope->symbols);
     for (int x = 0; x < c->k->axes.n; x++)
         if (c->k->axes.at[x].role != role && !dim_is(a->strides[x], 0))
-            sum = emit_add(e, sum, emit_mul(e, stride_value(e, c, a, x), c->index[x]));
+            sum = emit_add(e, sum, emit_mul(e, contract_stride(e, c, a, x), c->index[x]));
     return sum;
 }
 
@@ -116,8 +109,9 @@ static LLVMValueRef multiply_add(Emit *e, const Contract *c, LLVMValueRef a, LLV
 }
 
 /* One term of every sum of the tile: a column of A against a row of B. a_at points to the first of A's elements; where
- * rows are found through pointers, it is how far the elements lie from these. */
-static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at) {
+ * rows are found through pointers, it is how far the elements lie from these. The term is number `index` along `axis`. */
+static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at, int axis,
+                      LLVMValueRef index) {
     LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
     LLVMValueRef b[MAX_TILE];
     for (int v = 0; v < t->vectors; v++) {
@@ -125,12 +119,8 @@ static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_
         b[v] = widen(e, c, emit_load(e, c->b_type, c->lanes, p, v == t->vectors - 1 ? t->mask : NULL), c->b_type,
                      c->lanes);
     }
-    for (int i = 0; i < c->ahead_count; i++)
-        emit_prefetch(e, emit_element_pointer(e, c->b_type, b_at, c->ahead[i]), 2, false);
-    for (int v = 0; c->rows_ahead && v < t->vectors; v++)
-        emit_prefetch(e, emit_element_pointer(e, c->b_type, b_at, emit_i64(e, c->rows_ahead + (int64_t)v * c->lanes)), 1,
-                      false);
-    LLVMValueRef row_stride = c->a_panel ? emit_i64(e, c->pitch) : stride_value(e, c, c->a, c->m);
+    contract_ahead_term(e, c, t, a_at, b_at, axis, index);
+    LLVMValueRef row_stride = c->a_panel ? emit_i64(e, c->pitch) : contract_stride(e, c, c->a, c->m);
     for (int r = 0; r < t->rows; r++) {
         LLVMValueRef p = c->k->schedule.rows_a
                              ? emit_element_pointer(e, c->a_type, t->from[r], a_at)
@@ -146,12 +136,12 @@ static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_
 /* The term's place, if the factor lies in a panel: its number there times the step from term to term. Else a step of
  * `index` along the axis from where the factor is read in place. */
 static LLVMValueRef a_term(Emit *e, const Contract *c, LLVMValueRef at, int axis, LLVMValueRef index) {
-    LLVMValueRef step = c->a_panel ? index : emit_mul(e, index, stride_value(e, c, c->a, axis));
+    LLVMValueRef step = c->a_panel ? index : emit_mul(e, index, contract_stride(e, c, c->a, axis));
     return c->k->schedule.rows_a ? emit_add(e, at, step) : emit_element_pointer(e, c->a_type, at, step);
 }
 
 static LLVMValueRef b_term(Emit *e, const Contract *c, LLVMValueRef at, int axis, LLVMValueRef index) {
-    LLVMValueRef stride = c->panel ? emit_i64(e, c->k->schedule.nc) : stride_value(e, c, c->b, axis);
+    LLVMValueRef stride = c->panel ? emit_i64(e, c->k->schedule.nc) : contract_stride(e, c, c->b, axis);
     return emit_element_pointer(e, c->b_type, at, emit_mul(e, index, stride));
 }
 
@@ -211,11 +201,11 @@ static void join_runs(Emit *e, const Contract *c, const Tile *t) {
 /* Terms from .. until-1, `first` being where panels begin, in one loop. */
 static void emit_joined_run(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at,
                             LLVMValueRef first, LLVMValueRef from, LLVMValueRef until) {
-    int axis = last_axis(c->k, AXIS_K);
+    int axis = kernel_last_axis(c->k, AXIS_K);
     EmitLoop loop = emit_loop_begin(e, from, until, emit_i64(e, 1), "k");
     LLVMValueRef own = LLVMIsNull(first) ? loop.index : LLVMBuildSub(e->at, loop.index, first, "");
     emit_term(e, c, t, a_term(e, c, a_at, axis, c->a_panel ? own : loop.index),
-              b_term(e, c, b_at, axis, c->panel ? own : loop.index));
+              b_term(e, c, b_at, axis, c->panel ? own : loop.index), axis, loop.index);
     emit_loop_end(e, &loop);
 }
 
@@ -249,13 +239,14 @@ static LLVMValueRef steps_behind(Emit *e, const Contract *c, int axis) {
 static void emit_terms(Emit *e, Contract *c, Tile *t, int from, LLVMValueRef a_at, LLVMValueRef b_at,
                        LLVMValueRef flat) {
     const Kernel *k = c->k;
+    int last = kernel_last_axis(k, AXIS_K);
     while (from < k->axes.n && k->axes.at[from].role != AXIS_K) from++;
     if (from == k->axes.n) {
         emit_term(e, c, t, c->a_panel ? a_term(e, c, a_at, -1, flat) : a_at,
-                  c->panel ? b_term(e, c, b_at, -1, flat) : b_at);
+                  c->panel ? b_term(e, c, b_at, -1, flat) : b_at, last, c->index[last]);
         return;
     }
-    if (k->schedule.rows_a && from == last_axis(k, AXIS_K)) a_at = contract_point_rows(e, c, t, a_at);
+    if (k->schedule.rows_a && from == last) a_at = contract_point_rows(e, c, t, a_at);
     LLVMValueRef extent = extent_of(e, k, from, c->scope->symbols), first = emit_i64(e, 0), until = extent;
     if (c->k_blocks && from <= c->cut_axis) {
         LLVMValueRef step = steps_behind(e, c, from), count = emit_i64(e, 1);
@@ -408,36 +399,6 @@ static void finish_sums(Emit *e, const Contract *c, const Tile *t) {
     emit_if_end(e, &done);
 }
 
-static bool in_tile(const Contract *c, int access) {
-    const KAccess *a = &c->k->accesses.at[access];
-    return a->index < 0 && !dim_is(a->strides[c->m], 0) && dim_is(a->strides[c->n], 1);
-}
-
-static void prefetch_access(Emit *e, const Contract *c, const Tile *t, int access) {
-    const KAccess *a = &c->k->accesses.at[access];
-    DType type = c->k->bufs.at[a->buf].dtype;
-    LLVMValueRef base = emit_element_pointer(e, type, c->scope->bufs[a->buf], contract_offset(e, c, a, AXIS_K));
-    LLVMValueRef row_stride = stride_value(e, c, a, c->m);
-    for (int r = 0; r < t->rows; r++)
-        for (int v = 0; v < t->vectors; v++) {
-            LLVMValueRef at = emit_add(e, emit_mul(e, row_stride, emit_i64(e, r)), emit_i64(e, (int64_t)v * c->lanes));
-            emit_prefetch(e, emit_element_pointer(e, type, base, at), 1, true);
-        }
-}
-
-/* What the epilogue updates in place, like an optimiser's state, lies far away and is used once: it is asked for
- * while the tile's sums are made. (A training step of a perceptron gains 4 %.) */
-static void prefetch_updates(Emit *e, const Contract *c, const Tile *t) {
-    const KStage *stage = &c->k->stages.at[0];
-    for (int x = 0; x < c->k->accesses.n; x++) {
-        bool loaded = false, stored = false;
-        for (int i = 0; i < c->k->nodes.n; i++)
-            loaded |= c->k->nodes.at[i].kind == NODE_LOAD && c->k->nodes.at[i].access == x && i != c->k->a && i != c->k->b;
-        for (int i = 0; i < stage->stores.n; i++) stored |= stage->stores.at[i].access == x;
-        if (loaded && stored && in_tile(c, x)) prefetch_access(e, c, t, x);
-    }
-}
-
 /* Where the tile's corner of a factor lies: so far into its panel, or where it is read in place. */
 static LLVMValueRef tile_factor(Emit *e, const Contract *c, const KAccess *a, DType t, LLVMValueRef panel,
                                 LLVMValueRef in) {
@@ -453,13 +414,14 @@ static void emit_tile(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef 
     start_sums(e, c, &t);
     c->index[c->m] = row;
     c->index[c->n] = column;
-    if (rows == c->k->schedule.mr) prefetch_updates(e, c, &t);
+    if (rows == c->k->schedule.mr) contract_ahead_updates(e, c, &t);
     LLVMValueRef a_at = emit_i64(e, 0);
     if (c->k->schedule.rows_a) contract_begin_rows(e, c, &t);
     else
         a_at = tile_factor(e, c, c->a, c->a_type, c->a_panel,
                            emit_mul(e, LLVMBuildSub(e->at, row, c->m_from, ""), emit_i64(e, c->pitch)));
     LLVMValueRef b_at = tile_factor(e, c, c->b, c->b_type, c->panel, LLVMBuildSub(e->at, column, c->n_from, ""));
+    contract_ahead_tile(e, c, &t);
     LLVMValueRef guard = contract_guard(e, c, -1);
     EmitIf counts;
     if (guard) counts = emit_if_begin(e, guard);
@@ -531,26 +493,6 @@ static void emit_few_rows(Emit *e, Contract *c, int below, bool skinny, LLVMValu
     }
 }
 
-/* Where B lies in panels whose rows follow one another, the block of terms behind the current one comes next, of the
- * next panel in the end. It is far away, and asked for while the strips of rows use this one: each strip asks for
- * some lines of every row. */
-static void look_ahead(Emit *e, Contract *c, LLVMValueRef strip) {
-    const KSchedule *s = &c->k->schedule;
-    int last = last_axis(c->k, AXIS_K);
-    Dim depth = kernel_joined_extent(c->k, &e->kernels->dims, AXIS_K, last - c->k_axis + 1);
-    int64_t width = (int64_t)s->nv * c->lanes;
-    bool panels = !c->panel && c->b && s->n_axes == 1 && dim_is(c->columns, width) && dim_is(c->b->strides[last], width) &&
-                  dim_is_const(depth) && c->n > 0 && is_outer(c->k, c->n - 1);
-    if (!panels || c->rows->lower < 2 * s->mr) return;
-    int64_t terms = s->kc && s->kc < dim_value(depth) ? s->kc : dim_value(depth), strips = c->rows->lower / s->mr;
-    c->ahead_count = (int)((s->nv + strips - 1) / strips);
-    for (int i = 0; i < c->ahead_count; i++) {
-        LLVMValueRef line = emit_add(e, emit_mul(e, strip, emit_i64(e, c->ahead_count)), emit_i64(e, i));
-        line = LLVMBuildURem(e->at, line, emit_i64(e, s->nv), "");
-        c->ahead[i] = emit_add(e, emit_i64(e, terms * width), emit_mul(e, line, emit_i64(e, c->lanes)));
-    }
-}
-
 static void emit_rows(Emit *e, Contract *c) {
     const KSchedule *s = &c->k->schedule;
     Dim extent = c->rows;
@@ -559,24 +501,13 @@ static void emit_rows(Emit *e, Contract *c) {
     if (extent->upper >= s->mr) {
         LLVMValueRef last = LLVMBuildSub(e->at, c->m_until, emit_i64(e, s->mr - 1), "");
         EmitLoop strips = emit_loop_begin(e, c->m_from, last, emit_i64(e, s->mr), "m");
-        LLVMValueRef strip = LLVMBuildUDiv(e->at, LLVMBuildSub(e->at, strips.index, c->m_from, ""), emit_i64(e, s->mr), "");
-        look_ahead(e, c, strip);
+        contract_ahead_strip(e, c, strips.index);
         emit_columns(e, c, s->mr, s->nv, strips.index);
-        c->ahead_count = 0;
+        c->ahead = (Ahead){0};
         emit_loop_end(e, &strips);
         emit_set(e, row, emit_get(e, e->i64, strips.counter));
     }
     if (!dim_is_const(extent) || dim_value(extent) % s->mr) emit_few_rows(e, c, s->mr, false, row);
-}
-
-/* How far from a term of B the row lies that is asked for meanwhile. Few rows use each element of B once, or few times;
- * where B's rows do not follow one another, the processor does not foresee the next ones. 0: it does. */
-static int64_t look_ahead_in_rows(const Contract *c) {
-    enum { ROWS = 16 };
-    int last = last_axis(c->k, AXIS_K);
-    bool apart = !c->panel && c->b && dim_is_const(c->b->strides[last]) &&
-                 dim_value(c->b->strides[last]) > skinny_columns(c->k);
-    return apart ? ROWS * dim_value(c->b->strides[last]) : 0;
 }
 
 static void emit_block(Emit *e, Contract *c, bool skinny) {
@@ -588,11 +519,11 @@ static void emit_block(Emit *e, Contract *c, bool skinny) {
         emit_rows(e, c);
         return;
     }
-    c->rows_ahead = look_ahead_in_rows(c);
+    contract_ahead_skinny(c);
     LLVMValueRef row = emit_variable(e, e->i64, "row");
     emit_set(e, row, c->m_from);
     emit_few_rows(e, c, c->k->schedule.mr, true, row);
-    c->rows_ahead = 0;
+    c->ahead = (Ahead){0};
 }
 
 /* Whether B's columns lie one step apart, over all N axes that are tiled as one. */
@@ -604,7 +535,7 @@ static bool joins_columns(Emit *e, const Contract *c) {
 
 /* Fills the panels with terms k_from .. k_until-1. */
 static void emit_packing(Emit *e, Contract *c, LLVMValueRef k_from, LLVMValueRef k_until) {
-    bool copied = c->b && joins_columns(e, c) && (!c->k_blocks || last_axis(c->k, AXIS_K) == c->k_axis);
+    bool copied = c->b && joins_columns(e, c) && (!c->k_blocks || kernel_last_axis(c->k, AXIS_K) == c->k_axis);
     if (c->panel && copied) contract_pack(e, c, k_from, k_until);
     else if (c->panel) contract_pack_values(e, c, false, k_from, k_until);
     if (c->a_panel) contract_pack_values(e, c, true, k_from, k_until);
@@ -637,7 +568,7 @@ static int64_t step_in_b(const Contract *c, int axis) {
 static int sort_outer(const Contract *c, int *outer) {
     int n = 0;
     for (int a = c->k->axes.n - 1; a >= 0; a--) {
-        if (!is_outer(c->k, a)) continue;
+        if (!contract_is_outer(c->k, a)) continue;
         int at = n++;
         for (; at > 0 && step_in_b(c, outer[at - 1]) > step_in_b(c, a); at--) outer[at] = outer[at - 1];
         outer[at] = a;
@@ -693,7 +624,7 @@ static LLVMValueRef scratch_at(Emit *e, const KernelScope *s, int64_t bytes) {
 }
 
 static Contract contract_of(Emit *e, const Kernel *k, KernelScope *s) {
-    Contract c = {.k = k, .scope = s, .m = last_axis(k, AXIS_M), .n = last_axis(k, AXIS_N), .lanes = k->schedule.lanes};
+    Contract c = {.k = k, .scope = s, .m = kernel_last_axis(k, AXIS_M), .n = kernel_last_axis(k, AXIS_N), .lanes = k->schedule.lanes};
     c.a = k->schedule.pack_a ? kernel_factor(k, k->a) : kernel_place(k, k->a);
     c.b = k->schedule.pack_b ? kernel_factor(k, k->b) : kernel_place(k, k->b);
     c.guard_a = k->schedule.skip_a ? k->nodes.at[k->a].guard : -1;

@@ -1,5 +1,5 @@
 /* What the files of the contraction generator share: contract.c (loops and tiles), contract_rows.c (rows of A found
- * through pointers, terms that are skipped), contract_lanes.c (lanes along the terms), pack.c (copied panels of B),
+ * through pointers, terms that are skipped), contract_ahead.c (what is asked for ahead), contract_lanes.c (lanes along the terms), pack.c (copied panels of B),
  * pack_values.c (panels of computed factors). */
 #ifndef DLCC_CODEGEN_CONTRACT_H
 #define DLCC_CODEGEN_CONTRACT_H
@@ -8,6 +8,16 @@
 #include "ir/kernel_contract.h"
 
 enum { SHORT_EPILOGUE = 8 };   /* kernel_work up to which an epilogue is in line */
+
+/* What the terms of a strip or of a tile ask for meanwhile: see contract_ahead.c. */
+typedef struct Ahead {
+    LLVMValueRef lines[MAX_TILE];   /* elements of B, from the term's own on */
+    int line_count;
+    LLVMValueRef next_rows;    /* of A, from the term's own on: where the strip behind this one is; null: nothing */
+    LLVMValueRef strips_left;  /* of a block that reads B in place; null: the next one is not asked for */
+    LLVMValueRef next_columns; /* elements of B from this block's first term and column to the next one's */
+    int64_t rows;              /* a skinny tile asks for the elements of B so far from its own; 0: for none */
+} Ahead;
 
 typedef struct Contract {
     const Kernel *k;
@@ -35,9 +45,7 @@ typedef struct Contract {
     LLVMValueRef zeros;        /* a row of them, for A's rows that are not there; null: all rows are */
     int guard_a, guard_b;      /* nodes: terms where they are false are skipped; -1: none */
     LLVMValueRef a_panel;      /* where A's rows from m_from on are packed, `pitch` elements each; null: read in place */
-    LLVMValueRef ahead[MAX_TILE];   /* B's elements to ask for while a term is added, from its own on */
-    int ahead_count;
-    int64_t rows_ahead;        /* a skinny tile asks for the elements of B so far from its own; 0: for none */
+    Ahead ahead;
     LLVMValueRef panel;        /* where B is packed, nc elements a row; null: B is read in place */
 } Contract;
 
@@ -56,6 +64,9 @@ LLVMTypeRef contract_sum_type(const Emit *e, const Contract *c);
 /* Whether B's elements along N are neighbours in memory. */
 static inline bool contract_reads_rows(const Contract *c) { return c->b && dim_is(c->b->strides[c->n], 1); }
 
+/* Whether the axis is one of the loops around items. */
+bool contract_is_outer(const Kernel *k, int axis);
+LLVMValueRef contract_stride(Emit *e, const Contract *c, const KAccess *a, int axis);
 /* The index along an axis of the loops around, of the tile's corner and of the current term. */
 LLVMValueRef contract_offset(Emit *e, const Contract *c, const KAccess *a, AxisRole without);
 
@@ -66,6 +77,15 @@ void contract_begin_rows(Emit *e, Contract *c, Tile *t);
 LLVMValueRef contract_point_rows(Emit *e, const Contract *c, Tile *t, LLVMValueRef offset);
 /* The guards of terms that are known once K axis `axis` is, and not before (-1: before all), as one i1; null: none. */
 LLVMValueRef contract_guard(Emit *e, const Contract *c, int axis);
+
+/* contract_ahead.c: before the tiles of a strip of mr rows from `row` on; before those of few rows; before the terms of
+ * a tile; with each term, number `index` along `axis`; while an epilogue that updates in place is far. */
+void contract_ahead_strip(Emit *e, Contract *c, LLVMValueRef row);
+void contract_ahead_skinny(Contract *c);
+void contract_ahead_tile(Emit *e, Contract *c, const Tile *t);
+void contract_ahead_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at, int axis,
+                         LLVMValueRef index);
+void contract_ahead_updates(Emit *e, const Contract *c, const Tile *t);
 
 /* The stores of a tile whose sums are complete. */
 void contract_epilogue(Emit *e, const Contract *c, const Tile *t);

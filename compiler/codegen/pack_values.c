@@ -10,6 +10,7 @@
  * in registers into pieces of lines. Every element is computed once, whatever the block. */
 #include "codegen/contract.h"
 #include "ir/kernel_contract.h"
+#include "ir/kernel_util.h"
 
 /* Numbers over the axes first .. last, which a variable counts along each of. */
 typedef struct Numbered {
@@ -232,13 +233,6 @@ static void pack_turned(const Packer *p) {
 
 /* ------------------------------------------------------------------------------ panels */
 
-static int last_axis(const Kernel *k, AxisRole role) {
-    int found = -1;
-    for (int a = 0; a < k->axes.n; a++)
-        if (k->axes.at[a].role == role) found = a;
-    return found;
-}
-
 void contract_pack_values(Emit *e, Contract *c, bool of_a, LLVMValueRef k_from, LLVMValueRef k_until) {
     const Kernel *k = c->k;
     Packer p = {.e = e,
@@ -247,7 +241,7 @@ void contract_pack_values(Emit *e, Contract *c, bool of_a, LLVMValueRef k_from, 
                 .t = of_a ? c->a_type : c->b_type,
                 .panel = of_a ? c->a_panel : c->panel,
                 .pitch = of_a ? c->pitch : k->schedule.nc};
-    Numbered terms = numbered(&p, c->k_axis, last_axis(k, AXIS_K), k_from, k_until);
+    Numbered terms = numbered(&p, c->k_axis, kernel_last_axis(k, AXIS_K), k_from, k_until);
     Numbered others = of_a ? numbered(&p, c->m_first, c->m, c->m_from, c->m_until)
                            : numbered(&p, c->n_first, c->n, c->n_from, c->n_until);
     p.lines = of_a ? others : terms;

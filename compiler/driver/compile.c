@@ -64,7 +64,7 @@ static DlccStatus prepare(Compilation *c) {
     DlccStatus status = outputs_plan(c);
     if (!status) status = dump_check(c);
     if (!status) status = driver_find_target(c);
-    if (!status && c->options->run.n && outputs_furthest(c) > (input_is_kernels(c) ? DLCC_KERNEL : DLCC_GRAPH))
+    if (!status && c->options->run.n && !input_is_kernels(c) && outputs_furthest(c) > DLCC_GRAPH)
         status = driver_fail(c, DLCC_USER, "--run runs single passes over IR; show the result with --emit or -o x.ir");
     return status;
 }
@@ -192,13 +192,21 @@ static DlccStatus read_kernels(Compilation *c) {
     return DLCC_OK;
 }
 
+static DlccStatus check_scheduled(Compilation *c) {
+    for (int i = 0; i < c->kernels->kernels.n; i++)
+        if (c->kernels->kernels.at[i]->schedule.lanes < 1)
+            return driver_fail(c, DLCC_USER, "kernel %s has no schedule: add --run=schedule", c->kernels->kernels.at[i]->name);
+    return DLCC_OK;
+}
+
 static DlccStatus make_kernels(Compilation *c) {
     DlccStatus status = input_is_kernels(c) ? read_kernels(c) : lower_graph(c);
-    bool as_it_is = input_is_kernels(c) && outputs_furthest(c) == DLCC_KERNEL;
-    for (int i = 0; as_it_is && !status && i < c->options->run.n; i++)
+    bool as_asked = input_is_kernels(c) && (outputs_furthest(c) == DLCC_KERNEL || c->options->run.n);
+    for (int i = 0; as_asked && !status && i < c->options->run.n; i++)
         status = run_kernel_pass(c, c->options->run.at[i]);
-    if (!as_it_is && !status) status = run_kernel_pass(c, "schedule");
-    if (!as_it_is && !status) status = run_kernel_pass(c, "place");
+    if (!as_asked && !status) status = run_kernel_pass(c, "schedule");
+    if (!status && outputs_furthest(c) > DLCC_KERNEL) status = check_scheduled(c);
+    if (!status && (!as_asked || outputs_furthest(c) > DLCC_KERNEL)) status = run_kernel_pass(c, "place");
     if (!status && c->options->emit == DLCC_KERNEL) kernels_print(c->kernels, &c->output->out);
     if (status) return status;
     c->code_options = (CodeOptions){.target = c->target, .prefix = symbol_prefix(c, c->module->name),

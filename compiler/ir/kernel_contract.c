@@ -16,13 +16,6 @@ const KAccess *kernel_place(const Kernel *k, int node) {
     return &k->accesses.at[n->access];
 }
 
-static int last_axis(const Kernel *k, AxisRole role) {
-    int found = -1;
-    for (int a = 0; a < k->axes.n; a++)
-        if (k->axes.at[a].role == role) found = a;
-    return found;
-}
-
 /* The axes that a factor's guard depends on. */
 static uint64_t guard_axes(const Kernel *k, int node, Arena *scratch) {
     int guard = k->nodes.at[node].guard;
@@ -31,7 +24,7 @@ static uint64_t guard_axes(const Kernel *k, int node, Arena *scratch) {
 
 bool kernel_can_skip(const Kernel *k, int node, AxisRole role, int n, Arena *scratch) {
     uint64_t axes = guard_axes(k, node, scratch);
-    int last = last_axis(k, role);
+    int last = kernel_last_axis(k, role);
     if (!kernel_place(k, node)) return false;
     for (int a = last; a > last - n && a >= 0; a--)
         if (axes >> a & 1) return false;
@@ -40,7 +33,7 @@ bool kernel_can_skip(const Kernel *k, int node, AxisRole role, int n, Arena *scr
 
 bool kernel_can_read_rows(const Kernel *k, Arena *scratch) {
     const KAccess *a = kernel_place(k, k->a);
-    int last = last_axis(k, AXIS_K);
+    int last = kernel_last_axis(k, AXIS_K);
     Dim extent = k->axes.at[last].extent;
     if (!a || !dim_is(a->strides[last], 1)) return false;
     if (k->nodes.at[k->a].guard < 0) return true;
@@ -59,7 +52,7 @@ static bool walks_role(const Kernel *k, const KAccess *x, AxisRole role) {
 
 bool kernel_can_sum_lanes(const Kernel *k, Arena *scratch) {
     const KAccess *a = kernel_place(k, k->a), *b = kernel_factor(k, k->b);
-    int last = last_axis(k, AXIS_K);
+    int last = kernel_last_axis(k, AXIS_K);
     if (!a || !b || last < 1 || k->axes.at[last - 1].role != AXIS_K) return false;
     bool plain = (k->acc == DTYPE_F32 || k->acc == DTYPE_F64) && k->nodes.at[k->a].dtype == k->acc;
     return plain && dim_is(b->strides[last], 1) && kernel_can_read_rows(k, scratch) && !walks_role(k, a, AXIS_M) &&
@@ -108,7 +101,7 @@ static int count_joined(const Kernel *k, DimTable *dims, AxisRole role, bool by_
     bool *used = arena_array(scratch, bool, k->nodes.n + 1);
     kernel_stage_nodes(k, 0, NULL, used);
     int count = 1;
-    for (int a = last_axis(k, role) - 1; a >= 0 && k->axes.at[a].role == role; a--, count++)
+    for (int a = kernel_last_axis(k, role) - 1; a >= 0 && k->axes.at[a].role == role; a--, count++)
         if (!factors_join(k, dims, a, scratch) || (!by_digits && !epilogue_joins(k, dims, a, used))) break;
     return count;
 }
@@ -129,7 +122,7 @@ static int64_t greatest_divisor(int64_t x, int64_t most) {
 
 /* Whole steps of an axis behind the first divide its extent, so that runs are equally long over all K axes. */
 KernelRun kernel_run(const Kernel *k) {
-    int last = last_axis(k, AXIS_K);
+    int last = kernel_last_axis(k, AXIS_K);
     bool alone = last == 0 || k->axes.at[last - 1].role != AXIS_K;
     int64_t terms = alone ? RUN_ALONG : RUN_ACROSS, inner = 1;
     if (!dtype_is_float(k->acc) || kernel_most_points(k, AXIS_K) <= (alone ? ONE_RUN : terms)) return (KernelRun){0};
@@ -163,7 +156,7 @@ static int first_axis(const Kernel *k, AxisRole role) {
 
 /* Whether all K axes count as one for what is read in place. */
 static bool sums_as_one(const Kernel *k, DimTable *dims, Arena *scratch) {
-    int count = last_axis(k, AXIS_K) - first_axis(k, AXIS_K) + 1;
+    int count = kernel_last_axis(k, AXIS_K) - first_axis(k, AXIS_K) + 1;
     const KSchedule *s = &k->schedule;
     bool guarded = s->skip_a || s->skip_b || (s->rows_a && k->nodes.at[k->a].guard >= 0);
     if (guarded && count > 1) return false;
@@ -171,7 +164,7 @@ static bool sums_as_one(const Kernel *k, DimTable *dims, Arena *scratch) {
 }
 
 int kernel_cut_axis(const Kernel *k, DimTable *dims, Arena *scratch, int64_t kc) {
-    int first = first_axis(k, AXIS_K), last = last_axis(k, AXIS_K);
+    int first = first_axis(k, AXIS_K), last = kernel_last_axis(k, AXIS_K);
     KernelRun run = kernel_run(k);
     if (kc < 1 || (run.terms && kc % run.terms)) return -1;
     if (sums_as_one(k, dims, scratch)) return first;
@@ -185,7 +178,7 @@ int kernel_cut_axis(const Kernel *k, DimTable *dims, Arena *scratch, int64_t kc)
 }
 
 int64_t kernel_best_cut(const Kernel *k, DimTable *dims, Arena *scratch, int64_t most) {
-    int first = first_axis(k, AXIS_K), last = last_axis(k, AXIS_K);
+    int first = first_axis(k, AXIS_K), last = kernel_last_axis(k, AXIS_K);
     int64_t best = 0, run = kernel_run(k).terms, unit = run ? run : 1;
     if (sums_as_one(k, dims, scratch)) return most / unit > 1 ? most / unit * unit : unit;
     for (int a = last; a >= first; a--) {
@@ -201,7 +194,7 @@ int64_t kernel_best_cut(const Kernel *k, DimTable *dims, Arena *scratch, int64_t
 
 Dim kernel_joined_extent(const Kernel *k, DimTable *dims, AxisRole role, int n) {
     Dim product = dim_const(dims, 1);
-    for (int a = last_axis(k, role); n > 0; a--, n--) product = dim_mul(dims, product, k->axes.at[a].extent);
+    for (int a = kernel_last_axis(k, role); n > 0; a--, n--) product = dim_mul(dims, product, k->axes.at[a].extent);
     return product;
 }
 
@@ -234,7 +227,7 @@ static bool *nodes_below(const Kernel *k, int node, Arena *scratch) {
 int kernel_pack_axis(const Kernel *k, int node, AxisRole along, AxisRole across, Arena *scratch) {
     enum { TURNING = 2 }; /* what turning a square of vectors costs each of them */
     const bool *used = nodes_below(k, node, scratch);
-    int straight = last_axis(k, along), turned = last_axis(k, across);
+    int straight = kernel_last_axis(k, along), turned = kernel_last_axis(k, across);
     return pack_cost(k, turned, used) + TURNING < pack_cost(k, straight, used) ? turned : straight;
 }
 
@@ -263,7 +256,7 @@ KernelPanels kernel_panels(const Kernel *k) {
     p.paused = p.bytes;
     if (s->kc) p.bytes += s->mc * s->nc * sum_bytes;
     p.zeros = p.bytes;
-    p.zero_count = s->rows_a && k->nodes.at[k->a].guard >= 0 ? k->axes.at[last_axis(k, AXIS_K)].extent->upper : 0;
+    p.zero_count = s->rows_a && k->nodes.at[k->a].guard >= 0 ? k->axes.at[kernel_last_axis(k, AXIS_K)].extent->upper : 0;
     p.bytes += round_up(p.zero_count * dtype_bytes(k->nodes.at[k->a].dtype), 64);
     return p;
 }

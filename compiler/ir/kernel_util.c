@@ -10,6 +10,13 @@ uint64_t kernel_axes(const Kernel *k, AxisRole role) {
     return set;
 }
 
+int kernel_last_axis(const Kernel *k, AxisRole role) {
+    int found = -1;
+    for (int a = 0; a < k->axes.n; a++)
+        if (k->axes.at[a].role == role) found = a;
+    return found;
+}
+
 static uint64_t access_axes(const Kernel *k, const KAccess *access, const uint64_t *nodes) {
     uint64_t set = access->index >= 0 ? nodes[access->index] : 0;
     for (int a = 0; a < k->axes.n; a++)

@@ -10,6 +10,8 @@ enum { KERNEL_ROW_BYTES = 16384 };
 
 /* The axes of a role, as a set: bit a is axis a. */
 uint64_t kernel_axes(const Kernel *k, AxisRole role);
+/* The last one of them; -1: there is none. */
+int kernel_last_axis(const Kernel *k, AxisRole role);
 /* For each node the set of axes its value depends on. A REDUCED node depends on all outer axes, a SUM on
  * all but K. */
 const uint64_t *kernel_node_axes(const Kernel *k, Arena *arena);

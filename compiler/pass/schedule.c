@@ -21,13 +21,6 @@ static int most_lanes(const Kernel *k, const Target *t) {
     return target_lanes(t, bytes < 4 ? 4 : bytes);
 }
 
-static int last_of(const Kernel *k, AxisRole role) {
-    int found = -1;
-    for (int a = 0; a < k->axes.n; a++)
-        if (k->axes.at[a].role == role) found = a;
-    return found;
-}
-
 /* What a point costs with lanes along the axis: contiguous accesses are cheap, scattered ones dear. */
 static double vector_cost(const Kernel *k, int axis, int lanes) {
     double extent = (double)k->axes.at[axis].extent->upper, cost = 0.1;
@@ -43,7 +36,7 @@ static double vector_cost(const Kernel *k, int axis, int lanes) {
 }
 
 static void choose_axis(Kernel *k, KSchedule *s) {
-    int inner = kernel_in_order(k) ? -1 : last_of(k, AXIS_INNER), outer = last_of(k, AXIS_OUTER);
+    int inner = kernel_in_order(k) ? -1 : kernel_last_axis(k, AXIS_INNER), outer = kernel_last_axis(k, AXIS_OUTER);
     s->vector_axis = inner >= 0 ? inner : outer;
     if (inner >= 0 && outer >= 0 && vector_cost(k, outer, s->lanes) < vector_cost(k, inner, s->lanes))
         s->vector_axis = outer;
@@ -123,8 +116,8 @@ static void schedule_loops(Kernel *k, const Target *t, Arena *scratch) {
     int64_t inner = clamp(kernel_most_points(k, AXIS_INNER), 1, DIM_HUGE);
     int64_t along = s->vector_axis < 0 ? 1 : k->axes.at[s->vector_axis].extent->upper;
     s->unroll = (int)clamp(along / s->lanes, 1, in_flight(k, t, s->vector_axis));
-    if (s->vector_axis >= 0 && s->vector_axis == last_of(k, AXIS_OUTER)) schedule_windows(k, s, s->vector_axis + 1);
-    if (s->vector_axis >= 0 && s->vector_axis == last_of(k, AXIS_OUTER)) schedule_interleaved(k, s);
+    if (s->vector_axis >= 0 && s->vector_axis == kernel_last_axis(k, AXIS_OUTER)) schedule_windows(k, s, s->vector_axis + 1);
+    if (s->vector_axis >= 0 && s->vector_axis == kernel_last_axis(k, AXIS_OUTER)) schedule_interleaved(k, s);
     int64_t step = s->vector_axis >= 0 && k->axes.at[s->vector_axis].role == AXIS_OUTER ? (int64_t)s->lanes * s->unroll : 1;
     s->chunk = clamp((ITEM_POINTS / inner + step - 1) / step, 1, DIM_HUGE) * step;
     s->serial_below = SERIAL_POINTS;

@@ -20,7 +20,7 @@
 enum {
     MOST_ROWS = 14, MOST_VECTORS = 6, MOST_SKINNY = 16,
     DEEPEST = 1024,            /* terms of a packed panel */
-    DEEPEST_BOTH = 512,        /* where both factors are packed */
+    DEEPEST_BOTH = 512,        /* where both factors are packed, or A's lines wear the first-level cache */
     DEEPEST_UNPACKED = 2048,
     ITEM_COLUMNS = 64,         /* of an item where lanes run along the terms */
     SERIAL_POINTS = 1 << 18    /* multiply-adds below which a contraction stays on one thread */
@@ -69,17 +69,6 @@ static int list_tiles(const KSchedule *k, const Shape *s, const Target *t, Sched
     return n;
 }
 
-static int last_of(const Kernel *k, AxisRole role, int *count) {
-    int found = -1;
-    *count = 0;
-    for (int a = 0; a < k->axes.n; a++)
-        if (k->axes.at[a].role == role) {
-            found = a;
-            ++*count;
-        }
-    return found;
-}
-
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
@@ -100,14 +89,14 @@ static bool is_guarded(const Kernel *k, int node) { return kernel_place(k, node)
 static void choose_ways(Kernel *k, DimTable *dims, Arena *scratch) {
     enum { SHORTEST = 8, MANY_ROWS = 32 }; /* terms that repay a row's pointer */
     KSchedule *s = &k->schedule;
-    int count, last = last_of(k, AXIS_K, &count);
+    int last = kernel_last_axis(k, AXIS_K);
     bool rows = kernel_can_read_rows(k, scratch) && k->axes.at[last].extent->lower >= SHORTEST;
     s->pack_a = !kernel_factor(k, k->a);
     s->pack_b = !kernel_factor(k, k->b);
-    int m = last_of(k, AXIS_M, &count);
+    int m = kernel_last_axis(k, AXIS_M);
     if (is_guarded(k, k->a)) {
         bool few = k->axes.at[m].extent->upper < (rows ? MANY_ROWS : SHORTEST);
-        s->skip_a = kernel_can_skip(k, k->a, AXIS_M, 1, scratch) && (count == 1 || !few);
+        s->skip_a = kernel_can_skip(k, k->a, AXIS_M, 1, scratch) && (m == 0 || k->axes.at[m - 1].role != AXIS_M || !few);
         s->rows_a = rows && !s->skip_a;
         s->pack_a = !s->skip_a && !s->rows_a;
     } else if (!s->pack_a && rows) {
@@ -117,7 +106,7 @@ static void choose_ways(Kernel *k, DimTable *dims, Arena *scratch) {
     }
     if (is_guarded(k, k->b)) {
         s->skip_b = kernel_can_skip(k, k->b, AXIS_N, 1, scratch);
-        s->pack_b = !s->skip_b || !dim_is(kernel_place(k, k->b)->strides[last_of(k, AXIS_N, &count)], 1);
+        s->pack_b = !s->skip_b || !dim_is(kernel_place(k, k->b)->strides[kernel_last_axis(k, AXIS_N)], 1);
     }
 }
 
@@ -134,10 +123,24 @@ static void choose_packing(Kernel *k, DimTable *dims, Arena *scratch) {
     s->rows_a = s->skip_a = s->skip_b = false;
 }
 
-/* Terms of a K block; 0: all. */
-static int64_t choose_depth(const Kernel *k, DimTable *dims, Arena *scratch, int64_t depth) {
+/* Whether a strip of rows of A, read where it lies, serves several tiles and does not stay in the first-level cache
+ * meanwhile. Each of its elements takes a line of its own there where rows are neighbours. */
+static bool wears_cache(const Kernel *k, const Shape *shape, const Target *t, int64_t depth) {
+    enum { LINE = 64 };
     const KSchedule *s = &k->schedule;
+    const KAccess *a = kernel_factor(k, k->a);
+    if (!a || s->pack_a || s->rows_a || shape->n <= (int64_t)s->nv * s->lanes) return false;
+    bool along = dim_is(a->strides[kernel_last_axis(k, AXIS_K)], 1);
+    int64_t bytes = along ? (int64_t)s->mr * dtype_bytes(k->bufs.at[a->buf].dtype) : LINE;
+    return depth * bytes > t->l1_bytes * 2 / 3;
+}
+
+/* Terms of a K block; 0: all. */
+static int64_t choose_depth(const Kernel *k, DimTable *dims, const Shape *shape, const Target *t, Arena *scratch) {
+    const KSchedule *s = &k->schedule;
+    int64_t depth = kernel_most_points(k, AXIS_K);
     int64_t deepest = s->pack_a && s->pack_b ? DEEPEST_BOTH : s->pack_a || s->pack_b ? DEEPEST : DEEPEST_UNPACKED;
+    if (wears_cache(k, shape, t, depth)) deepest = DEEPEST_BOTH;
     if (depth <= deepest) return 0;
     int64_t even = depth / ((depth + deepest - 1) / deepest); /* blocks of one length, where that can be */
     int64_t unit = kernel_run(k).terms ? kernel_run(k).terms : s->lanes, kc = round_up(even, unit);
@@ -169,11 +172,12 @@ static void choose_skinny(Kernel *k, DimTable *dims, const Shape *shape, const T
 static void choose_blocks(Kernel *k, DimTable *dims, const Shape *shape, const Target *t, Arena *scratch) {
     KSchedule *s = &k->schedule;
     int64_t depth = kernel_most_points(k, AXIS_K);
-    s->kc = choose_depth(k, dims, scratch, depth);
+    s->kc = choose_depth(k, dims, shape, t, scratch);
     if (s->kc) depth = s->kc;
     bool both = s->pack_a && s->pack_b;
     int64_t width = (int64_t)s->nv * s->lanes, room = t->l2_bytes / (both ? 4 : 2) / most(depth, 1) / sum_bytes(k);
-    s->nc = most(least(room / width, (shape->n + width - 1) / width), 1) * width;
+    int64_t tiles = (shape->n + width - 1) / width, fit = most(least(room / width, tiles), 1), blocks = (tiles + fit - 1) / fit;
+    s->nc = (tiles + blocks - 1) / blocks * width;
     s->mc = round_up(both ? 128 : s->pack_b ? 512 : 64, s->mr);
     choose_skinny(k, dims, shape, t);
     s->scratch = kernel_panels(k).bytes;
@@ -193,8 +197,8 @@ static double lanes_time(const Shape *s, int mr, int nv) {
 /* Lanes along the terms: a tile of mr x nv sums has as many vectors, and takes mr + nv loads for a term. */
 static void schedule_lanes(Kernel *k, DimTable *dims, const Target *t, Arena *scratch) {
     KSchedule *s = &k->schedule;
-    int count, registers = t->vector_registers - t->spare_registers;
-    s->vector_axis = last_of(k, AXIS_K, &count);
+    int registers = t->vector_registers - t->spare_registers;
+    s->vector_axis = kernel_last_axis(k, AXIS_K);
     s->lanes = target_lanes(t, dtype_bytes(k->acc));
     s->rows_a = true;
     s->m_axes = kernel_joined_axes(k, dims, AXIS_M, scratch);
@@ -222,7 +226,7 @@ void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratc
         schedule_lanes(k, dims, t, scratch);
         return;
     }
-    int count, n = last_of(k, AXIS_N, &count), depth_axis = last_of(k, AXIS_K, &count);
+    int n = kernel_last_axis(k, AXIS_N), depth_axis = kernel_last_axis(k, AXIS_K);
     const KAccess *b = kernel_factor(k, k->b);
     ScheduleTile tiles[MOST_TILES];
     s->vector_axis = n;

@@ -22,4 +22,17 @@ for model in "$top"/examples/*/*.dl "$top"/bench/*.dl; do
     done
     [ $count -gt 3 ] && ok "$name: has dumps of several passes" || not_ok "$name: has dumps of several passes" "$(ls "$name")"
 done
+
+# A schedule written by hand counts where --run says which passes are to run; one that is missing is asked for.
+cat >mul.dl <<'END'
+model Mul() { export fn mul(a: f32[64, 64], b: f32[64, 64]) -> f32[64, 64] { return a @ b } }
+END
+"$dlcc" mul.dl --emit=kernel --cpu=x86-64-v3 | sed 's/ mr=[0-9]* / mr=2 /; s/ mc=[0-9]* / mc=4 /' >mul.kernel
+"$dlcc" mul.kernel --cpu=x86-64-v3 --report -o mul.o >new
+"$dlcc" mul.kernel --cpu=x86-64-v3 --run=place --report -o mul.o >own
+check "kernels are scheduled anew" sh -c 'grep -q tile new && ! grep -q "tile 2 rows" new'
+check "but by a schedule of one's own with --run" grep -q "tile 2 rows" own
+grep -v "^  schedule" mul.kernel >bare.kernel
+check_status "which has to be there" 2 "$dlcc" bare.kernel --run=place -o mul.o
+check "or be made" "$dlcc" bare.kernel --run=schedule -o mul.o
 finish
