@@ -13,6 +13,7 @@
  * sequence. Their width may have been measured (pass/tuning.h); --pass-option=layout.panel=WIDTH asks for one, 0 for
  * none. */
 #include "ops/contraction.h"
+#include "ops/index.h"
 #include "ops/region.h"
 #include "pass/layout.h"
 #include "pass/tuning.h"
@@ -115,9 +116,33 @@ static int64_t count_rows(const Contraction *c, bool lhs, bool most) {
     return rows;
 }
 
+static void cast(Votes *votes, const Var *var, const Wish *wish) {
+    int i = 0, n = votes->of[var->id].n;
+    while (i < n && memcmp(votes->of[var->id].at[i].order, wish->order, sizeof(int) * (size_t)var->type.rank)) i++;
+    if (i == n) vec_push(votes->scratch, &votes->of[var->id], *wish);
+    else votes->of[var->id].at[i].votes++;
+}
+
+static bool is_written(const Func *f, const Var *var) {
+    for (int i = 0; i < f->results.n; i++)
+        if (f->results.at[i].var == var) return true;
+    return false;
+}
+
+/* Where slices at run-time places are read of a parameter that is learned, slices of its gradient are added to: in order,
+ * if it lies as it is indexed. That is a wish like those of its products: an embedding shared with the layer that undoes
+ * it. */
+static void vote_index(Votes *votes, const Op *op) {
+    Wish wish = {.votes = 1};
+    for (int d = 0; d < MAX_RANK; d++) wish.order[d] = d;
+    Var *var = var_behind(votes->func, index_parts(op).whole, wish.order);
+    if (var && is_written(votes->func, var)) cast(votes, var, &wish);
+}
+
 static void vote(void *user, Op *op) {
     Votes *votes = user;
     Contraction c = {.dims = &votes->module->dims};
+    if (op->info->kind == KIND_INDEX) vote_index(votes, op);
     if (op->info->kind != KIND_CONTRACT || !op->info->contract(op, &c)) {
         note_other_uses(votes, op);
         return;
@@ -131,10 +156,7 @@ static void vote(void *user, Op *op) {
         if (rows > votes->rows[var->id]) votes->rows[var->id] = rows;
         if (count_rows(&c, side == 0, false) < LEAST_ROWS || contraction_is_thin(&c) || op->parent != votes->func->body)
             votes->plain[var->id] = false;
-        int i = 0, n = votes->of[var->id].n;
-        while (i < n && memcmp(votes->of[var->id].at[i].order, wish.order, sizeof(int) * (size_t)var->type.rank)) i++;
-        if (i == n) vec_push(votes->scratch, &votes->of[var->id], wish);
-        else votes->of[var->id].at[i].votes++;
+        cast(votes, var, &wish);
     }
 }
 

@@ -21,6 +21,7 @@ enum {
     MOST_ROWS = 14, MOST_VECTORS = 6, MOST_SKINNY = 16,
     DEEPEST = 1024,            /* terms of a packed panel */
     DEEPEST_BOTH = 512,        /* where both factors are packed, or A's lines wear the first-level cache */
+    DEEPEST_ACROSS = 256,      /* the latter where each term of A is in a line of its own */
     DEEPEST_UNPACKED = 2048,
     ITEM_COLUMNS = 64,         /* of an item where lanes run along the terms */
     SERIAL_POINTS = 1 << 18    /* multiply-adds below which a contraction stays on one thread */
@@ -123,6 +124,11 @@ static void choose_packing(Kernel *k, DimTable *dims, Arena *scratch) {
     s->rows_a = s->skip_a = s->skip_b = false;
 }
 
+static bool reads_across(const Kernel *k) {
+    const KAccess *a = kernel_factor(k, k->a);
+    return a && !k->schedule.pack_a && !dim_is(a->strides[kernel_last_axis(k, AXIS_K)], 1);
+}
+
 /* Whether a strip of rows of A, read where it lies, serves several tiles and does not stay in the first-level cache
  * meanwhile. Each of its elements takes a line of its own there where rows are neighbours. */
 static bool wears_cache(const Kernel *k, const Shape *shape, const Target *t, int64_t depth) {
@@ -130,8 +136,7 @@ static bool wears_cache(const Kernel *k, const Shape *shape, const Target *t, in
     const KSchedule *s = &k->schedule;
     const KAccess *a = kernel_factor(k, k->a);
     if (!a || s->pack_a || s->rows_a || shape->n <= (int64_t)s->nv * s->lanes) return false;
-    bool along = dim_is(a->strides[kernel_last_axis(k, AXIS_K)], 1);
-    int64_t bytes = along ? (int64_t)s->mr * dtype_bytes(k->bufs.at[a->buf].dtype) : LINE;
+    int64_t bytes = reads_across(k) ? LINE : (int64_t)s->mr * dtype_bytes(k->bufs.at[a->buf].dtype);
     return depth * bytes > t->l1_bytes * 2 / 3;
 }
 
@@ -140,7 +145,7 @@ static int64_t choose_depth(const Kernel *k, DimTable *dims, const Shape *shape,
     const KSchedule *s = &k->schedule;
     int64_t depth = kernel_most_points(k, AXIS_K);
     int64_t deepest = s->pack_a && s->pack_b ? DEEPEST_BOTH : s->pack_a || s->pack_b ? DEEPEST : DEEPEST_UNPACKED;
-    if (wears_cache(k, shape, t, depth)) deepest = DEEPEST_BOTH;
+    if (wears_cache(k, shape, t, depth)) deepest = reads_across(k) ? DEEPEST_ACROSS : DEEPEST_BOTH;
     if (depth <= deepest) return 0;
     int64_t even = depth / ((depth + deepest - 1) / deepest); /* blocks of one length, where that can be */
     int64_t unit = kernel_run(k).terms ? kernel_run(k).terms : s->lanes, kc = round_up(even, unit);
@@ -178,7 +183,7 @@ static void choose_blocks(Kernel *k, DimTable *dims, const Shape *shape, const T
     int64_t width = (int64_t)s->nv * s->lanes, room = t->l2_bytes / (both ? 4 : 2) / most(depth, 1) / sum_bytes(k);
     int64_t tiles = (shape->n + width - 1) / width, fit = most(least(room / width, tiles), 1), blocks = (tiles + fit - 1) / fit;
     s->nc = (tiles + blocks - 1) / blocks * width;
-    s->mc = round_up(both ? 128 : s->pack_b ? 512 : 64, s->mr);
+    s->mc = round_up(s->pack_b && !both ? 512 : both || (s->kc && reads_across(k)) ? 128 : 64, s->mr);
     choose_skinny(k, dims, shape, t);
     s->scratch = kernel_panels(k).bytes;
 }
