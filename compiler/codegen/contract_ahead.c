@@ -127,7 +127,7 @@ static bool in_tile(const Contract *c, int access) {
     return a->index < 0 && !dim_is(a->strides[c->m], 0) && dim_is(a->strides[c->n], 1);
 }
 
-static void ask_for_tile(Emit *e, const Contract *c, const Tile *t, int access) {
+static void ask_for_tile(Emit *e, const Contract *c, const Tile *t, int access, bool write) {
     const KAccess *a = &c->k->accesses.at[access];
     DType type = c->k->bufs.at[a->buf].dtype;
     LLVMValueRef base = emit_element_pointer(e, type, c->scope->bufs[a->buf], contract_offset(e, c, a, AXIS_K));
@@ -135,7 +135,7 @@ static void ask_for_tile(Emit *e, const Contract *c, const Tile *t, int access) 
     for (int r = 0; r < t->rows; r++)
         for (int v = 0; v < t->vectors; v++) {
             LLVMValueRef at = emit_add(e, emit_mul(e, row_stride, emit_i64(e, r)), emit_i64(e, (int64_t)v * c->lanes));
-            emit_prefetch(e, emit_element_pointer(e, type, base, at), 1, true);
+            emit_prefetch(e, emit_element_pointer(e, type, base, at), 1, write);
         }
 }
 
@@ -148,6 +148,6 @@ void contract_ahead_updates(Emit *e, const Contract *c, const Tile *t) {
         for (int i = 0; i < c->k->nodes.n; i++)
             loaded |= c->k->nodes.at[i].kind == NODE_LOAD && c->k->nodes.at[i].access == x && i != c->k->a && i != c->k->b;
         for (int i = 0; i < stage->stores.n; i++) stored |= stage->stores.at[i].access == x;
-        if (loaded && stored && in_tile(c, x)) ask_for_tile(e, c, t, x);
+        if (loaded && in_tile(c, x)) ask_for_tile(e, c, t, x, stored);
     }
 }
