@@ -24,6 +24,7 @@ enum {
     DEEPEST_ACROSS = 256,      /* the latter where each term of A is in a line of its own */
     DEEPEST_UNPACKED = 2048,
     ITEM_COLUMNS = 64,         /* of an item where lanes run along the terms */
+    FEW_ROWS = 256,            /* that do not repay packing B: then lanes run along the terms, if they can */
     SERIAL_POINTS = 1 << 18    /* multiply-adds below which a contraction stays on one thread */
 };
 
@@ -227,7 +228,7 @@ static void schedule_lanes(Kernel *k, DimTable *dims, const Target *t, Arena *sc
 
 void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratch) {
     KSchedule *s = &k->schedule;
-    if (kernel_can_sum_lanes(k, scratch)) {
+    if (kernel_most_points(k, AXIS_M) <= FEW_ROWS && kernel_can_sum_lanes(k, scratch)) {
         schedule_lanes(k, dims, t, scratch);
         return;
     }
