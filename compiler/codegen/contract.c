@@ -233,6 +233,53 @@ static LLVMValueRef steps_behind(Emit *e, const Contract *c, int axis) {
     return product;
 }
 
+/* Where a loop over a K axis stands: its terms from `begin` on lie behind `a_at` and `b_at`, `first` being where panels
+ * begin. */
+typedef struct Terms {
+    int axis;
+    LLVMValueRef begin, end, first, a_at, b_at, flat;
+} Terms;
+
+static void emit_terms(Emit *e, Contract *c, Tile *t, int from, LLVMValueRef a_at, LLVMValueRef b_at, LLVMValueRef flat);
+
+static void emit_steps(Emit *e, Contract *c, Tile *t, const Terms *at) {
+    LLVMValueRef extent = extent_of(e, c->k, at->axis, c->scope->symbols);
+    EmitLoop loop = emit_loop_begin(e, at->begin, at->end, emit_i64(e, 1), "k");
+    LLVMValueRef a_next = c->a_panel ? at->a_at : a_term(e, c, at->a_at, at->axis, loop.index);
+    LLVMValueRef b_next = c->panel ? at->b_at : b_term(e, c, at->b_at, at->axis, loop.index);
+    LLVMValueRef own = LLVMIsNull(at->first) ? loop.index : LLVMBuildSub(e->at, loop.index, at->first, "");
+    c->index[at->axis] = loop.index;
+    LLVMValueRef guard = contract_guard(e, c, at->axis);
+    EmitIf counts;
+    if (guard) counts = emit_if_begin(e, guard);
+    emit_terms(e, c, t, at->axis + 1, a_next, b_next, emit_add(e, emit_mul(e, at->flat, extent), own));
+    if (guard) emit_if_end(e, &counts);
+    emit_loop_end(e, &loop);
+}
+
+/* The terms along the last K axis, at one place of the kernel: for all rows of the tile where all of them lie in the
+ * image, for none where none does, without the first or the last one where that alone lies outside; else rows that lie
+ * outside are read from zeros. */
+static void emit_bordered(Emit *e, Contract *c, Tile *t, const Terms *at) {
+    enum { WORTH = 4 };
+    LLVMValueRef inside = contract_rows_inside(e, c, t);
+    int64_t all = ((int64_t)1 << t->rows) - 1, masks[] = {all, all - 1, all >> 1};
+    EmitIf parts[3], some;
+    int n = t->rows >= WORTH ? 3 : 1;
+    for (int i = 0; i < n; i++) {
+        parts[i] = emit_if_begin(e, LLVMBuildICmp(e->at, LLVMIntEQ, inside, emit_i64(e, masks[i]), ""));
+        Tile part = contract_part_of_rows(t, i == 1, i == 0 ? t->rows : t->rows - 1);
+        emit_steps(e, c, &part, at);
+        emit_if_else(e, &parts[i]);
+    }
+    some = emit_if_begin(e, LLVMBuildICmp(e->at, LLVMIntNE, inside, emit_i64(e, 0), ""));
+    Terms zeros = *at;
+    zeros.a_at = contract_point_rows(e, c, t, at->a_at);
+    emit_steps(e, c, t, &zeros);
+    emit_if_end(e, &some);
+    for (int i = n - 1; i >= 0; i--) emit_if_end(e, &parts[i]);
+}
+
 /* Nested loops over the K axes, from axis number `from` on; a K block is some steps along the cut axis. a_at and b_at
  * point to the current term, but into a panel to its beginning; `flat` is the number of terms of the block before it.
  */
@@ -246,31 +293,22 @@ static void emit_terms(Emit *e, Contract *c, Tile *t, int from, LLVMValueRef a_a
                   c->panel ? b_term(e, c, b_at, -1, flat) : b_at, last, c->index[last]);
         return;
     }
-    if (k->schedule.rows_a && from == last) a_at = contract_point_rows(e, c, t, a_at);
-    LLVMValueRef extent = extent_of(e, k, from, c->scope->symbols), first = emit_i64(e, 0), until = extent;
+    Terms at = {.axis = from, .first = emit_i64(e, 0), .a_at = a_at, .b_at = b_at, .flat = flat};
+    LLVMValueRef extent = extent_of(e, k, from, c->scope->symbols), until = extent;
     if (c->k_blocks && from <= c->cut_axis) {
         LLVMValueRef step = steps_behind(e, c, from), count = emit_i64(e, 1);
         if (from == c->cut_axis) count = LLVMBuildUDiv(e->at, LLVMBuildSub(e->at, c->k_until, c->k_from, ""), step, "");
-        first = LLVMBuildUDiv(e->at, c->k_from, step, "");
-        if (from > c->k_axis) first = LLVMBuildURem(e->at, first, extent, "");
-        until = emit_add(e, first, count);
+        at.first = LLVMBuildUDiv(e->at, c->k_from, step, "");
+        if (from > c->k_axis) at.first = LLVMBuildURem(e->at, at.first, extent, "");
+        until = emit_add(e, at.first, count);
     }
     bool cut = c->run.terms && from == c->run.axis;
-    EmitLoop runs, loop;
-    if (cut) runs = emit_loop_begin(e, first, until, emit_i64(e, c->run.steps), "run");
-    LLVMValueRef begin = cut ? runs.index : first;
-    LLVMValueRef end = cut ? emit_min(e, until, emit_add(e, begin, emit_i64(e, c->run.steps))) : until;
-    loop = emit_loop_begin(e, begin, end, emit_i64(e, 1), "k");
-    LLVMValueRef a_next = c->a_panel ? a_at : a_term(e, c, a_at, from, loop.index);
-    LLVMValueRef b_next = c->panel ? b_at : b_term(e, c, b_at, from, loop.index);
-    LLVMValueRef own = LLVMIsNull(first) ? loop.index : LLVMBuildSub(e->at, loop.index, first, "");
-    c->index[from] = loop.index;
-    LLVMValueRef guard = contract_guard(e, c, from);
-    EmitIf counts;
-    if (guard) counts = emit_if_begin(e, guard);
-    emit_terms(e, c, t, from + 1, a_next, b_next, emit_add(e, emit_mul(e, flat, extent), own));
-    if (guard) emit_if_end(e, &counts);
-    emit_loop_end(e, &loop);
+    EmitLoop runs;
+    if (cut) runs = emit_loop_begin(e, at.first, until, emit_i64(e, c->run.steps), "run");
+    at.begin = cut ? runs.index : at.first;
+    at.end = cut ? emit_min(e, until, emit_add(e, at.begin, emit_i64(e, c->run.steps))) : until;
+    if (c->zeros && from == last) emit_bordered(e, c, t, &at);
+    else emit_steps(e, c, t, &at);
     if (!cut) return;
     end_run(e, c, t);
     emit_loop_end(e, &runs);

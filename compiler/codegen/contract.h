@@ -13,6 +13,8 @@ enum { SHORT_EPILOGUE = 8 };   /* kernel_work up to which an epilogue is in line
 typedef struct Ahead {
     LLVMValueRef lines[MAX_TILE];   /* elements of B, from the term's own on */
     int line_count;
+    int64_t panel_terms;       /* of B's panels: from a term to the one to ask for; 0: B does not lie so */
+    LLVMValueRef strip;        /* its number in the block */
     LLVMValueRef next_rows;    /* of A, from the term's own on: where the strip behind this one is; null: nothing */
     LLVMValueRef strips_left;  /* of a block that reads B in place; null: the next one is not asked for */
     LLVMValueRef next_columns; /* elements of B from this block's first term and column to the next one's */
@@ -72,6 +74,9 @@ LLVMValueRef contract_offset(Emit *e, const Contract *c, const KAccess *a, AxisR
 
 /* Finds the rows of A for a tile. (contract_rows.c) */
 void contract_begin_rows(Emit *e, Contract *c, Tile *t);
+/* Which rows lie inside the image for terms along the last K axis: bit r for row r. */
+LLVMValueRef contract_rows_inside(Emit *e, const Contract *c, const Tile *t);
+Tile contract_part_of_rows(const Tile *t, int first, int rows);
 /* Sets where the rows are read for terms along the last K axis, c->index saying which; `offset` is how far these terms
  * lie from a row's begin. Gives the offset that is left. */
 LLVMValueRef contract_point_rows(Emit *e, const Contract *c, Tile *t, LLVMValueRef offset);

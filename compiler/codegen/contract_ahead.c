@@ -16,23 +16,18 @@ static LLVMValueRef minus(Emit *e, LLVMValueRef a, LLVMValueRef b) { return LLVM
 /* ------------------------------------------------------------------------------- strips */
 
 /* Where B lies in panels whose rows follow one another, the block of terms behind the current one comes next, of the
- * next panel in the end. Each strip asks for some lines of every row. */
+ * next panel in the end. Each tile asks for some lines of every row. */
 static bool look_along_panels(Emit *e, Contract *c, LLVMValueRef row) {
     const KSchedule *s = &c->k->schedule;
     int last = kernel_last_axis(c->k, AXIS_K);
     Dim depth = kernel_joined_extent(c->k, &e->kernels->dims, AXIS_K, last - c->k_axis + 1);
     int64_t width = (int64_t)s->nv * c->lanes;
-    bool panels = !c->panel && c->b && s->n_axes == 1 && dim_is(c->columns, width) && dim_is(c->b->strides[last], width) &&
-                  dim_is_const(depth) && c->n > 0 && contract_is_outer(c->k, c->n - 1);
+    bool panels = !c->panel && c->b && s->n_axes == 1 && dim_is_const(c->columns) && c->columns == c->b->strides[last] &&
+                  dim_value(c->columns) % width == 0 && dim_value(c->columns) <= s->nc && dim_is_const(depth) &&
+                  c->n > 0 && contract_is_outer(c->k, c->n - 1);
     if (!panels || c->rows->lower < 2 * s->mr) return false;
-    int64_t terms = s->kc && s->kc < dim_value(depth) ? s->kc : dim_value(depth), strips = c->rows->lower / s->mr;
-    LLVMValueRef strip = LLVMBuildUDiv(e->at, minus(e, row, c->m_from), emit_i64(e, s->mr), "");
-    c->ahead.line_count = (int)((s->nv + strips - 1) / strips);
-    for (int i = 0; i < c->ahead.line_count; i++) {
-        LLVMValueRef line = emit_add(e, emit_mul(e, strip, emit_i64(e, c->ahead.line_count)), emit_i64(e, i));
-        line = LLVMBuildURem(e->at, line, emit_i64(e, s->nv), "");
-        c->ahead.lines[i] = emit_add(e, emit_i64(e, terms * width), emit_mul(e, line, emit_i64(e, c->lanes)));
-    }
+    c->ahead.panel_terms = s->kc && s->kc < dim_value(depth) ? s->kc : dim_value(depth);
+    c->ahead.strip = LLVMBuildUDiv(e->at, minus(e, row, c->m_from), emit_i64(e, s->mr), "");
     return true;
 }
 
@@ -87,10 +82,27 @@ void contract_ahead_skinny(Contract *c) {
 
 /* ---------------------------------------------------------------------------- tiles, terms */
 
+/* The lines of a panel's row are shared out among the tiles of all strips. */
+static void ask_along_panels(Emit *e, Contract *c, const Tile *t) {
+    const KSchedule *s = &c->k->schedule;
+    Ahead *a = &c->ahead;
+    int64_t columns = dim_value(c->columns), width = (int64_t)s->nv * c->lanes, lines = columns / c->lanes;
+    int64_t tiles = columns / width, asked = c->rows->lower / s->mr * tiles;
+    LLVMValueRef column = minus(e, t->column, c->n_from);
+    LLVMValueRef tile = emit_add(e, emit_mul(e, a->strip, emit_i64(e, tiles)), LLVMBuildUDiv(e->at, column, emit_i64(e, width), ""));
+    a->line_count = (int)((lines + asked - 1) / asked);
+    for (int i = 0; i < a->line_count; i++) {
+        LLVMValueRef line = emit_add(e, emit_mul(e, tile, emit_i64(e, a->line_count)), emit_i64(e, i));
+        line = emit_mul(e, LLVMBuildURem(e->at, line, emit_i64(e, lines), ""), emit_i64(e, c->lanes));
+        a->lines[i] = emit_add(e, minus(e, emit_i64(e, a->panel_terms * columns), column), line);
+    }
+}
+
 /* Each tile of the last strips asks for one line of the next block in every row. */
 void contract_ahead_tile(Emit *e, Contract *c, const Tile *t) {
     const KSchedule *s = &c->k->schedule;
     Ahead *a = &c->ahead;
+    if (a->panel_terms) ask_along_panels(e, c, t);
     if (!a->strips_left) return;
     LLVMValueRef column = minus(e, t->column, c->n_from), strip = emit_mul(e, a->strips_left, emit_i64(e, s->nc / s->nv));
     LLVMValueRef line = emit_add(e, LLVMBuildUDiv(e->at, column, emit_i64(e, s->nv), ""), strip);

@@ -57,13 +57,34 @@ static double total_time(const Shape *s, int mr, int nv) {
 
 static int tile_registers(const Target *t, int mr, int nv) { return mr * nv + nv + t->broadcast_registers; }
 
+/* Whether terms of A that follow one another lie in lines of their own. */
+static bool reads_across(const Kernel *k) {
+    const KAccess *a = kernel_factor(k, k->a);
+    return a && !k->schedule.pack_a && !dim_is(a->strides[kernel_last_axis(k, AXIS_K)], 1);
+}
+
+/* Where rows are places of an image, and terms beyond its borders are skipped by tiles that are a part of a line: its
+ * length; else 0. Of long lines little lies beyond. */
+static int64_t image_line(const Kernel *k) {
+    enum { LONGEST = 64 };
+    Dim line = k->axes.at[kernel_last_axis(k, AXIS_M)].extent;
+    bool bordered = k->schedule.rows_a && k->schedule.m_axes > 1 && k->nodes.at[k->a].guard >= 0;
+    return bordered && dim_is_const(line) && dim_value(line) <= LONGEST ? dim_value(line) : 0;
+}
+
 /* The tiles that fit, in the order of their estimated time; of equal ones the smaller first. */
-static int list_tiles(const KSchedule *k, const Shape *s, const Target *t, ScheduleTile *to) {
+static int list_tiles(const Kernel *kernel, const Shape *s, const Target *t, ScheduleTile *to) {
+    enum { LINE_ELEMENTS = 16 };
+    const KSchedule *k = &kernel->schedule;
+    bool across = reads_across(kernel) && kernel_most_points(kernel, AXIS_K) > DEEPEST_BOTH; /* strips share lines */
+    int64_t line = image_line(kernel);
     int n = 0;
     for (int nv = 1; nv <= MOST_VECTORS; nv++)
         for (int mr = 1; mr <= (k->rows_a ? t->row_pointers : MOST_ROWS); mr++) {
             if (tile_registers(t, mr, nv) > t->vector_registers - t->spare_registers) continue;
             ScheduleTile tile = {mr, nv, total_time(s, mr, nv)};
+            if (across && LINE_ELEMENTS % mr) tile.time *= 1.03;
+            if (line && line % mr == 0) tile.time *= 0.97;
             int at = n++;
             for (; at > 0 && to[at - 1].time > tile.time; at--) to[at] = to[at - 1];
             to[at] = tile;
@@ -125,11 +146,6 @@ static void choose_packing(Kernel *k, DimTable *dims, Arena *scratch) {
     s->rows_a = s->skip_a = s->skip_b = false;
 }
 
-static bool reads_across(const Kernel *k) {
-    const KAccess *a = kernel_factor(k, k->a);
-    return a && !k->schedule.pack_a && !dim_is(a->strides[kernel_last_axis(k, AXIS_K)], 1);
-}
-
 /* Whether a strip of rows of A, read where it lies, serves several tiles and does not stay in the first-level cache
  * meanwhile. Each of its elements takes a line of its own there where rows are neighbours. */
 static bool wears_cache(const Kernel *k, const Shape *shape, const Target *t, int64_t depth) {
@@ -175,6 +191,16 @@ static void choose_skinny(Kernel *k, DimTable *dims, const Shape *shape, const T
     if (s->pack_a || s->pack_b) s->skinny_nv = (int)least(s->skinny_nv, s->nc / s->lanes);
 }
 
+/* Rows of a block: as many as repay the panels that are packed for it, as long as threads find enough to do. */
+static int64_t block_rows(const Kernel *k, const Shape *shape) {
+    enum { ENOUGH = 8, LARGE = 1024 };
+    const KSchedule *s = &k->schedule;
+    if (s->pack_a && s->pack_b) return 128;
+    if (!s->pack_b) return s->kc && reads_across(k) ? 128 : 64;
+    int64_t columns = (shape->n + s->nc - 1) / s->nc, rows = (shape->m + LARGE - 1) / LARGE;
+    return columns * rows >= ENOUGH ? LARGE : LARGE / 2;
+}
+
 static void choose_blocks(Kernel *k, DimTable *dims, const Shape *shape, const Target *t, Arena *scratch) {
     KSchedule *s = &k->schedule;
     int64_t depth = kernel_most_points(k, AXIS_K);
@@ -184,7 +210,7 @@ static void choose_blocks(Kernel *k, DimTable *dims, const Shape *shape, const T
     int64_t width = (int64_t)s->nv * s->lanes, room = t->l2_bytes / (both ? 4 : 2) / most(depth, 1) / sum_bytes(k);
     int64_t tiles = (shape->n + width - 1) / width, fit = most(least(room / width, tiles), 1), blocks = (tiles + fit - 1) / fit;
     s->nc = (tiles + blocks - 1) / blocks * width;
-    s->mc = round_up(s->pack_b && !both ? 512 : both || (s->kc && reads_across(k)) ? 128 : 64, s->mr);
+    s->mc = round_up(block_rows(k, shape), s->mr);
     choose_skinny(k, dims, shape, t);
     s->scratch = kernel_panels(k).bytes;
 }
@@ -240,7 +266,7 @@ void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratc
     choose_packing(k, dims, scratch);
     schedule_join(k, dims, scratch);
     Shape shape = shape_of(k, dims);
-    if (list_tiles(s, &shape, t, tiles)) {
+    if (list_tiles(k, &shape, t, tiles)) {
         s->mr = tiles[0].rows;
         s->nv = tiles[0].vectors;
     }
@@ -253,7 +279,7 @@ void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratc
 
 int schedule_tiles(const Kernel *k, DimTable *dims, const Target *t, ScheduleTile *to) {
     Shape shape = shape_of(k, dims);
-    return list_tiles(&k->schedule, &shape, t, to);
+    return list_tiles(k, &shape, t, to);
 }
 
 void schedule_blocks(Kernel *k, DimTable *dims, const Target *t, Arena *scratch) {

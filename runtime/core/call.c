@@ -38,13 +38,13 @@ static DlrtStatus check_counts(const DlrtFunctionInfo *f, const DlrtTensor *args
     return DLRT_OK;
 }
 
-/* Fixes all free dims. The second round over the arguments checks extents of several unknowns. */
+/* Fixes all free dims. Where there are any, a second round over the arguments checks extents of several unknowns. */
 static DlrtStatus solve_dims(Context *c, const DlrtFunctionInfo *f, const DlrtTensor *args, const DlrtTensor *results,
                              Message *m) {
     DlrtStatus status = DLRT_OK;
     int32_t free_dims = dlrt_free_dims(f);
     dlrt_dims_clear(f, c->dims, c->origins);
-    for (int32_t round = 0; round < 2; round++) {
+    for (int32_t round = 0; round < (f->dim_count ? 2 : 1); round++) {
         for (int32_t a = 0; a < f->arg_count && !status; a++)
             status = dlrt_dims_solve(f, &f->args[a], &args[a], a, c->dims, c->origins, m);
         for (int32_t d = 0; d < f->dim_count && !status; d++) {

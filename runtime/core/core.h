@@ -43,7 +43,12 @@ void dlrt_say(Message *m, const char *format, ...) __attribute__((format(printf,
 void dlrt_say_shape(Message *m, const int64_t *shape, int32_t rank);
 
 /* ---- dtype.c */
-int64_t dlrt_dtype_bytes(int32_t dtype);         /* 0 if unknown */
+/* 0 if unknown. */
+static inline int64_t dlrt_dtype_bytes(int32_t dtype) {
+    static const unsigned char bytes[] = {[DLRT_F64] = 8, [DLRT_F32] = 4, [DLRT_F16] = 2, [DLRT_BF16] = 2, [DLRT_I64] = 8,
+                                          [DLRT_I32] = 4, [DLRT_I8] = 1,  [DLRT_U8] = 1,  [DLRT_BOOL] = 1};
+    return dtype < 0 || dtype > DLRT_BOOL ? 0 : bytes[dtype];
+}
 const char *dlrt_dtype_name(int32_t dtype);      /* "f32"; "?" if unknown */
 const char *dlrt_dtype_file_name(int32_t dtype); /* safetensors' "F32" */
 const char *dlrt_status_name(DlrtStatus status);
@@ -143,7 +148,12 @@ bool dlrt_context_take(Context *c);
 void dlrt_context_give(Context *c);
 
 /* ---- shape.c */
-int64_t dlrt_extent(const DlrtExtent *e, const int64_t *dims);
+int64_t dlrt_extent_of(const DlrtExtent *e, const int64_t *dims);
+/* Most extents are numbers. */
+static inline bool dlrt_is_number(const DlrtExtent *e) { return !e->terms && e->divisor <= 1; }
+static inline int64_t dlrt_extent(const DlrtExtent *e, const int64_t *dims) {
+    return dlrt_is_number(e) ? e->constant : dlrt_extent_of(e, dims);
+}
 /* Free dims of a function that no tensor has fixed are -1. */
 void dlrt_dims_clear(const DlrtFunctionInfo *f, int64_t *dims, int32_t *origins);
 /* Fixes what `given`, tensor number `origin` of declared shape `info`, fixes. */

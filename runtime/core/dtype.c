@@ -1,29 +1,25 @@
-/* dtype.c - names and sizes of element types, and words for status codes.
+/* dtype.c - names of element types, and words for status codes.
  *
- * In: an enumerator. Out: constant text or a size; "?" or 0 for values outside the enumeration, since
+ * In: an enumerator. Out: constant text; "?" for values outside the enumeration, since
  * they may come from a caller's tensor.
  */
 #include "core.h"
 
 typedef struct DtypeRow {
     const char *name, *file_name;
-    int64_t bytes;
 } DtypeRow;
 
 static const DtypeRow dtypes[] = {
-    [DLRT_F64] = {"f64", "F64", 8},    [DLRT_F32] = {"f32", "F32", 4}, [DLRT_F16] = {"f16", "F16", 2},
-    [DLRT_BF16] = {"bf16", "BF16", 2}, [DLRT_I64] = {"i64", "I64", 8}, [DLRT_I32] = {"i32", "I32", 4},
-    [DLRT_I8] = {"i8", "I8", 1},       [DLRT_U8] = {"u8", "U8", 1},    [DLRT_BOOL] = {"bool", "BOOL", 1},
+    [DLRT_F64] = {"f64", "F64"},    [DLRT_F32] = {"f32", "F32"}, [DLRT_F16] = {"f16", "F16"},
+    [DLRT_BF16] = {"bf16", "BF16"}, [DLRT_I64] = {"i64", "I64"}, [DLRT_I32] = {"i32", "I32"},
+    [DLRT_I8] = {"i8", "I8"},       [DLRT_U8] = {"u8", "U8"},    [DLRT_BOOL] = {"bool", "BOOL"},
 };
 
 static const DtypeRow *row(int32_t dtype) {
-    static const DtypeRow unknown = {"?", "?", 0};
+    static const DtypeRow unknown = {"?", "?"};
     return dtype < 0 || dtype > DLRT_BOOL ? &unknown : &dtypes[dtype];
 }
 
-int64_t dlrt_dtype_bytes(int32_t dtype) {
-    return row(dtype)->bytes;
-}
 const char *dlrt_dtype_name(int32_t dtype) {
     return row(dtype)->name;
 }

@@ -31,7 +31,7 @@ static int64_t floor_divide(int64_t value, int64_t divisor) {
     return value / divisor - (value % divisor < 0);
 }
 
-int64_t dlrt_extent(const DlrtExtent *e, const int64_t *dims) {
+int64_t dlrt_extent_of(const DlrtExtent *e, const int64_t *dims) {
     const int64_t *t = e->terms;
     if (!t) return floor_divide(e->constant, e->divisor);
     int64_t sum = e->constant;
@@ -138,6 +138,7 @@ DlrtStatus dlrt_dims_solve(const DlrtFunctionInfo *f, const DlrtTensorInfo *info
                            int32_t origin, int64_t *dims, int32_t *origins, Message *m) {
     for (int32_t axis = 0; axis < info->rank; axis++) {
         const DlrtExtent *e = &info->shape[axis];
+        if (dlrt_is_number(e) && e->constant == given->shape[axis]) continue;
         Affine a = affine_of(e, dims);
         if (a.unknown == -2 || mentions_found(f, e)) continue; /* checked once all dims are known, or never */
         if (given->shape[axis] < 0) return wrong_extent(f, info, given, axis, dims, origins, m);
