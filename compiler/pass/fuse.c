@@ -285,6 +285,7 @@ static bool needs_memory_operand(Module *m, const Op *op) {
 }
 
 enum { MOST_TURNED = 3 };      /* times an element is gathered instead of being laid in order */
+enum { MOST_CUT = 2 };         /* the same where conditions cut it short */
 enum { SHORT_RUN = 4 };        /* elements side by side that are too few to ask for each whether they are there */
 enum { RIDERS = 6 };           /* operations that a factor may bring along */
 
@@ -423,7 +424,8 @@ static bool is_thin(const Fuser *f, const Op *op) {
 static bool factor_reads_through(const Fuser *f, const Op *op, int factor) {
     const Value *v = op->operands[factor];
     if (!reads_through(f, v)) return false;
-    if ((is_turned(v) || is_cut_short(f, v)) && times_read(f, op, factor) > MOST_TURNED) return false;
+    double times = is_turned(v) || is_cut_short(f, v) ? times_read(f, op, factor) : 0;
+    if (times > MOST_TURNED || (times > MOST_CUT && is_cut_short(f, v))) return false;
     return !is_conditional(f, v) || is_packed_rarely(f, op, factor) || is_thin(f, op);
 }
 
