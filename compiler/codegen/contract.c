@@ -350,10 +350,11 @@ static void forget_row(const Contract *c, NodePoint *p) {
         if (c->k->nodes.at[i].kind == NODE_SUM) p->value[i] = NULL;
 }
 
-/* The stores at the point p, whose sums are given. */
+/* The stores at the point p, whose sums are given. All is read before anything is stored, which may lie there. */
 static void emit_point_epilogue(Emit *e, const Contract *c, NodePoint *p, LLVMValueRef sum) {
     const KStage *stage = &c->k->stages.at[0];
     p->sum = c->acc == c->k->acc ? sum : emit_element(e, MAP_convert, &sum, c->acc, c->k->acc, c->lanes, 0, 0);
+    for (int i = 0; i < stage->stores.n; i++) emit_node(e, p, stage->stores.at[i].node);
     for (int i = 0; i < stage->stores.n; i++) emit_node_store(e, p, &stage->stores.at[i]);
 }
 

@@ -170,7 +170,7 @@ static void keep_rows(Loops *l, int stage, NodePoint *p) {
     }
 }
 
-/* All that the stage stores at a point, after all of it has been computed. */
+/* All that the stage stores at a point, after all of it has been computed: it may lie where something was read. */
 static void emit_point_stores(Loops *l, int stage, NodePoint *p) {
     const KStage *s = &l->kernel->stages.at[stage];
     for (int i = 0; i < s->stores.n; i++) emit_node(l->e, p, s->stores.at[i].node);

@@ -3,7 +3,7 @@
  * In: plans whose steps are in order. A buffer lives from the first step that writes it to the last that
  * reads it; two buffers may share memory if their lives do not meet. What comes into a loop or goes out of it lives
  * as long as the loop; what is made and read in one iteration only there. Buffers that change their names with each
- * other live as one. Placing is first fit: each buffer, in
+ * other live as one, and so do those that are written over each other (place_reuse.c). Placing is first fit: each buffer, in
  * some order, takes the lowest gap among those it meets. Three orders are tried (size; length of life;
  * their product); if the smallest arena is more than a fiftieth above the most bytes alive at one step, which
  * no plan can beat, its order is changed step by step as long as that makes it smaller. Offsets are multiples of 64, and a large buffer is never a multiple of 4096 away
@@ -18,8 +18,9 @@
 enum { ALIGN = 64, LARGE = 4096, STAGGER = 192, CLOSE = 50, CLOSER = 200 };
 
 typedef struct Item {
-    PlanBuf *buf;
-    int64_t size; /* rounded up */
+    PlanBuf *buf;   /* the first of those that are written over each other */
+    int64_t size;   /* rounded up */
+    int first, last; /* the life of all of them */
     double key;
     int number;
 } Item;
@@ -117,28 +118,26 @@ static int64_t fit(Item *items, int n, Taken *taken) { /* taken: by offset */
         PlanBuf *b = items[i].buf;
         int64_t at = 0;
         for (int j = 0; j < i && taken[j].offset < at + items[i].size; j++)
-            if (b->first <= taken[j].last && taken[j].first <= b->last && taken[j].end > at) at = taken[j].end;
+            if (items[i].first <= taken[j].last && taken[j].first <= items[i].last && taken[j].end > at) at = taken[j].end;
         int j = i;
         for (; j > 0 && taken[j - 1].offset > at; j--) taken[j] = taken[j - 1];
-        taken[j] = (Taken){at, at + items[i].size + (b->bytes >= LARGE ? STAGGER : 0), b->first, b->last};
+        taken[j] = (Taken){at, at + items[i].size + (b->bytes >= LARGE ? STAGGER : 0), items[i].first, items[i].last};
         b->offset = at;
         if (at + items[i].size > top) top = at + items[i].size;
     }
     return top;
 }
 
-static double order_key(const PlanBuf *b, int order) {
-    double size = (double)b->bytes, life = b->last - b->first + 1;
+static double order_key(const Item *item, int order) {
+    double size = (double)item->buf->bytes, life = item->last - item->first + 1;
     return order == 0 ? size : order == 1 ? life : size * life;
 }
 
-static int64_t most_alive(const Plan *p, Arena *scratch) {
+static int64_t most_alive(const Plan *p, const Item *items, int n, Arena *scratch) {
     int64_t most = 0, alive = 0, *change = arena_array(scratch, int64_t, p->steps.n + 1);
-    for (int i = 0; i < p->bufs.n; i++) {
-        const PlanBuf *b = &p->bufs.at[i];
-        if (b->place != PLACE_ARENA || b->first < 0) continue;
-        change[b->first] += round_up(b->bytes);
-        change[b->last + 1] -= round_up(b->bytes);
+    for (int i = 0; i < n; i++) {
+        change[items[i].first] += items[i].size;
+        change[items[i].last + 1] -= items[i].size;
     }
     for (int s = 0; s < p->steps.n; s++) {
         alive += change[s];
@@ -152,7 +151,7 @@ static int64_t best_order(Item *items, int n, Taken *taken, Arena *scratch) {
     Item *best = arena_array(scratch, Item, n + 1);
     int64_t least = INT64_MAX;
     for (int order = 0; order < 3; order++) {
-        for (int i = 0; i < n; i++) items[i].key = order_key(items[i].buf, order);
+        for (int i = 0; i < n; i++) items[i].key = order_key(&items[i], order);
         qsort(items, (size_t)n, sizeof *items, by_key);
         int64_t bytes = fit(items, n, taken);
         if (bytes >= least) continue;
@@ -197,20 +196,38 @@ static int64_t improve(Item *items, int n, int64_t bytes, int64_t goal, Taken *t
     return bytes;
 }
 
-void place_plan(Plan *p, Arena *scratch) {
-    find_lives(p, scratch);
-    Item *items = arena_array(scratch, Item, p->bufs.n + 1);
-    int n = 0;
+/* What takes room of its own; returns how many there are. */
+static int list_items(Plan *p, Item *items, Arena *scratch) {
+    int n = 0, *item = arena_array(scratch, int, p->bufs.n + 1);
     for (int i = 0; i < p->bufs.n; i++) {
         PlanBuf *b = &p->bufs.at[i];
-        if (b->place == PLACE_ARENA && b->first >= 0) items[n++] = (Item){b, round_up(b->bytes), 0, i};
+        if (b->place != PLACE_ARENA || b->first < 0 || b->alias >= 0) continue;
+        item[i] = n;
+        items[n] = (Item){b, round_up(b->bytes), b->first, b->last, 0, i};
+        n++;
     }
+    for (int i = 0; i < p->bufs.n; i++) {
+        const PlanBuf *b = &p->bufs.at[i];
+        if (b->alias < 0) continue;
+        Item *of = &items[item[b->alias]];
+        if (b->last > of->last) of->last = b->last;
+    }
+    return n;
+}
+
+void place_plan(Plan *p, Arena *scratch) {
+    find_lives(p, scratch);
+    place_reuse(p, scratch);
+    Item *items = arena_array(scratch, Item, p->bufs.n + 1);
+    int n = list_items(p, items, scratch);
     Taken *taken = arena_array(scratch, Taken, n + 1);
-    p->live_bytes = most_alive(p, scratch);
+    p->live_bytes = most_alive(p, items, n, scratch);
     p->arena_bytes = best_order(items, n, taken, scratch);
     if (p->arena_bytes > p->live_bytes + p->live_bytes / CLOSE)
         p->arena_bytes = improve(items, n, p->arena_bytes, p->live_bytes + p->live_bytes / CLOSER, taken);
     fit(items, n, taken);
+    for (int i = 0; i < p->bufs.n; i++)
+        if (p->bufs.at[i].alias >= 0) p->bufs.at[i].offset = p->bufs.at[p->bufs.at[i].alias].offset;
     for (int s = 0; s < p->steps.n; s++) {
         int64_t scratch_bytes = step_scratch(&p->steps.at[s]);
         if (scratch_bytes > p->scratch_bytes) p->scratch_bytes = scratch_bytes;

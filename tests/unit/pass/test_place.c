@@ -76,6 +76,35 @@ static void branches_share(void **state) {
     assert_int_equal(p->arena_bytes, 64);
 }
 
+/* Results lie where an operand did that is read at the same points only, and not by a later stage: `late` reads x0 again
+ * behind y1, `turned` at other points. One operand takes one result. */
+#define KERNELS                                                                                                        \
+    "kernels @m\ndim T in 1..4\n\nkernel late loops {\n  buf x0 : f32\n  buf y1 : f32 out\n  buf y2 : f32 out\n"        \
+    "  outer i in 16\n  stage point {\n    %0 = load x0[i] : f32\n    y1[i] = %0\n  }\n  stage point {\n"               \
+    "    y2[i] = %0\n  }\n}\n\n"                                                                                      \
+    "kernel two loops {\n  buf x0 : f32\n  buf y1 : f32 out\n  buf y2 : f32 out\n  outer i in 16\n  stage point {\n"    \
+    "    %0 = load x0[i] : f32\n    y1[i] = %0\n    y2[i] = %0\n  }\n}\n\n"                                            \
+    "kernel turned loops {\n  buf x0 : f32\n  buf y1 : f32 out\n  outer i in 4\n  outer j in 4\n  stage point {\n"      \
+    "    %0 = load x0[i + 4*j] : f32\n    y1[4*i + j] = %0\n  }\n}\n\n"
+
+static void results_lie_over_operands(void **state) {
+    Plan *p = placed(*state, KERNELS "plan @f(%x: f32[16] = arg \"x\") dims(T) {\n  result : f32[16]\n"
+                                     "  buf a : f32[16] arg 0\n  buf r : f32[16] result 0\n"
+                                     "  buf b0 : f32[16] arena\n  buf b1 : f32[16] arena\n  buf b2 : f32[16] arena\n"
+                                     "  buf b3 : f32[16] arena\n  buf b4 : f32[16] arena\n  buf b5 : f32[16] arena\n"
+                                     "  buf b6 : f32[16] arena\n"
+                                     "  run turned(a, b0)\n"     /* 0 */
+                                     "  run late(b0, b1, b2)\n"  /* 1: b2 over b0 */
+                                     "  run turned(b1, b3)\n"    /* 2: over nothing */
+                                     "  run two(b2, b4, b5)\n"   /* 3: b4 over b2, and so over b0 */
+                                     "  run two(b3, b6, r)\n"    /* 4: b6 over b3 */
+                                     "  run two(b4, b5, r)\n"    /* 5: b5 has begun before */
+                                     "  run turned(b6, r)\n}\n");
+    static const int over[] = {-1, -1, 0, -1, 0, -1, 3};
+    for (int i = 0; i < 7; i++) assert_int_equal(p->bufs.at[2 + i].alias, over[i] < 0 ? -1 : 2 + over[i]);
+    assert_int_equal(p->live_bytes, 3 * 64);
+}
+
 /* --------------------------------------------------------------------- random plans */
 
 enum { BUFS = 10, DEEPEST = 3, TIMES = 3 };
@@ -226,6 +255,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(lives_in_loops),
         FIXTURE_TEST(branches_share),
+        FIXTURE_TEST(results_lie_over_operands),
         FIXTURE_TEST(random_plans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
