@@ -56,7 +56,7 @@ void layout_wanted(const Contraction *c, bool lhs, int *order) {
         if (c->part[a] == own) free *= (double)c->extent[a]->upper;
     const ContractPart parts[2][3] = {{PART_BATCH, PART_SUM, own}, {own, PART_SUM, PART_BATCH}};
     int moved[MAX_RANK], n = 0, k = 0;
-    for (int i = 0; i < 3; i++) n = add_dims(c, at, parts[free <= 1][i], moved, n);
+    for (int i = 0; i < 3; i++) n = add_dims(c, at, parts[free <= 1 || contraction_is_thin(c)][i], moved, n);
     for (int d = 0; d < at->rank; d++) {
         bool moves = false;
         for (int i = 0; i < n; i++) moves |= moved[i] == d;
@@ -65,11 +65,27 @@ void layout_wanted(const Contraction *c, bool lhs, int *order) {
     memcpy(order + k, moved, sizeof *order * (size_t)n);
 }
 
+static bool is_unit(Type t, int d) { return dim_is(t.shape[d], 1); }
+
+/* Of a relabelling that puts dims of extent 1 elsewhere, and nothing more: the order of the operand's dims. */
+static bool move_units(Type from, Type to, int *order) {
+    int of[MAX_RANK], next = 0, unit = 0;
+    for (int d = 0; d < to.rank; d++) {
+        int *at = is_unit(to, d) ? &unit : &next;
+        while (*at < from.rank && is_unit(from, *at) != is_unit(to, d)) ++*at;
+        if (*at == from.rank || from.shape[*at] != to.shape[d]) return false;
+        of[d] = (*at)++;
+    }
+    for (int i = 0; i < to.rank; i++) order[i] = of[order[i]];
+    return true;
+}
+
 const Value *layout_before(const Value *v, int *order) {
     const Op *op = v->op;
     if (!op) return NULL;
     bool moves = op->info->kind == KIND_MOVE && (op->operand_count == 1 || op->info->flags & OP_BARRIER);
     if (!moves || op->operands[0]->type.rank != v->type.rank) return NULL;
+    if (op->info->flags & OP_RELABELS) return move_units(op->operands[0]->type, v->type, order) ? op->operands[0] : NULL;
     const Attr *permutation = op_attr(op, "permutation");
     for (int i = 0; permutation && i < v->type.rank; i++) order[i] = (int)permutation->ints[order[i]];
     return op->operands[0];
@@ -139,9 +155,15 @@ static void vote_index(Votes *votes, const Op *op) {
     if (var && is_written(votes->func, var)) cast(votes, var, &wish);
 }
 
+/* Where a spread operand is read takes a division; how, does not matter here. */
+static int some_quotient(void *user, const IndexExpr *e, int64_t divisor) {
+    (void)user, (void)e, (void)divisor;
+    return 0;
+}
+
 static void vote(void *user, Op *op) {
     Votes *votes = user;
-    Contraction c = {.dims = &votes->module->dims};
+    Contraction c = {.dims = &votes->module->dims, .quotient = some_quotient};
     if (op->info->kind == KIND_INDEX) vote_index(votes, op);
     if (op->info->kind != KIND_CONTRACT || !op->info->contract(op, &c)) {
         note_other_uses(votes, op);
