@@ -453,7 +453,7 @@ static void emit_tile(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef 
     start_sums(e, c, &t);
     c->index[c->m] = row;
     c->index[c->n] = column;
-    if (rows == c->k->schedule.mr) contract_ahead_updates(e, c, &t);
+    if (rows == c->k->schedule.mr) contract_ahead_epilogue(e, c, &t);
     LLVMValueRef a_at = emit_i64(e, 0);
     if (c->k->schedule.rows_a) contract_begin_rows(e, c, &t);
     else
@@ -558,11 +558,9 @@ static void emit_block(Emit *e, Contract *c, bool skinny) {
         emit_rows(e, c);
         return;
     }
-    contract_ahead_skinny(c);
     LLVMValueRef row = emit_variable(e, e->i64, "row");
     emit_set(e, row, c->m_from);
     emit_few_rows(e, c, c->k->schedule.mr, true, row);
-    c->ahead = (Ahead){0};
 }
 
 /* Whether B's columns lie one step apart, over all N axes that are tiled as one. */

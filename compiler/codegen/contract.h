@@ -18,7 +18,6 @@ typedef struct Ahead {
     LLVMValueRef next_rows;    /* of A, from the term's own on: where the strip behind this one is; null: nothing */
     LLVMValueRef strips_left;  /* of a block that reads B in place; null: the next one is not asked for */
     LLVMValueRef next_columns; /* elements of B from this block's first term and column to the next one's */
-    int64_t rows;              /* a skinny tile asks for the elements of B so far from its own; 0: for none */
 } Ahead;
 
 typedef struct Contract {
@@ -83,14 +82,13 @@ LLVMValueRef contract_point_rows(Emit *e, const Contract *c, Tile *t, LLVMValueR
 /* The guards of terms that are known once K axis `axis` is, and not before (-1: before all), as one i1; null: none. */
 LLVMValueRef contract_guard(Emit *e, const Contract *c, int axis);
 
-/* contract_ahead.c: before the tiles of a strip of mr rows from `row` on; before those of few rows; before the terms of
- * a tile; with each term, number `index` along `axis`; while an epilogue that updates in place is far. */
+/* contract_ahead.c: before the tiles of a strip of mr rows from `row` on; before the terms of a tile; with each
+ * term, number `index` along `axis`; for a tile's epilogue, before its terms. */
 void contract_ahead_strip(Emit *e, Contract *c, LLVMValueRef row);
-void contract_ahead_skinny(Contract *c);
 void contract_ahead_tile(Emit *e, Contract *c, const Tile *t);
 void contract_ahead_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at, int axis,
                          LLVMValueRef index);
-void contract_ahead_updates(Emit *e, const Contract *c, const Tile *t);
+void contract_ahead_epilogue(Emit *e, const Contract *c, const Tile *t);
 
 /* The stores of a tile whose sums are complete. */
 void contract_epilogue(Emit *e, const Contract *c, const Tile *t);

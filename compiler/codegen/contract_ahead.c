@@ -6,8 +6,7 @@
  * - the next strip of rows of A, behind the last one of a K block that block's continuation;
  * - the next block of B's columns, or of its terms, in the last strips of a block;
  * - where weights lie in panels, the block of terms behind the current one, spread over all strips;
- * - for few rows, which use B once, B itself some terms ahead.
- * (Products of 1536 x 1024 x 384 out of memory gain up to a tenth.) */
+ * - what the epilogue reads of the tile. */
 #include "codegen/contract.h"
 #include "ir/kernel_util.h"
 
@@ -70,16 +69,6 @@ void contract_ahead_strip(Emit *e, Contract *c, LLVMValueRef row) {
     if (!panels && !c->panel && c->b && s->n_axes == 1 && c->one_k && more) look_at_columns(e, c, row, left);
 }
 
-/* Few rows use each element of B once, or few times; where B's rows do not follow one another, the processor does not
- * foresee the next ones. */
-void contract_ahead_skinny(Contract *c) {
-    enum { ROWS = 16 };
-    int last = kernel_last_axis(c->k, AXIS_K);
-    int64_t columns = (int64_t)c->k->schedule.skinny_nv * c->k->schedule.lanes;
-    bool apart = !c->panel && c->b && dim_is_const(c->b->strides[last]) && dim_value(c->b->strides[last]) > columns;
-    c->ahead.rows = apart ? ROWS * dim_value(c->b->strides[last]) : 0;
-}
-
 /* ---------------------------------------------------------------------------- tiles, terms */
 
 /* The lines of a panel's row are shared out among the tiles of all strips. */
@@ -125,14 +114,10 @@ void contract_ahead_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef
     const Ahead *a = &c->ahead;
     for (int i = 0; i < a->line_count; i++)
         emit_prefetch(e, emit_element_pointer(e, c->b_type, b_at, a->lines[i]), 2, false);
-    for (int v = 0; a->rows && v < t->vectors; v++) {
-        LLVMValueRef at = emit_i64(e, a->rows + (int64_t)v * c->lanes);
-        emit_prefetch(e, emit_element_pointer(e, c->b_type, b_at, at), 1, false);
-    }
     if (a->next_rows) ask_for_rows(e, c, t, a_at, axis, index);
 }
 
-/* ------------------------------------------------------------------------------ updates */
+/* ----------------------------------------------------------------------------- epilogue */
 
 static bool in_tile(const Contract *c, int access) {
     const KAccess *a = &c->k->accesses.at[access];
@@ -151,9 +136,9 @@ static void ask_for_tile(Emit *e, const Contract *c, const Tile *t, int access, 
         }
 }
 
-/* What the epilogue updates in place, like an optimiser's state, lies far away and is used once: it is asked for
- * while the tile's sums are made. (A training step of a perceptron gains 4 %.) */
-void contract_ahead_updates(Emit *e, const Contract *c, const Tile *t) {
+/* What the epilogue reads at each of the tile's points - a residual, a slope, an optimiser's state, which it updates -
+ * lies far away and is used once. Asking for what is only written was measured to cost more than it gains. */
+void contract_ahead_epilogue(Emit *e, const Contract *c, const Tile *t) {
     const KStage *stage = &c->k->stages.at[0];
     for (int x = 0; x < c->k->accesses.n; x++) {
         bool loaded = false, stored = false;

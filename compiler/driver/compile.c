@@ -168,8 +168,7 @@ static DlccStatus run_kernel_pass(Compilation *c, const char *name) {
     if (!strcmp(name, "schedule")) {
         schedule_module(c->kernels, c->target, c->scratch);
         tuning_apply(c->tuning, c->kernels, c->target, &c->diags, c->scratch);
-    }
-    else if (!strcmp(name, "place")) place_module(c->kernels, c->scratch);
+    } else if (!strcmp(name, "place")) place_module(c->kernels, c->scratch);
     else return driver_fail(c, DLCC_USER, "%s is no pass over kernel IR", name);
     arena_reset(c->scratch);
     driver_time(c, name, start);
