@@ -43,7 +43,7 @@ typedef struct Sizes {
 /* ---------------------------------------------------------------------------- where */
 
 static bool is_fixed_var(const Winograd *k, const Value *v) {
-    while (v->op && (v->op->info == &OP_transpose || v->op->info == &OP_reverse)) v = v->op->operands[0];
+    while (v->op && v->op->info->kind == KIND_MOVE && v->op->operand_count == 1) v = v->op->operands[0];
     if (v->op || v->region != k->func->body) return false;
     const Port *port = &k->func->inputs.at[v->index];
     return port->kind == PORT_VAR && port->var->kind == VAR_PARAM && !k->written[port->var->id];
