@@ -10,7 +10,8 @@
  * runs; a vector of B is loaded once for mr rows, an element of A is broadcast for nv vectors. What is left of the rows is
  * done by halving row counts, what is left of the columns by a narrower tile whose last vector is masked. Where there are
  * fewer rows than mr, as in single-example inference, the tile is `skinny`: a few rows, many columns, so that B is read in
- * long runs.
+ * long runs; where B is so large that it comes from memory, all of them along with a few terms at a time
+ * (contract_sweep.c).
  *
  * B is read where it lies if its N stride is 1; else, or where its rows would fall into one set of the L1 cache, the item
  * first packs its kc x nc panel into the worker's scratch memory. A factor that is no plain load - it is guarded, as at
@@ -57,7 +58,10 @@ bool contract_is_outer(const Kernel *k, int axis) {
     }
 }
 
-static int64_t skinny_columns(const Kernel *k) { return (int64_t)k->schedule.skinny_nv * k->schedule.lanes; }
+static int64_t skinny_columns(const Kernel *k) {
+    const KSchedule *s = &k->schedule;
+    return (int64_t)s->skinny_nv * s->lanes * (s->skinny_nc ? SWEPT_TILES : 1);
+}
 
 static Blocks count_blocks(Emit *e, const Kernel *k, const LLVMValueRef *symbols) {
     const KSchedule *s = &k->schedule;
@@ -145,7 +149,7 @@ static LLVMValueRef b_term(Emit *e, const Contract *c, LLVMValueRef at, int axis
     return emit_element_pointer(e, c->b_type, at, emit_mul(e, index, stride));
 }
 
-static LLVMValueRef depth_of(Emit *e, const Contract *c) {
+LLVMValueRef contract_depth(Emit *e, const Contract *c) {
     LLVMValueRef product = emit_i64(e, 1);
     for (int a = 0; a < c->k->axes.n; a++)
         if (c->k->axes.at[a].role == AXIS_K) product = emit_mul(e, product, extent_of(e, c->k, a, c->scope->symbols));
@@ -161,7 +165,7 @@ static LLVMValueRef sum_at(Emit *e, const Contract *c, LLVMValueRef tile, int i)
 /* Whether there is more than one run, an i1; a sum that pauses is treated as if there were. */
 static LLVMValueRef has_runs(Emit *e, const Contract *c) {
     if (c->k_blocks || !c->one_k) return LLVMConstInt(e->i1, 1, 0);
-    return LLVMBuildICmp(e->at, LLVMIntSGT, depth_of(e, c), emit_i64(e, c->run.terms), "runs");
+    return LLVMBuildICmp(e->at, LLVMIntSGT, contract_depth(e, c), emit_i64(e, c->run.terms), "runs");
 }
 
 /* The sums of all runs so far, none yet. They lie in scratch memory, since registers that LLVM spills it lays across the
@@ -198,6 +202,12 @@ static void join_runs(Emit *e, const Contract *c, const Tile *t) {
 
 /* ------------------------------------------------------------------------------- terms */
 
+void contract_joined_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at,
+                          LLVMValueRef index) {
+    int axis = kernel_last_axis(c->k, AXIS_K);
+    emit_term(e, c, t, a_term(e, c, a_at, axis, index), b_term(e, c, b_at, axis, index), axis, index);
+}
+
 /* Terms from .. until-1, `first` being where panels begin, in one loop. */
 static void emit_joined_run(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at,
                             LLVMValueRef first, LLVMValueRef from, LLVMValueRef until) {
@@ -211,7 +221,7 @@ static void emit_joined_run(Emit *e, const Contract *c, const Tile *t, LLVMValue
 
 /* The terms of this K block or all, counted over all K axes. */
 static void emit_joined_terms(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at) {
-    LLVMValueRef first = c->k_blocks ? c->k_from : emit_i64(e, 0), until = c->k_blocks ? c->k_until : depth_of(e, c);
+    LLVMValueRef first = c->k_blocks ? c->k_from : emit_i64(e, 0), until = c->k_blocks ? c->k_until : contract_depth(e, c);
     if (!c->run.terms) {
         emit_joined_run(e, c, t, a_at, b_at, first, first, until);
         return;
@@ -324,6 +334,10 @@ static LLVMValueRef paused_sum(Emit *e, const Contract *c, const Tile *t, int r,
 
 static void start_sums(Emit *e, const Contract *c, const Tile *t) {
     LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
+    if (c->sweep.from) {
+        contract_sweep_start(e, c, t);
+        return;
+    }
     for (int i = 0; i < t->rows * t->vectors; i++) emit_set(e, t->sums[i], LLVMConstNull(vector));
     if (c->run.terms) begin_runs(e, c, t);
     if (!c->k_blocks) return;
@@ -422,6 +436,10 @@ void contract_epilogue(Emit *e, const Contract *c, const Tile *t) {
 }
 
 static void finish_sums(Emit *e, const Contract *c, const Tile *t) {
+    if (c->sweep.from) {
+        contract_sweep_finish(e, c, t);
+        return;
+    }
     if (c->run.terms) join_runs(e, c, t);
     if (!c->k_blocks) {
         contract_epilogue(e, c, t);
@@ -464,7 +482,8 @@ static void emit_tile(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef 
     LLVMValueRef guard = contract_guard(e, c, -1);
     EmitIf counts;
     if (guard) counts = emit_if_begin(e, guard);
-    if (c->one_k) emit_joined_terms(e, c, &t, a_at, b_at);
+    if (c->sweep.from) contract_sweep_terms(e, c, &t, a_at, b_at);
+    else if (c->one_k) emit_joined_terms(e, c, &t, a_at, b_at);
     else emit_terms(e, c, &t, 0, a_at, b_at, emit_i64(e, 0));
     if (guard) emit_if_end(e, &counts);
     finish_sums(e, c, &t);
@@ -515,6 +534,14 @@ static int highest_power_below(int x) {
     return p;
 }
 
+/* Vectors of a skinny tile. Where several rows are swept, one: the less there is to do for a line of B, the more lines
+ * are on their way. */
+static int skinny_vectors(const Contract *c, int rows) {
+    const KSchedule *s = &c->k->schedule;
+    if (s->skinny_nc) return rows > 1 ? 1 : s->skinny_nv;
+    return s->skinny_nv / rows > s->nv ? s->skinny_nv / rows : s->nv;
+}
+
 /* Fewer than `below` (mr) rows from *row on: the binary digits of their number, as mr is at most twice the
  * highest power of two below it. */
 static void emit_few_rows(Emit *e, Contract *c, int below, bool skinny, LLVMValueRef row_variable) {
@@ -524,9 +551,7 @@ static void emit_few_rows(Emit *e, Contract *c, int below, bool skinny, LLVMValu
         LLVMValueRef row = emit_get(e, e->i64, row_variable);
         LLVMValueRef fits = LLVMBuildICmp(e->at, LLVMIntSLE, emit_add(e, row, emit_i64(e, p)), c->m_until, "");
         EmitIf some = emit_if_begin(e, fits);
-        int vectors = c->k->schedule.nv;
-        if (skinny) vectors = c->k->schedule.skinny_nv / p > vectors ? c->k->schedule.skinny_nv / p : vectors;
-        emit_columns(e, c, p, vectors, row);
+        emit_columns(e, c, p, skinny ? skinny_vectors(c, p) : c->k->schedule.nv, row);
         emit_set(e, row_variable, emit_add(e, row, emit_i64(e, p)));
         emit_if_end(e, &some);
     }
@@ -549,18 +574,24 @@ static void emit_rows(Emit *e, Contract *c) {
     if (!dim_is_const(extent) || dim_value(extent) % s->mr) emit_few_rows(e, c, s->mr, false, row);
 }
 
-static void emit_block(Emit *e, Contract *c, bool skinny) {
-    if (kernel_sums_lanes(c->k)) {
-        contract_lanes_block(e, c);
-        return;
-    }
-    if (!skinny) {
-        emit_rows(e, c);
+void contract_few_rows(Emit *e, Contract *c) {
+    if (c->k->schedule.skinny_nc && dim_is_const(c->rows)) {
+        int rows = (int)dim_value(c->rows);
+        emit_columns(e, c, rows, skinny_vectors(c, rows), c->m_from);
         return;
     }
     LLVMValueRef row = emit_variable(e, e->i64, "row");
     emit_set(e, row, c->m_from);
     emit_few_rows(e, c, c->k->schedule.mr, true, row);
+}
+
+static void emit_block(Emit *e, Contract *c, bool skinny) {
+    if (kernel_sums_lanes(c->k)) {
+        contract_lanes_block(e, c);
+        return;
+    }
+    if (skinny) contract_few_rows(e, c);
+    else emit_rows(e, c);
 }
 
 /* Whether B's columns lie one step apart, over all N axes that are tiled as one. */
@@ -581,14 +612,20 @@ static void emit_packing(Emit *e, Contract *c, LLVMValueRef k_from, LLVMValueRef
 /* The item's rows over all K: at once, or block by block. */
 static void emit_depth(Emit *e, Contract *c, bool skinny) {
     const KSchedule *s = &c->k->schedule;
-    LLVMValueRef depth = depth_of(e, c);
+    LLVMValueRef depth = contract_depth(e, c);
+    if (skinny && s->skinny_nc) {
+        contract_sweep_item(e, c);
+        return;
+    }
     c->k_blocks = s->kc > 0 && (!skinny || c->panel || c->a_panel);
     if (!c->k_blocks) {
         emit_packing(e, c, emit_i64(e, 0), depth);
         emit_block(e, c, skinny);
         return;
     }
-    EmitLoop blocks = emit_loop_begin(e, emit_i64(e, 0), depth, emit_i64(e, s->kc), "kb");
+    LLVMValueRef none = LLVMBuildICmp(e->at, LLVMIntEQ, depth, emit_i64(e, 0), ""); /* then one block of no terms */
+    LLVMValueRef until = LLVMBuildSelect(e->at, none, emit_i64(e, 1), depth, "");
+    EmitLoop blocks = emit_loop_begin(e, emit_i64(e, 0), until, emit_i64(e, s->kc), "kb");
     c->k_from = blocks.index;
     c->k_until = emit_min(e, depth, emit_add(e, blocks.index, emit_i64(e, s->kc)));
     c->k_last = LLVMBuildICmp(e->at, LLVMIntEQ, c->k_until, depth, "last");
@@ -614,12 +651,17 @@ static int sort_outer(const Contract *c, int *outer) {
 }
 
 /* Sets the indices of the loops around and the block's bounds from the item's number; blocks of rows vary
- * fastest, so that neighbouring items share B's columns in the cache. */
-static void decode_item(Emit *e, Contract *c, const Blocks *b, LLVMValueRef item, bool skinny) {
+ * fastest, so that neighbouring items share B's columns in the cache. Gives how many items that is: those with columns
+ * that are swept together. */
+static LLVMValueRef decode_item(Emit *e, Contract *c, const Blocks *b, LLVMValueRef item, bool skinny) {
     const KSchedule *s = &c->k->schedule;
     int64_t width = c->n_block = skinny ? skinny_columns(c->k) : s->nc;
     LLVMValueRef row_block = LLVMBuildURem(e->at, item, b->rows, ""), rest = LLVMBuildUDiv(e->at, item, b->rows, "");
-    LLVMValueRef column_block = LLVMBuildURem(e->at, rest, b->columns, "");
+    LLVMValueRef column_block = LLVMBuildURem(e->at, rest, b->columns, ""), count = emit_i64(e, 1);
+    if (skinny && s->skinny_nc) {
+        count = emit_min(e, LLVMBuildSub(e->at, c->scope->end, item, ""), emit_i64(e, s->skinny_nc / width));
+        count = emit_min(e, count, LLVMBuildSub(e->at, b->columns, column_block, ""));
+    }
     rest = LLVMBuildUDiv(e->at, rest, b->columns, "");
     int outer[64], n = sort_outer(c, outer);
     for (int i = 0; i < n; i++) {
@@ -632,7 +674,8 @@ static void decode_item(Emit *e, Contract *c, const Blocks *b, LLVMValueRef item
     LLVMValueRef columns = emit_dim(e, &e->kernels->dims, c->columns, c->scope->symbols);
     c->m_until = emit_min(e, rows, emit_add(e, c->m_from, emit_i64(e, s->mc)));
     c->n_from = emit_mul(e, column_block, emit_i64(e, width));
-    c->n_until = emit_min(e, columns, emit_add(e, c->n_from, emit_i64(e, width)));
+    c->n_until = emit_min(e, columns, emit_add(e, c->n_from, emit_mul(e, count, emit_i64(e, width))));
+    return count;
 }
 
 /* Whether all terms of a factor lie one step apart, over all K axes. */
@@ -644,7 +687,7 @@ static bool joins_terms(Emit *e, const Contract *c, const KAccess *x) {
 
 static void emit_items(Emit *e, Contract *c, const Blocks *b, bool skinny) {
     EmitLoop items = emit_loop_begin(e, c->scope->begin, c->scope->end, emit_i64(e, 1), "item");
-    decode_item(e, c, b, items.index, skinny);
+    items.step = decode_item(e, c, b, items.index, skinny);
     bool in_place = skinny && contract_reads_rows(c) && !c->k->schedule.pack_a &&
                     (c->run.axis >= 0 || joins_terms(e, c, c->b));
     c->panel = c->k->schedule.pack_b && !in_place ? c->b_memory : NULL;

@@ -1,6 +1,6 @@
 /* What the files of the contraction generator share: contract.c (loops and tiles), contract_rows.c (rows of A found
- * through pointers, terms that are skipped), contract_ahead.c (what is asked for ahead), contract_lanes.c (lanes along the terms), pack.c (copied panels of B),
- * pack_values.c (panels of computed factors). */
+ * through pointers, terms that are skipped), contract_ahead.c (what is asked for ahead), contract_lanes.c (lanes along the terms),
+ * contract_sweep.c (few rows against much memory), pack.c (copied panels of B), pack_values.c (panels of computed factors). */
 #ifndef DLCC_CODEGEN_CONTRACT_H
 #define DLCC_CODEGEN_CONTRACT_H
 
@@ -19,6 +19,13 @@ typedef struct Ahead {
     LLVMValueRef strips_left;  /* of a block that reads B in place; null: the next one is not asked for */
     LLVMValueRef next_columns; /* elements of B from this block's first term and column to the next one's */
 } Ahead;
+
+/* A sweep's block of terms: see contract_sweep.c. */
+typedef struct Sweep {
+    LLVMValueRef from;         /* the first term; null: nothing is swept */
+    LLVMValueRef until;        /* the term behind the last; null: SWEPT_TERMS later */
+    LLVMValueRef begins, ends, last;   /* i1: it is the first of a run, the last of a run, the last of all */
+} Sweep;
 
 typedef struct Contract {
     const Kernel *k;
@@ -47,6 +54,7 @@ typedef struct Contract {
     int guard_a, guard_b;      /* nodes: terms where they are false are skipped; -1: none */
     LLVMValueRef a_panel;      /* where A's rows from m_from on are packed, `pitch` elements each; null: read in place */
     Ahead ahead;
+    Sweep sweep;
     LLVMValueRef panel;        /* where B is packed, nc elements a row; null: B is read in place */
 } Contract;
 
@@ -92,6 +100,19 @@ void contract_ahead_epilogue(Emit *e, const Contract *c, const Tile *t);
 
 /* The stores of a tile whose sums are complete. */
 void contract_epilogue(Emit *e, const Contract *c, const Tile *t);
+
+/* One term of every sum of the tile: number `index` of terms that count as one. */
+void contract_joined_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at,
+                          LLVMValueRef index);
+/* All columns of an item of few rows. */
+void contract_few_rows(Emit *e, Contract *c);
+LLVMValueRef contract_depth(Emit *e, const Contract *c);
+
+/* All of an item, term by term (contract_sweep.c); what its tiles do before, in and behind a block of terms. */
+void contract_sweep_item(Emit *e, Contract *c);
+void contract_sweep_start(Emit *e, const Contract *c, const Tile *t);
+void contract_sweep_terms(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at);
+void contract_sweep_finish(Emit *e, const Contract *c, const Tile *t);
 
 /* All tiles of a block, with lanes along the terms. (contract_lanes.c) */
 void contract_lanes_block(Emit *e, Contract *c);

@@ -177,6 +177,13 @@ int kernel_cut_axis(const Kernel *k, DimTable *dims, Arena *scratch, int64_t kc)
     return -1;
 }
 
+bool kernel_can_sweep(const Kernel *k, DimTable *dims, Arena *scratch) {
+    const KAccess *a = kernel_factor(k, k->a), *b = kernel_factor(k, k->b);
+    const KSchedule *s = &k->schedule;
+    if (!a || !b || s->pack_a || s->pack_b || s->rows_a || kernel_sums_lanes(k)) return false;
+    return dim_is(b->strides[kernel_last_axis(k, AXIS_N)], 1) && sums_as_one(k, dims, scratch);
+}
+
 int64_t kernel_best_cut(const Kernel *k, DimTable *dims, Arena *scratch, int64_t most) {
     int first = first_axis(k, AXIS_K), last = kernel_last_axis(k, AXIS_K);
     int64_t best = 0, run = kernel_run(k).terms, unit = run ? run : 1;
@@ -254,7 +261,8 @@ KernelPanels kernel_panels(const Kernel *k) {
     p.runs = p.bytes;
     if (kernel_run(k).terms || kernel_sums_lanes(k)) p.bytes += MAX_TILE * s->lanes * sum_bytes;
     p.paused = p.bytes;
-    if (s->kc) p.bytes += s->mc * s->nc * sum_bytes;
+    int64_t swept = s->skinny_nc ? least(s->mr - 1, rows) * s->skinny_nc * 2 : 0, stopped = s->kc ? s->mc * s->nc : 0;
+    p.bytes += (swept > stopped ? swept : stopped) * sum_bytes;
     p.zeros = p.bytes;
     p.zero_count = s->rows_a && k->nodes.at[k->a].guard >= 0 ? k->axes.at[kernel_last_axis(k, AXIS_K)].extent->upper : 0;
     p.bytes += round_up(p.zero_count * dtype_bytes(k->nodes.at[k->a].dtype), 64);

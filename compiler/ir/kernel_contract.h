@@ -54,6 +54,9 @@ KernelRun kernel_run(const Kernel *k);
  * some steps along one of them and all of those behind it, and blocks fill that axis exactly unless it is the first.
  * Which axis that is for blocks of kc terms; -1: there can be no such blocks. */
 int kernel_cut_axis(const Kernel *k, DimTable *dims, Arena *scratch, int64_t kc);
+/* Whether the terms may be swept (schedule.skinny_nc): both factors are read where they lie, their terms counted as one, and
+ * columns of b are neighbours. */
+bool kernel_can_sweep(const Kernel *k, DimTable *dims, Arena *scratch);
 /* The greatest number of terms up to `most` that blocks may have; if there is none, the least above; 0: the sum cannot be
  * cut. */
 int64_t kernel_best_cut(const Kernel *k, DimTable *dims, Arena *scratch, int64_t most);
@@ -66,11 +69,13 @@ Dim kernel_joined_extent(const Kernel *k, DimTable *dims, AxisRole role, int n);
  * run along, if its loads are contiguous there, else perhaps the last one across the rows. */
 int kernel_pack_axis(const Kernel *k, int node, AxisRole along, AxisRole across, Arena *scratch);
 
+enum { SWEPT_TERMS = 8, SWEPT_TILES = 4 };     /* rows of b that are swept together; tiles of an item */
 enum { MAX_TILE = 32 };        /* vectors of sums of a tile: no more than there are registers */
 
 /* What a worker's scratch memory holds, by offsets in bytes. A panel of B has a row of nc columns for each term, a
- * panel of A a row of `pitch` terms for each of mc rows; `runs` is a tile of sums, where there are runs; `zeros` are zero_count
- * elements, where rows of A are found through pointers. */
+ * panel of A a row of `pitch` terms for each of mc rows; `runs` is a tile of sums, where there are runs; `paused` are the
+ * sums of a block, or of a sweep, for the current run and once more for those before; `zeros` are zero_count elements, where
+ * rows of A are found through pointers. */
 typedef struct KernelPanels {
     int64_t a, b, paused, runs, zeros, bytes, pitch, zero_count;
 } KernelPanels;

@@ -21,6 +21,7 @@ static const ScheduleField fields[] = {
     FIELD(m_axes, FIELD_INT, true),
     FIELD(n_axes, FIELD_INT, true),
     FIELD(skinny_nv, FIELD_INT, true),
+    FIELD(skinny_nc, FIELD_WIDE, true),
     FIELD(scratch, FIELD_WIDE, false),
     FIELD(serial_below, FIELD_WIDE, false),
 };

@@ -376,6 +376,9 @@ static void check_contract_schedule(KernelVerifier *v, const Kernel *k) {
         kernel_fault(v, "blocks smaller than a tile");
     if ((s->pack_a || s->pack_b) && s->skinny_nv * (int64_t)s->lanes > s->nc)
         kernel_fault(v, "few rows reach beyond a panel");
+    if (s->skinny_nc && (!kernel_can_sweep(k, dims, v->scratch) || s->skinny_nv < 1 ||
+                         s->skinny_nc % ((int64_t)s->skinny_nv * s->lanes * SWEPT_TILES)))
+        kernel_fault(v, "columns that cannot be swept");
     if (s->m_axes < 1 || s->m_axes > kernel_joined_axes(k, dims, AXIS_M, v->scratch))
         kernel_fault(v, "%d axes of rows are tiled as one", s->m_axes);
     if (s->n_axes < 1 || s->n_axes > kernel_joined_axes(k, dims, AXIS_N, v->scratch))

@@ -18,7 +18,7 @@
 #include <math.h>
 
 enum {
-    MOST_ROWS = 14, MOST_VECTORS = 6, MOST_SKINNY = 16,
+    MOST_ROWS = 14, MOST_VECTORS = 6, MOST_SKINNY = 16, SWEPT_ROWS = 8, SWEPT_VECTORS = 4, SWEPT_SUMS = 4096,
     DEEPEST = 1024,            /* terms of a packed panel */
     DEEPEST_BOTH = 512,        /* where both factors are packed, or A's lines wear the first-level cache */
     DEEPEST_ACROSS = 256,      /* the latter where each term of A is in a line of its own */
@@ -180,15 +180,28 @@ static Shape shape_of(const Kernel *k, DimTable *dims) {
 
 static int sum_bytes(const Kernel *k) { return (int)most(dtype_bytes(k->acc), 4); }
 
-/* Few rows take a wide tile, of a width that divides the columns evenly. */
-static void choose_skinny(Kernel *k, DimTable *dims, const Shape *shape, const Target *t) {
+/* Whether B comes from memory, in rows that each take a page at least. */
+static bool streams(const Kernel *k, const Shape *shape, const Target *t) {
+    enum { PAGE = 4096 };
+    const KAccess *b = kernel_factor(k, k->b);
+    int64_t row = b ? shape->n * dtype_bytes(k->bufs.at[b->buf].dtype) : 0;
+    return row >= PAGE && row * kernel_most_points(k, AXIS_K) > t->l2_bytes;
+}
+
+/* Few rows take a wide tile, of a width that divides the columns evenly; or they are swept. */
+static void choose_skinny(Kernel *k, DimTable *dims, const Shape *shape, const Target *t, Arena *scratch) {
     KSchedule *s = &k->schedule;
+    s->skinny_nc = 0;
     int64_t vectors = (shape->n + s->lanes - 1) / s->lanes, wide = least(MOST_SKINNY, t->vector_registers - 2);
     s->skinny_nv = 0;
     if (kernel_joined_extent(k, dims, AXIS_M, s->m_axes)->lower >= s->mr) return;
     int64_t tiles = (vectors + wide - 1) / wide;
     s->skinny_nv = (int)((vectors + tiles - 1) / tiles);
     if (s->pack_a || s->pack_b) s->skinny_nv = (int)least(s->skinny_nv, s->nc / s->lanes);
+    if (!streams(k, shape, t) || !kernel_can_sweep(k, dims, scratch)) return;
+    s->skinny_nv = SWEPT_VECTORS;
+    int64_t item = (int64_t)s->skinny_nv * s->lanes * SWEPT_TILES, rows = least(s->mr - 1, shape->m);
+    s->skinny_nc = round_up(least(shape->n, SWEPT_SUMS / rows), item);
 }
 
 /* Rows of a block: as many as repay the panels that are packed for it, as long as threads find enough to do. */
@@ -211,7 +224,7 @@ static void choose_blocks(Kernel *k, DimTable *dims, const Shape *shape, const T
     int64_t tiles = (shape->n + width - 1) / width, fit = most(least(room / width, tiles), 1), blocks = (tiles + fit - 1) / fit;
     s->nc = (tiles + blocks - 1) / blocks * width;
     s->mc = round_up(block_rows(k, shape), s->mr);
-    choose_skinny(k, dims, shape, t);
+    choose_skinny(k, dims, shape, t, scratch);
     s->scratch = kernel_panels(k).bytes;
 }
 
@@ -270,6 +283,10 @@ void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratc
         s->mr = tiles[0].rows;
         s->nv = tiles[0].vectors;
     }
+    if (shape.m < SWEPT_ROWS && streams(k, &shape, t) && kernel_can_sweep(k, dims, scratch)) {
+        s->mr = (int)shape.m + 1; /* more than there are */
+        s->nv = SWEPT_VECTORS - 1;
+    }
     s->pack_b = s->pack_b || (b && wants_panel(k, b, n, depth_axis, &shape, t));
     choose_blocks(k, dims, &shape, t, scratch);
     s->serial_below = SERIAL_POINTS;
@@ -307,6 +324,7 @@ const char *schedule_contract_fault(const Kernel *k, const Target *t, Arena *are
         return arena_printf(arena, "there are no pointers for %d rows", s->mr);
     if (s->skinny_nv > least(MOST_SKINNY, t->vector_registers - 2))
         return arena_printf(arena, "few rows x %d vectors do not fit the registers", s->skinny_nv);
+    if (s->skinny_nc > LONGEST) return "it sweeps too many columns";
     if (s->mc < 1 || s->nc < 1 || s->mc % s->mr || s->nc % ((int64_t)s->nv * (lanes ? 1 : s->lanes)))
         return arena_printf(arena, "blocks of %lld x %lld are no whole tiles", (long long)s->mc, (long long)s->nc);
     bool wide = s->mc > LONGEST || s->nc > LONGEST || s->kc > LONGEST;

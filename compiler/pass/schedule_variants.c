@@ -88,6 +88,8 @@ static void propose_flat(Variants *v) {
         int64_t width = (int64_t)s->nv * s->lanes, wide = (int64_t)s->skinny_nv * s->lanes;
         if (s->nc < wide) s->nc = round_up(wide, width);
         propose(v, &k);
+        s->skinny_nc = 0;
+        propose(v, &k);
     }
 }
 

@@ -153,11 +153,72 @@ static void rows_and_packing_change_nothing(void **state) {
     }
 }
 
+/* A matrix that comes from memory: few rows are swept with it, in one way where their number is known and another where
+ * it is not. */
+static const char swept[] =
+    "module @m\ndim B in 1..40\ndim K in 0..4000\n"
+    "func @many(%x: f32[40,1100] = arg \"x\", %y: f32[1100,1100] = arg \"y\") {\n"
+    "%c = dot_general %x, %y {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]} : f32[40,1100]\n"
+    "return %c as \"c\"\n}\n"
+    "func @one(%x: f32[1,1100] = arg \"x\", %y: f32[1100,1100] = arg \"y\") {\n"
+    "%c = dot_general %x, %y {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]} : f32[1,1100]\n"
+    "return %c as \"c\"\n}\n"
+    "func @three(%x: f32[3,1100] = arg \"x\", %y: f32[1100,1100] = arg \"y\") {\n"
+    "%c = dot_general %x, %y {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]} : f32[3,1100]\n"
+    "return %c as \"c\"\n}\n"
+    "func @some(%x: f32[B,1100] = arg \"x\", %y: f32[1100,1100] = arg \"y\") dims(B) {\n"
+    "%c = dot_general %x, %y {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]} : f32[B,1100]\n"
+    "return %c as \"c\"\n}\n"
+    "func @any(%x: f32[B,K] = arg \"x\", %y: f32[K,1100] = arg \"y\") dims(B, K) {\n"
+    "%c = dot_general %x, %y {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]} : f32[B,1100]\n"
+    "return %c as \"c\"\n}\n";
+enum { ALL_ROWS, ONE_ROW, THREE_ROWS, SOME_ROWS, ANY_TERMS, WIDE = 1100 };
+
+static void compute_wide(Native *n, int func, int rows, int terms, float *x, float *y, float *c) {
+    DlrtTensor in[2] = {tensor(x, 2, (int64_t[]){rows, terms}), tensor(y, 2, (int64_t[]){terms, WIDE})};
+    DlrtTensor out = tensor(c, 2, (int64_t[]){rows, WIDE});
+    assert_int_equal(dlrt_call(n->context, func, in, 2, &out, 1), DLRT_OK);
+}
+
+static void compare_swept(Native *n, float *x, float *y) {
+    static float all[ROWS * WIDE], some[ROWS * WIDE];
+    compute_wide(n, ALL_ROWS, ROWS, WIDE, x, y, all);
+    for (int rows = 1; rows <= 9; rows++)
+        for (int func = SOME_ROWS; func <= ANY_TERMS; func++) {
+            memset(some, 0xff, sizeof some);
+            compute_wide(n, func, rows, WIDE, x, y, some);
+            assert_memory_equal(some, all, sizeof *all * (size_t)(rows * WIDE));
+        }
+    compute_wide(n, ONE_ROW, 1, WIDE, x, y, some);
+    assert_memory_equal(some, all, sizeof *all * WIDE);
+    compute_wide(n, THREE_ROWS, 3, WIDE, x, y, some);
+    assert_memory_equal(some, all, sizeof *all * 3 * WIDE);
+    for (int terms = 0; terms <= WIDE; terms += terms < 17 ? 1 : 361) { /* the same as among many rows */
+        compute_wide(n, ANY_TERMS, ROWS, terms, x, y, all);
+        compute_wide(n, ANY_TERMS, 2, terms, x, y, some);
+        assert_memory_equal(some, all, sizeof *all * 2 * WIDE);
+    }
+}
+
+static void sweeping_changes_nothing(void **state) {
+    (void)state;
+    static float x[ROWS * WIDE], y[WIDE * WIDE];
+    uint64_t random = 4;
+    for (int i = 0; i < ROWS * WIDE; i++) x[i] = (float)native_random(&random);
+    for (int i = 0; i < WIDE * WIDE; i++) y[i] = (float)native_random(&random);
+    for (int cpu = 0; cpu < CPUS; cpu++) {
+        Native *n = native_open(swept, cpus[cpu], 1);
+        compare_swept(n, x, y);
+        native_close(n);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_do_not_grow_with_length),
         cmocka_unit_test(every_term_counts_once),
         cmocka_unit_test(rows_and_packing_change_nothing),
+        cmocka_unit_test(sweeping_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
