@@ -60,7 +60,7 @@ bool contract_is_outer(const Kernel *k, int axis) {
 
 static int64_t skinny_columns(const Kernel *k) {
     const KSchedule *s = &k->schedule;
-    return (int64_t)s->skinny_nv * s->lanes * (s->skinny_nc ? SWEPT_TILES : 1);
+    return (int64_t)s->skinny_nv * s->lanes * (s->skinny_nc || s->skinny_turn ? SWEPT_TILES : 1);
 }
 
 static Blocks count_blocks(Emit *e, const Kernel *k, const LLVMValueRef *symbols) {
@@ -116,14 +116,18 @@ static LLVMValueRef multiply_add(Emit *e, const Contract *c, LLVMValueRef a, LLV
  * rows are found through pointers, it is how far the elements lie from these. The term is number `index` along `axis`. */
 static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at, int axis,
                       LLVMValueRef index) {
-    LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
     LLVMValueRef b[MAX_TILE];
     for (int v = 0; v < t->vectors; v++) {
         LLVMValueRef p = emit_element_pointer(e, c->b_type, b_at, emit_i64(e, (int64_t)v * c->lanes));
-        b[v] = widen(e, c, emit_load(e, c->b_type, c->lanes, p, v == t->vectors - 1 ? t->mask : NULL), c->b_type,
-                     c->lanes);
+        b[v] = emit_load(e, c->b_type, c->lanes, p, v == t->vectors - 1 ? t->mask : NULL);
     }
     contract_ahead_term(e, c, t, a_at, b_at, axis, index);
+    contract_products(e, c, t, a_at, b);
+}
+
+void contract_products(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef *b) {
+    LLVMTypeRef vector = emit_vector(e, contract_sum_type(e, c), c->lanes);
+    for (int v = 0; v < t->vectors; v++) b[v] = widen(e, c, b[v], c->b_type, c->lanes);
     LLVMValueRef row_stride = c->a_panel ? emit_i64(e, c->pitch) : contract_stride(e, c, c->a, c->m);
     for (int r = 0; r < t->rows; r++) {
         LLVMValueRef p = c->k->schedule.rows_a
@@ -139,7 +143,7 @@ static void emit_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_
 
 /* The term's place, if the factor lies in a panel: its number there times the step from term to term. Else a step of
  * `index` along the axis from where the factor is read in place. */
-static LLVMValueRef a_term(Emit *e, const Contract *c, LLVMValueRef at, int axis, LLVMValueRef index) {
+LLVMValueRef contract_a_term(Emit *e, const Contract *c, LLVMValueRef at, int axis, LLVMValueRef index) {
     LLVMValueRef step = c->a_panel ? index : emit_mul(e, index, contract_stride(e, c, c->a, axis));
     return c->k->schedule.rows_a ? emit_add(e, at, step) : emit_element_pointer(e, c->a_type, at, step);
 }
@@ -205,16 +209,20 @@ static void join_runs(Emit *e, const Contract *c, const Tile *t) {
 void contract_joined_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at,
                           LLVMValueRef index) {
     int axis = kernel_last_axis(c->k, AXIS_K);
-    emit_term(e, c, t, a_term(e, c, a_at, axis, index), b_term(e, c, b_at, axis, index), axis, index);
+    emit_term(e, c, t, contract_a_term(e, c, a_at, axis, index), b_term(e, c, b_at, axis, index), axis, index);
 }
 
 /* Terms from .. until-1, `first` being where panels begin, in one loop. */
 static void emit_joined_run(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at,
                             LLVMValueRef first, LLVMValueRef from, LLVMValueRef until) {
+    if (c->turns) {
+        contract_turned_run(e, c, t, a_at, b_at, from, until);
+        return;
+    }
     int axis = kernel_last_axis(c->k, AXIS_K);
     EmitLoop loop = emit_loop_begin(e, from, until, emit_i64(e, 1), "k");
     LLVMValueRef own = LLVMIsNull(first) ? loop.index : LLVMBuildSub(e->at, loop.index, first, "");
-    emit_term(e, c, t, a_term(e, c, a_at, axis, c->a_panel ? own : loop.index),
+    emit_term(e, c, t, contract_a_term(e, c, a_at, axis, c->a_panel ? own : loop.index),
               b_term(e, c, b_at, axis, c->panel ? own : loop.index), axis, loop.index);
     emit_loop_end(e, &loop);
 }
@@ -255,7 +263,7 @@ static void emit_terms(Emit *e, Contract *c, Tile *t, int from, LLVMValueRef a_a
 static void emit_steps(Emit *e, Contract *c, Tile *t, const Terms *at) {
     LLVMValueRef extent = extent_of(e, c->k, at->axis, c->scope->symbols);
     EmitLoop loop = emit_loop_begin(e, at->begin, at->end, emit_i64(e, 1), "k");
-    LLVMValueRef a_next = c->a_panel ? at->a_at : a_term(e, c, at->a_at, at->axis, loop.index);
+    LLVMValueRef a_next = c->a_panel ? at->a_at : contract_a_term(e, c, at->a_at, at->axis, loop.index);
     LLVMValueRef b_next = c->panel ? at->b_at : b_term(e, c, at->b_at, at->axis, loop.index);
     LLVMValueRef own = LLVMIsNull(at->first) ? loop.index : LLVMBuildSub(e->at, loop.index, at->first, "");
     c->index[at->axis] = loop.index;
@@ -299,7 +307,7 @@ static void emit_terms(Emit *e, Contract *c, Tile *t, int from, LLVMValueRef a_a
     int last = kernel_last_axis(k, AXIS_K);
     while (from < k->axes.n && k->axes.at[from].role != AXIS_K) from++;
     if (from == k->axes.n) {
-        emit_term(e, c, t, c->a_panel ? a_term(e, c, a_at, -1, flat) : a_at,
+        emit_term(e, c, t, c->a_panel ? contract_a_term(e, c, a_at, -1, flat) : a_at,
                   c->panel ? b_term(e, c, b_at, -1, flat) : b_at, last, c->index[last]);
         return;
     }
@@ -539,6 +547,7 @@ static int highest_power_below(int x) {
 static int skinny_vectors(const Contract *c, int rows) {
     const KSchedule *s = &c->k->schedule;
     if (s->skinny_nc) return rows > 1 ? 1 : s->skinny_nv;
+    if (s->skinny_turn) return 1;
     return s->skinny_nv / rows > s->nv ? s->skinny_nv / rows : s->nv;
 }
 
@@ -575,7 +584,8 @@ static void emit_rows(Emit *e, Contract *c) {
 }
 
 void contract_few_rows(Emit *e, Contract *c) {
-    if (c->k->schedule.skinny_nc && dim_is_const(c->rows)) {
+    const KSchedule *s = &c->k->schedule;
+    if ((s->skinny_nc || s->skinny_turn) && dim_is_const(c->rows)) {
         int rows = (int)dim_value(c->rows);
         emit_columns(e, c, rows, skinny_vectors(c, rows), c->m_from);
         return;
@@ -688,8 +698,9 @@ static bool joins_terms(Emit *e, const Contract *c, const KAccess *x) {
 static void emit_items(Emit *e, Contract *c, const Blocks *b, bool skinny) {
     EmitLoop items = emit_loop_begin(e, c->scope->begin, c->scope->end, emit_i64(e, 1), "item");
     items.step = decode_item(e, c, b, items.index, skinny);
-    bool in_place = skinny && contract_reads_rows(c) && !c->k->schedule.pack_a &&
-                    (c->run.axis >= 0 || joins_terms(e, c, c->b));
+    c->turns = skinny && c->k->schedule.skinny_turn;
+    bool in_place = c->turns || (skinny && contract_reads_rows(c) && !c->k->schedule.pack_a &&
+                                 (c->run.axis >= 0 || joins_terms(e, c, c->b)));
     c->panel = c->k->schedule.pack_b && !in_place ? c->b_memory : NULL;
     c->a_panel = c->k->schedule.pack_a ? c->a_memory : NULL;
     c->one_k = (c->a_panel || joins_terms(e, c, c->a)) && (c->panel || joins_terms(e, c, c->b)) && !c->zeros &&

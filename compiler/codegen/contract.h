@@ -1,6 +1,6 @@
 /* What the files of the contraction generator share: contract.c (loops and tiles), contract_rows.c (rows of A found
  * through pointers, terms that are skipped), contract_ahead.c (what is asked for ahead), contract_lanes.c (lanes along the terms),
- * contract_sweep.c (few rows against much memory), pack.c (copied panels of B), pack_values.c (panels of computed factors). */
+ * contract_sweep.c, contract_turn.c (few rows against much memory), pack.c (copied panels of B), pack_values.c (panels of computed factors). */
 #ifndef DLCC_CODEGEN_CONTRACT_H
 #define DLCC_CODEGEN_CONTRACT_H
 
@@ -55,6 +55,7 @@ typedef struct Contract {
     LLVMValueRef a_panel;      /* where A's rows from m_from on are packed, `pitch` elements each; null: read in place */
     Ahead ahead;
     Sweep sweep;
+    bool turns;                /* B's columns are turned in registers */
     LLVMValueRef panel;        /* where B is packed, nc elements a row; null: B is read in place */
 } Contract;
 
@@ -101,6 +102,13 @@ void contract_ahead_epilogue(Emit *e, const Contract *c, const Tile *t);
 /* The stores of a tile whose sums are complete. */
 void contract_epilogue(Emit *e, const Contract *c, const Tile *t);
 
+/* Terms from .. until-1, B being turned: see contract_turn.c. */
+void contract_turned_run(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at,
+                         LLVMValueRef from, LLVMValueRef until);
+
+/* One term of every sum of the tile, of elements of A at a_at (see emit_term) and vectors of B. */
+void contract_products(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef *b);
+LLVMValueRef contract_a_term(Emit *e, const Contract *c, LLVMValueRef at, int axis, LLVMValueRef index);
 /* One term of every sum of the tile: number `index` of terms that count as one. */
 void contract_joined_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at,
                           LLVMValueRef index);

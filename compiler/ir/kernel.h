@@ -130,6 +130,7 @@ typedef struct KSchedule {
     int m_axes, n_axes;        /* how many of the last M and N axes are tiled as one */
     int skinny_nv;             /* vectors of columns when there are fewer than mr rows (M is 1, 2, ...) */
     int64_t skinny_nc;         /* columns that are swept together then, a few terms at a time; 0: tile by tile */
+    bool skinny_turn;          /* b's columns, along which its terms lie, are then turned in registers, square by square */
     int64_t scratch;           /* bytes per worker */
     int64_t serial_below;      /* points of a call (product of all extents) below which it stays on one thread */
 } KSchedule;

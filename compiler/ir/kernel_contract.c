@@ -184,6 +184,14 @@ bool kernel_can_sweep(const Kernel *k, DimTable *dims, Arena *scratch) {
     return dim_is(b->strides[kernel_last_axis(k, AXIS_N)], 1) && sums_as_one(k, dims, scratch);
 }
 
+bool kernel_can_turn(const Kernel *k) {
+    const KAccess *a = kernel_factor(k, k->a), *b = kernel_factor(k, k->b);
+    int n = kernel_last_axis(k, AXIS_N), last = kernel_last_axis(k, AXIS_K);
+    if (!a || !b || k->schedule.pack_a || k->schedule.rows_a || kernel_sums_lanes(k)) return false;
+    bool several = (n > 0 && k->axes.at[n - 1].role == AXIS_N) || (last > 0 && k->axes.at[last - 1].role == AXIS_K);
+    return !several && dim_is(b->strides[last], 1) && !dim_is(b->strides[n], 1);
+}
+
 int64_t kernel_best_cut(const Kernel *k, DimTable *dims, Arena *scratch, int64_t most) {
     int first = first_axis(k, AXIS_K), last = kernel_last_axis(k, AXIS_K);
     int64_t best = 0, run = kernel_run(k).terms, unit = run ? run : 1;

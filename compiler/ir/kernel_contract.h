@@ -57,6 +57,9 @@ int kernel_cut_axis(const Kernel *k, DimTable *dims, Arena *scratch, int64_t kc)
 /* Whether the terms may be swept (schedule.skinny_nc): both factors are read where they lie, their terms counted as one, and
  * columns of b are neighbours. */
 bool kernel_can_sweep(const Kernel *k, DimTable *dims, Arena *scratch);
+/* Whether b's columns may be turned in registers (schedule.skinny_turn): both factors are plain loads with one axis of
+ * terms, along which b's lie, and b has one axis of columns. */
+bool kernel_can_turn(const Kernel *k);
 /* The greatest number of terms up to `most` that blocks may have; if there is none, the least above; 0: the sum cannot be
  * cut. */
 int64_t kernel_best_cut(const Kernel *k, DimTable *dims, Arena *scratch, int64_t most);
@@ -69,7 +72,7 @@ Dim kernel_joined_extent(const Kernel *k, DimTable *dims, AxisRole role, int n);
  * run along, if its loads are contiguous there, else perhaps the last one across the rows. */
 int kernel_pack_axis(const Kernel *k, int node, AxisRole along, AxisRole across, Arena *scratch);
 
-enum { SWEPT_TERMS = 8, SWEPT_TILES = 4 };     /* rows of b that are swept together; tiles of an item */
+enum { SWEPT_TERMS = 8, SWEPT_TILES = 4 };     /* rows of b that are swept together; vectors or tiles of an item */
 enum { MAX_TILE = 32 };        /* vectors of sums of a tile: no more than there are registers */
 
 /* What a worker's scratch memory holds, by offsets in bytes. A panel of B has a row of nc columns for each term, a

@@ -22,6 +22,7 @@ static const ScheduleField fields[] = {
     FIELD(n_axes, FIELD_INT, true),
     FIELD(skinny_nv, FIELD_INT, true),
     FIELD(skinny_nc, FIELD_WIDE, true),
+    FIELD(skinny_turn, FIELD_FLAG, true),
     FIELD(scratch, FIELD_WIDE, false),
     FIELD(serial_below, FIELD_WIDE, false),
 };

@@ -379,6 +379,7 @@ static void check_contract_schedule(KernelVerifier *v, const Kernel *k) {
     if (s->skinny_nc && (!kernel_can_sweep(k, dims, v->scratch) || s->skinny_nv < 1 ||
                          s->skinny_nc % ((int64_t)s->skinny_nv * s->lanes * SWEPT_TILES)))
         kernel_fault(v, "columns that cannot be swept");
+    if (s->skinny_turn && (!kernel_can_turn(k) || s->skinny_nv < 1)) kernel_fault(v, "columns that cannot be turned");
     if (s->m_axes < 1 || s->m_axes > kernel_joined_axes(k, dims, AXIS_M, v->scratch))
         kernel_fault(v, "%d axes of rows are tiled as one", s->m_axes);
     if (s->n_axes < 1 || s->n_axes > kernel_joined_axes(k, dims, AXIS_N, v->scratch))

@@ -192,12 +192,18 @@ static bool streams(const Kernel *k, const Shape *shape, const Target *t) {
 static void choose_skinny(Kernel *k, DimTable *dims, const Shape *shape, const Target *t, Arena *scratch) {
     KSchedule *s = &k->schedule;
     s->skinny_nc = 0;
+    s->skinny_turn = false;
     int64_t vectors = (shape->n + s->lanes - 1) / s->lanes, wide = least(MOST_SKINNY, t->vector_registers - 2);
     s->skinny_nv = 0;
     if (kernel_joined_extent(k, dims, AXIS_M, s->m_axes)->lower >= s->mr) return;
     int64_t tiles = (vectors + wide - 1) / wide;
     s->skinny_nv = (int)((vectors + tiles - 1) / tiles);
     if (s->pack_a || s->pack_b) s->skinny_nv = (int)least(s->skinny_nv, s->nc / s->lanes);
+    if (kernel_can_turn(k)) {
+        s->skinny_turn = true;
+        s->skinny_nv = 1;
+        return;
+    }
     if (!streams(k, shape, t) || !kernel_can_sweep(k, dims, scratch)) return;
     s->skinny_nv = SWEPT_VECTORS;
     int64_t item = (int64_t)s->skinny_nv * s->lanes * SWEPT_TILES, rows = least(s->mr - 1, shape->m);
@@ -283,7 +289,8 @@ void schedule_contract(Kernel *k, DimTable *dims, const Target *t, Arena *scratc
         s->mr = tiles[0].rows;
         s->nv = tiles[0].vectors;
     }
-    if (shape.m < SWEPT_ROWS && streams(k, &shape, t) && kernel_can_sweep(k, dims, scratch)) {
+    bool sweeps = streams(k, &shape, t) && kernel_can_sweep(k, dims, scratch);
+    if (shape.m < SWEPT_ROWS && (sweeps || kernel_can_turn(k))) {
         s->mr = (int)shape.m + 1; /* more than there are */
         s->nv = SWEPT_VECTORS - 1;
     }

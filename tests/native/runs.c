@@ -153,8 +153,8 @@ static void rows_and_packing_change_nothing(void **state) {
     }
 }
 
-/* A matrix that comes from memory: few rows are swept with it, in one way where their number is known and another where
- * it is not. */
+/* A matrix that comes from memory: few rows are swept with it, or its columns turned; in one way where the number of rows
+ * is known and another where it is not. */
 static const char swept[] =
     "module @m\ndim B in 1..40\ndim K in 0..4000\n"
     "func @many(%x: f32[40,1100] = arg \"x\", %y: f32[1100,1100] = arg \"y\") {\n"
@@ -171,11 +171,19 @@ static const char swept[] =
     "return %c as \"c\"\n}\n"
     "func @any(%x: f32[B,K] = arg \"x\", %y: f32[K,1100] = arg \"y\") dims(B, K) {\n"
     "%c = dot_general %x, %y {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]} : f32[B,1100]\n"
+    "return %c as \"c\"\n}\n"
+    "func @turned(%x: f32[B,K] = arg \"x\", %y: f32[1100,K] = arg \"y\") dims(B, K) {\n"
+    "%c = dot_general %x, %y {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [1]} : f32[B,1100]\n"
+    "return %c as \"c\"\n}\n"
+    "func @turned3(%x: f32[3,K] = arg \"x\", %y: f32[1100,K] = arg \"y\") dims(K) {\n"
+    "%c = dot_general %x, %y {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [1]} : f32[3,1100]\n"
     "return %c as \"c\"\n}\n";
-enum { ALL_ROWS, ONE_ROW, THREE_ROWS, SOME_ROWS, ANY_TERMS, WIDE = 1100 };
+enum { ALL_ROWS, ONE_ROW, THREE_ROWS, SOME_ROWS, ANY_TERMS, TURNED, TURNED_THREE, WIDE = 1100 };
 
 static void compute_wide(Native *n, int func, int rows, int terms, float *x, float *y, float *c) {
-    DlrtTensor in[2] = {tensor(x, 2, (int64_t[]){rows, terms}), tensor(y, 2, (int64_t[]){terms, WIDE})};
+    bool turned = func >= TURNED;
+    DlrtTensor in[2] = {tensor(x, 2, (int64_t[]){rows, terms}),
+                        tensor(y, 2, turned ? (int64_t[]){WIDE, terms} : (int64_t[]){terms, WIDE})};
     DlrtTensor out = tensor(c, 2, (int64_t[]){rows, WIDE});
     assert_int_equal(dlrt_call(n->context, func, in, 2, &out, 1), DLRT_OK);
 }
@@ -200,6 +208,20 @@ static void compare_swept(Native *n, float *x, float *y) {
     }
 }
 
+/* Of few rows and many, y being turned. */
+static void compare_turned(Native *n, float *x, float *y) {
+    static float all[ROWS * WIDE], some[ROWS * WIDE];
+    for (int terms = 0; terms <= WIDE; terms += terms < 17 ? 1 : 361) {
+        compute_wide(n, TURNED, ROWS, terms, x, y, all);
+        for (int rows = 1; rows <= 7; rows += 2) {
+            compute_wide(n, TURNED, rows, terms, x, y, some);
+            assert_memory_equal(some, all, sizeof *all * (size_t)(rows * WIDE));
+        }
+        compute_wide(n, TURNED_THREE, 3, terms, x, y, some);
+        assert_memory_equal(some, all, sizeof *all * 3 * WIDE);
+    }
+}
+
 static void sweeping_changes_nothing(void **state) {
     (void)state;
     static float x[ROWS * WIDE], y[WIDE * WIDE];
@@ -209,6 +231,7 @@ static void sweeping_changes_nothing(void **state) {
     for (int cpu = 0; cpu < CPUS; cpu++) {
         Native *n = native_open(swept, cpus[cpu], 1);
         compare_swept(n, x, y);
+        compare_turned(n, x, y);
         native_close(n);
     }
 }
