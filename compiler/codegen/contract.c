@@ -230,13 +230,18 @@ static void emit_joined_run(Emit *e, const Contract *c, const Tile *t, LLVMValue
 /* The terms of this K block or all, counted over all K axes. */
 static void emit_joined_terms(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at) {
     LLVMValueRef first = c->k_blocks ? c->k_from : emit_i64(e, 0), until = c->k_blocks ? c->k_until : contract_depth(e, c);
+    LLVMValueRef from = c->trim_from ? emit_max(e, first, c->trim_from) : first;
+    if (c->trim_until) until = emit_min(e, until, c->trim_until);
     if (!c->run.terms) {
-        emit_joined_run(e, c, t, a_at, b_at, first, first, until);
+        emit_joined_run(e, c, t, a_at, b_at, first, from, until);
         return;
     }
-    EmitLoop runs = emit_loop_begin(e, first, until, emit_i64(e, c->run.terms), "run");
-    LLVMValueRef next = emit_add(e, runs.index, emit_i64(e, c->run.terms));
-    emit_joined_run(e, c, t, a_at, b_at, first, runs.index, emit_min(e, next, until));
+    LLVMValueRef terms = emit_i64(e, c->run.terms), begin = first;
+    if (c->trim_from) begin = LLVMBuildSub(e->at, from, LLVMBuildURem(e->at, from, terms, ""), "");
+    EmitLoop runs = emit_loop_begin(e, begin, until, terms, "run");
+    LLVMValueRef next = emit_add(e, runs.index, terms), own = runs.index;
+    if (c->trim_from) own = emit_max(e, own, from);
+    emit_joined_run(e, c, t, a_at, b_at, first, own, emit_min(e, next, until));
     EmitIf more = emit_if_begin(e, LLVMBuildICmp(e->at, LLVMIntSLT, next, until, ""));
     end_run(e, c, t);
     emit_if_end(e, &more);
@@ -487,6 +492,7 @@ static void emit_tile(Emit *e, Contract *c, int rows, int vectors, LLVMValueRef 
                            emit_mul(e, LLVMBuildSub(e->at, row, c->m_from, ""), emit_i64(e, c->pitch)));
     LLVMValueRef b_at = tile_factor(e, c, c->b, c->b_type, c->panel, LLVMBuildSub(e->at, column, c->n_from, ""));
     contract_ahead_tile(e, c, &t);
+    contract_trim(e, c, &t);
     LLVMValueRef guard = contract_guard(e, c, -1);
     EmitIf counts;
     if (guard) counts = emit_if_begin(e, guard);
@@ -741,6 +747,7 @@ static Contract contract_of(Emit *e, const Kernel *k, KernelScope *s) {
     c.runs = scratch_at(e, s, panels.runs);
     c.paused = scratch_at(e, s, panels.paused);
     if (panels.zero_count) c.zeros = scratch_at(e, s, panels.zeros);
+    contract_find_limits(e, &c);
     return c;
 }
 

@@ -1,6 +1,6 @@
 /* What the files of the contraction generator share: contract.c (loops and tiles), contract_rows.c (rows of A found
  * through pointers, terms that are skipped), contract_ahead.c (what is asked for ahead), contract_lanes.c (lanes along the terms),
- * contract_sweep.c, contract_turn.c (few rows against much memory), pack.c (copied panels of B), pack_values.c (panels of computed factors). */
+ * contract_trim.c (terms that do not count), contract_sweep.c, contract_turn.c (few rows against much memory), pack.c (copied panels of B), pack_values.c (panels of computed factors). */
 #ifndef DLCC_CODEGEN_CONTRACT_H
 #define DLCC_CODEGEN_CONTRACT_H
 
@@ -26,6 +26,13 @@ typedef struct Sweep {
     LLVMValueRef until;        /* the term behind the last; null: SWEPT_TERMS later */
     LLVMValueRef begins, ends, last;   /* i1: it is the first of a run, the last of a run, the last of all */
 } Sweep;
+
+/* That great - less >= 0 (strict: > 0) where terms count, with the factors of the tiled axes and of the terms' axis. */
+typedef struct TrimLimit {
+    int great, less;           /* nodes */
+    bool strict;
+    int64_t m, n, k;
+} TrimLimit;
 
 typedef struct Contract {
     const Kernel *k;
@@ -55,6 +62,8 @@ typedef struct Contract {
     LLVMValueRef a_panel;      /* where A's rows from m_from on are packed, `pitch` elements each; null: read in place */
     Ahead ahead;
     Sweep sweep;
+    VEC(TrimLimit) limits;
+    LLVMValueRef trim_from, trim_until; /* the terms of the current tile that count, of all; null: from the first, to the last */
     bool turns;                /* B's columns are turned in registers */
     LLVMValueRef panel;        /* where B is packed, nc elements a row; null: B is read in place */
 } Contract;
@@ -98,6 +107,10 @@ void contract_ahead_tile(Emit *e, Contract *c, const Tile *t);
 void contract_ahead_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRef a_at, LLVMValueRef b_at, int axis,
                          LLVMValueRef index);
 void contract_ahead_epilogue(Emit *e, const Contract *c, const Tile *t);
+
+/* What is said of the terms that count (contract_trim.c); of a tile: sets trim_from and trim_until. */
+void contract_find_limits(Emit *e, Contract *c);
+void contract_trim(Emit *e, Contract *c, const Tile *t);
 
 /* The stores of a tile whose sums are complete. */
 void contract_epilogue(Emit *e, const Contract *c, const Tile *t);

@@ -109,6 +109,11 @@ LLVMValueRef emit_min(Emit *e, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildSelect(e->at, LLVMBuildICmp(e->at, LLVMIntSLT, a, b, ""), a, b, "");
 }
 
+LLVMValueRef emit_max(Emit *e, LLVMValueRef a, LLVMValueRef b) {
+    if (a == b) return a;
+    return LLVMBuildSelect(e->at, LLVMBuildICmp(e->at, LLVMIntSGT, a, b, ""), a, b, "");
+}
+
 LLVMValueRef emit_intrinsic(Emit *e, const char *name, LLVMTypeRef *overload, int overloads, LLVMValueRef *args,
                             int n) {
     unsigned id = LLVMLookupIntrinsicID(name, strlen(name));

@@ -42,6 +42,7 @@ LLVMValueRef emit_lane_numbers(const Emit *e, int lanes);
 LLVMValueRef emit_add(Emit *e, LLVMValueRef a, LLVMValueRef b);     /* i64, folding constants */
 LLVMValueRef emit_mul(Emit *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_min(Emit *e, LLVMValueRef a, LLVMValueRef b);     /* signed i64 */
+LLVMValueRef emit_max(Emit *e, LLVMValueRef a, LLVMValueRef b);
 
 /* Calls an overloaded intrinsic: emit_intrinsic(e, "llvm.fma", &type, 1, args, 3). */
 LLVMValueRef emit_intrinsic(Emit *e, const char *name, LLVMTypeRef *overload, int overloads, LLVMValueRef *args, int n);

@@ -147,6 +147,7 @@ typedef struct Kernel {
     VEC(KReduction) reductions;/* LOOPS */
     VEC(KStage) stages;        /* LOOPS; of CONTRACT the one stage with the epilogue's stores */
     int a, b;                  /* CONTRACT: the nodes that are multiplied */
+    int where;                 /* CONTRACT: a bool node, -1: none; where it is false a factor is 0: the term may be left out */
     DType acc;                 /* CONTRACT: type of the sum */
     KSchedule schedule;
     uint64_t hash;             /* of the structure */

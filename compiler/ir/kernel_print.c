@@ -210,7 +210,8 @@ static void print_stages(const Printer *p) {
             stage[i] = -1;
         }
     if (p->k->form == KERNEL_CONTRACT)
-        text_add(p->to, "  product %%%d, %%%d : %s\n", p->k->a, p->k->b, dtype_name(p->k->acc));
+        text_add(p->to, "  product %%%d, %%%d : %s%s\n", p->k->a, p->k->b, dtype_name(p->k->acc),
+                 p->k->where < 0 ? "" : arena_printf(p->to->arena, " where %%%d", p->k->where));
     for (int s = 0; s < p->k->stages.n; s++) {
         for (int i = 0; i < n; i++) here[i] = stage[i] == s;
         print_stage(p, s, here);

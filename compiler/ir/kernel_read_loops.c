@@ -381,11 +381,11 @@ static bool read_axis_line(KernelReader *kr, AxisRole role) {
     return true;
 }
 
-/* product %0, %1 : dtype */
+/* product %0, %1 : dtype [where %2] */
 static bool read_product(KernelReader *kr) {
     Kernel *k = kr->k;
     return read_node_number(kr, &k->a) && reader_expect(kr->r, ',') && read_node_number(kr, &k->b) &&
-           read_dtype(kr, &k->acc);
+           read_dtype(kr, &k->acc) && (!reader_take_word(kr->r, "where") || read_node_number(kr, &k->where));
 }
 
 static bool read_statement(KernelReader *kr) {
@@ -433,7 +433,7 @@ bool kernel_reader_kernel(KernelReader *kr) {
     Reader *r = kr->r;
     Span span = reader_span(r);
     kr->k = arena_new(r->arena, Kernel);
-    kr->k->a = kr->k->b = -1;
+    kr->k->a = kr->k->b = kr->k->where = -1;
     kr->axes = map_new(r->arena);
     kr->bufs = map_new(r->arena);
     kr->node_known.n = kr->reduction_known.n = 0;

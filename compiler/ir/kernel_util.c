@@ -92,6 +92,7 @@ void kernel_product_nodes(const Kernel *k, bool *marked) {
     memset(marked, 0, sizeof *marked * (size_t)k->nodes.n);
     if (k->a >= 0) marked[k->a] = true;
     if (k->b >= 0) marked[k->b] = true;
+    if (k->where >= 0) marked[k->where] = true;
     mark_used(k, 0, NULL, marked);
 }
 

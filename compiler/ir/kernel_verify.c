@@ -321,6 +321,10 @@ static void check_product(KernelVerifier *v, const Kernel *k, const uint64_t *ax
         if (axes[factors[i]] & own[i]) kernel_fault(v, "%%%d depends on the axes of the other factor", factors[i]);
         if (k->nodes.at[factors[i]].dtype != k->acc) kernel_fault(v, "%%%d has another type than the sum", factors[i]);
     }
+    if (k->where >= k->nodes.n || (k->where >= 0 && k->nodes.at[k->where].dtype != DTYPE_BOOL)) {
+        kernel_fault(v, "what says which terms count is no bool");
+        return;
+    }
     bool *used = arena_array(v->scratch, bool, k->nodes.n + 1);
     kernel_product_nodes(k, used);
     for (int i = 0; i < k->nodes.n; i++)

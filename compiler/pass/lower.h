@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "ir/kernel.h"
+#include "ops/index_map.h"
 #include "pass/pass.h"
 
 /* Kernels and plans for every exported function and init. Buffers have places but no offsets yet (place
@@ -64,6 +65,15 @@ typedef struct LoweredKernel {
     double flops;
     Span span;
 } LoweredKernel;
+
+/* lower_zeros.c: a value that is 0 unless a condition holds, which indices alone decide. */
+typedef struct Zeros {
+    Value *unless;             /* the condition, in the body of */
+    const Op *fusion;
+    IndexPoint at;             /* evaluated here */
+} Zeros;
+/* Whether v, read in the body of `fusion` at p, is known to be such a one. */
+bool lower_zeros(const Op *fusion, const Value *v, IndexPoint p, Zeros *to);
 
 /* lower_kernel.c: builds the kernel of a fusion. Where operands and results lie must be known. */
 bool lower_fusion(Lowering *l, const Op *fusion, LoweredKernel *to);

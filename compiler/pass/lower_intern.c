@@ -77,7 +77,7 @@ static void describe_store(Text *t, const KStore *s) {
 
 /* Everything that decides the code; Dims are interned, so their pointers stand for them. */
 static void describe(Text *t, const Kernel *k) {
-    text_add(t, "%d %d %d %d|", k->form, k->a, k->b, k->acc);
+    text_add(t, "%d %d %d %d %d|", k->form, k->a, k->b, k->where, k->acc);
     for (int a = 0; a < k->axes.n; a++) {
         text_add(t, "%d ", k->axes.at[a].role);
         describe_dim(t, k->axes.at[a].extent);

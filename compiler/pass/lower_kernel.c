@@ -425,8 +425,11 @@ static int leaf_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
         int n;
         return dim_node(m, op_dims(op, "dims", &n)[0], t);
     }
-    int index = index_node(m, &p->at[op_int(op, "axis")], DTYPE_I64);
-    return t == DTYPE_I64 ? index : map_node(m, MAP_convert, t, index, -1, -1);
+    const IndexExpr *at = &p->at[op_int(op, "axis")];
+    Dim least, most;
+    bool narrow = t == DTYPE_I32 && index_bounds(m, at, &least, &most) && least->lower > INT32_MIN && most->upper < INT32_MAX;
+    int index = index_node(m, at, narrow ? DTYPE_I32 : DTYPE_I64);
+    return narrow || t == DTYPE_I64 ? index : map_node(m, MAP_convert, t, index, -1, -1);
 }
 
 static int map_value_node(Maker *m, const Op *op, const IndexPoint *p, int guard) {
@@ -873,6 +876,24 @@ static bool is_affine(const IndexPoint *p) {
     return true;
 }
 
+static void forget_nodes(Lowering *l, const Region *body) {
+    for (int i = 0; i < body->params.n; i++) l->memo[body->params.at[i]->id] = NULL;
+    for (int i = 0; i < body->ops.n; i++)
+        for (int j = 0; j < body->ops.at[i]->result_count; j++) l->memo[body->ops.at[i]->results[j].id] = NULL;
+}
+
+/* A node without which the factor read at a point is 0; -1: nothing is known. */
+static int zeros_node(Maker *m, Value *x, const IndexPoint *at) {
+    Zeros z;
+    if (at->guard_count || !lower_zeros(m->fusion, x, *at, &z)) return -1;
+    const Region *own = z.fusion->regions[0];
+    if (own != m->body) forget_nodes(m->l, own);
+    make_indices(m, &z.at);
+    int node = node_at(m, z.unless, &z.at, -1);
+    if (own != m->body) forget_nodes(m->l, own);
+    return node;
+}
+
 static void make_contraction(Maker *m) {
     static const AxisRole roles[] = {
         [PART_BATCH] = AXIS_BATCH, [PART_LHS] = AXIS_M, [PART_RHS] = AXIS_N, [PART_SUM] = AXIS_K};
@@ -896,6 +917,8 @@ static void make_contraction(Maker *m) {
     m->k->a = factor_node(m, op->operands[0], &c.lhs);
     m->k->b = factor_node(m, op->operands[1], &c.rhs);
     m->k->acc = t;
+    if (m->k->form == KERNEL_CONTRACT && !is_loop_nest(m->k, &c))
+        m->k->where = and_nodes(m, zeros_node(m, op->operands[0], &c.lhs), zeros_node(m, op->operands[1], &c.rhs));
     if (is_loop_nest(m->k, &c)) sum_by_loops(m, t);
     if (m->k->form == KERNEL_LOOPS) {
         store_outputs(m);
@@ -915,22 +938,15 @@ static double count_flops(const Maker *m) {
     return points * (work ? work + m->k->reductions.n : 1);
 }
 
-/* A fusion may be lowered twice: on trial for writing in place, and for good. */
-static void forget_nodes(Lowering *l, const Region *body) {
-    for (int i = 0; i < body->params.n; i++) l->memo[body->params.at[i]->id] = NULL;
-    for (int i = 0; i < body->ops.n; i++)
-        for (int j = 0; j < body->ops.at[i]->result_count; j++) l->memo[body->ops.at[i]->results[j].id] = NULL;
-}
-
 static void forget_operands(LoweredKernel *to) { to->bufs.n = to->offsets.n = to->dims.n = to->numbers.n = 0; }
 
 static bool build_fusion(Lowering *l, const Op *fusion, LoweredKernel *to, Splits *splits) {
     Maker m = {.l = l, .fusion = fusion, .body = fusion->regions[0], .to = to, .dims = &l->m->dims, .scratch = l->scratch,
                .splits = *splits};
     m.k = arena_new(l->arena, Kernel);
-    forget_nodes(l, m.body);
+    forget_nodes(l, m.body); /* a fusion may be lowered twice: on trial for writing in place, and for good */
     forget_operands(to);
-    m.k->a = m.k->b = m.sum_reduction = m.place_guard = -1;
+    m.k->a = m.k->b = m.k->where = m.sum_reduction = m.place_guard = -1;
     const Op *updating = updating_op(m.body);
     if (!updating) find_domain(&m);
     m.k->form = m.contraction ? KERNEL_CONTRACT : KERNEL_LOOPS;
@@ -956,7 +972,7 @@ static void build_copy(Lowering *l, Type t, const Layout *to, const Layout *from
     Maker m = {.l = l, .to = kernel, .dims = &l->m->dims, .scratch = l->scratch, .domain = t, .splits = *splits,
                .can_split = true};
     m.k = arena_new(l->arena, Kernel);
-    m.k->a = m.k->b = -1;
+    m.k->a = m.k->b = m.k->where = -1;
     forget_operands(kernel);
     for (int d = 0; d < t.rank; d++) add_axis(&m, AXIS_OUTER, t.shape[d], d);
     IndexPoint p = domain_point(&m);

@@ -114,6 +114,42 @@ static void few_rows(void **state) {
     arena_reset(&s.arena);
 }
 
+/* Half of a matrix is 0, said by a condition on the indices: as a factor from either side, and as what the epilogue makes of
+ * sums that it does not want. Above and below a diagonal, of sums that pause and have runs too. */
+static void triangles(void **state) {
+    (void)state;
+    static const int sizes[][2] = {{5, 7}, {130, 100}, {20, 2500}, {1500, 3}};
+    static const char *const conditions[] = {"less_equal %j, %i", "less %j, %d", "greater_equal %j, %d", "greater %j, %i"};
+    Scratch s;
+    if (setjmp(s.out)) fail();
+    arena_init(&s.arena, &s.out);
+    enum { SIZES = sizeof sizes / sizeof *sizes, CONDITIONS = sizeof conditions / sizeof *conditions };
+    const char *names[SIZES * CONDITIONS];
+    Text t = text_new(&s.arena);
+    text_add(&t, "module @m\n");
+    for (int i = 0; i < SIZES * CONDITIONS; i++) {
+        int rows = sizes[i / CONDITIONS][0], columns = sizes[i / CONDITIONS][1];
+        const char *shape = arena_printf(&s.arena, "[%d,%d]", rows, columns);
+        names[i] = arena_printf(&s.arena, "f%d", i);
+        text_add(&t, "func @f%d(%%q: f32[%d,20] = arg \"q\", %%k: f32[%d,20] = arg \"k\", %%x: f32%s = arg \"x\") {\n", i, rows,
+                 columns, shape);
+        text_add(&t, "%%j = iota {dtype = i32, shape = %s, axis = 1} : i32%s\n%%i = iota {dtype = i32, shape = %s, axis = 0} : "
+                     "i32%s\n", shape, shape, shape, shape);
+        text_add(&t, "%%three = constant {dtype = i32, shape = %s, value = 3.0} : i32%s\n%%d = add %%i, %%three : i32%s\n"
+                     "%%c = %s : bool%s\n", shape, shape, shape, conditions[i % CONDITIONS], shape);
+        text_add(&t, "%%s = dot_general %%q, %%k {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [1]} : f32%s\n"
+                     "%%o = constant {dtype = f32, shape = %s, value = -5.0} : f32%s\n%%y = select %%c, %%s, %%o : f32%s\n", shape,
+                 shape, shape, shape);
+        text_add(&t, "%%e = exp %%x : f32%s\n%%z = constant {dtype = f32, shape = %s, value = 0.0} : f32%s\n"
+                     "%%p = select %%c, %%e, %%z : f32%s\n", shape, shape, shape, shape);
+        text_add(&t, "%%a = dot_general %%p, %%k {lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]} : f32[%d,20]\n"
+                     "%%b = dot_general %%p, %%q {lhs_batch = [], rhs_batch = [], lhs_contract = [0], rhs_contract = [0]} : f32[%d,20]\n"
+                     "return %%y as \"y\", %%p as \"p\", %%a as \"a\", %%b as \"b\"\n}\n", rows, columns);
+    }
+    check_all(text_get(&t), names, SIZES * CONDITIONS, NULL, 2e-3);
+    arena_reset(&s.arena);
+}
+
 static void batches_and_several_dims(void **state) {
     (void)state;
     static const char text[] =
@@ -182,6 +218,7 @@ int main(void) {
         cmocka_unit_test(fixed_shapes),
         cmocka_unit_test(deep_sums_pause_exactly),
         cmocka_unit_test(run_time_dims), cmocka_unit_test(few_rows),
+        cmocka_unit_test(triangles),
         cmocka_unit_test(batches_and_several_dims),
         cmocka_unit_test(epilogues),
     };
