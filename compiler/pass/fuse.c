@@ -30,7 +30,7 @@
 
 /* ------------------------------------------------------------------------------ grouping */
 
-static void add_needs(Fuser *f, int number, const Reads *from) {
+void fuse_add_needs(Fuser *f, int number, const Reads *from) {
     Group *g = f->groups.at[number];
     uint64_t *added = f->added;
     bool any = false;
@@ -55,7 +55,7 @@ static void make_sweep(Group *g, const Op *op) {
     g->backward = fuse_goes_backward(op);
 }
 
-static int open_group(Fuser *f, const Op *op) {
+int fuse_open_group(Fuser *f, const Op *op) {
     Group *g = arena_new(f->scratch, Group);
     Type domain = op->result_count ? op->results[0].type : type_scalar(DTYPE_BOOL);
     switch (op->info->kind) {
@@ -91,12 +91,12 @@ static bool joins_without_cycle(const Fuser *f, int number, const Reads *from) {
     return true;
 }
 
-enum { COSTLY_WORK = 8, MOST_WORK = 768, MOST_FREE = 256 };
+enum { COSTLY_WORK = 8, MOST_FREE = 256 };
 
-static int work_of(const Op *op) { return op->info->flags & OP_COSTLY ? COSTLY_WORK : 1; }
+int fuse_work(const Op *op) { return op->info->flags & OP_COSTLY ? COSTLY_WORK : 1; }
 
-static bool may_join(Fuser *f, int group, const Op *op, const Reads *from) {
-    if (f->groups.at[group]->work + work_of(op) > MOST_WORK) return false;
+bool fuse_may_join(Fuser *f, int group, const Op *op, const Reads *from) {
+    if (f->groups.at[group]->work + fuse_work(op) > MOST_WORK) return false;
     return fuse_fits(f, group, op, from) && joins_without_cycle(f, group, from);
 }
 
@@ -127,7 +127,7 @@ static int sibling_reduction(Fuser *f, const Op *op, const Reads *from) {
             if (!member->result_count) continue;
             for (int r = 0; r < f->readers[beside->id].n; r++) {
                 int g = f->readers[beside->id].at[r];
-                if (f->groups.at[g]->form == GROUP_ROWS && may_join(f, g, op, from)) return g;
+                if (f->groups.at[g]->form == GROUP_ROWS && fuse_may_join(f, g, op, from)) return g;
             }
         }
     }
@@ -139,7 +139,7 @@ static int choose_group(Fuser *f, const Op *op, const Reads *from) {
     int best = -1;
     for (int i = 0; i < from->n; i++) {
         int maker = group_of_read(f, &from->at[i]);
-        if (maker >= 0 && better_group(f, maker, best) && may_join(f, maker, op, from)) best = maker;
+        if (maker >= 0 && better_group(f, maker, best) && fuse_may_join(f, maker, op, from)) best = maker;
     }
     if (best >= 0) return best;
     for (int i = 0; i < from->n; i++) {
@@ -148,7 +148,7 @@ static int choose_group(Fuser *f, const Op *op, const Reads *from) {
         for (int r = 0; r < f->readers[id].n; r++) {
             int g = f->readers[id].at[r];
             bool sibling = f->groups.at[g]->form != GROUP_CONTRACT && better_group(f, g, best);
-            if (sibling && may_join(f, g, op, from)) best = g;
+            if (sibling && fuse_may_join(f, g, op, from)) best = g;
         }
     }
     if (best < 0 && op->info->kind == KIND_REDUCE) return sibling_reduction(f, op, from);
@@ -162,33 +162,51 @@ static void note_reader(Fuser *f, const Value *v, int group) {
     vec_push(f->scratch, &f->readers[v->id], group);
 }
 
-static void join(Fuser *f, int number, Op *op, const Reads *from) {
+static int position_of(const Fuser *f, const Op *op) { return op->result_count ? f->position[op->results[0].id] : 0; }
+
+static void put_member(Fuser *f, Group *g, Op *op) {
+    int i = g->ops.n;
+    vec_push(f->scratch, &g->ops, op);
+    for (; i > 0 && op->result_count && position_of(f, g->ops.at[i - 1]) > position_of(f, op); i--)
+        g->ops.at[i] = g->ops.at[i - 1];
+    g->ops.at[i] = op;
+}
+
+void fuse_join(Fuser *f, int number, Op *op, const Reads *from) {
     Group *g = f->groups.at[number];
     if (op->info->kind == KIND_REDUCE && g->form == GROUP_MAP) {
         g->form = GROUP_ROWS;
         g->inner = fuse_axes_mask(op);
     }
     if (op->info->kind == KIND_CUMULATE && g->form == GROUP_MAP) make_sweep(g, op);
-    vec_push(f->scratch, &g->ops, op);
-    g->work += work_of(op);
+    put_member(f, g, op);
+    g->work += fuse_work(op);
     for (int i = 0; i < op->result_count; i++) f->group_of[op->results[i].id] = number;
     if (op->info->flags & OP_BINDS_DIM)
         vec_push(f->scratch, &f->dims, (BoundDim){op_dims(op, "dims", NULL)[0]->terms[0].symbols[0], number});
     for (int i = 0; i < from->n; i++)
         if (group_of_read(f, &from->at[i]) != number) note_reader(f, from->at[i].value, number);
-    add_needs(f, number, from);
+    fuse_add_needs(f, number, from);
+}
+
+void fuse_note_readers(Fuser *f) {
+    for (int v = 0; v < f->values; v++) f->readers[v].n = 0;
+    for (int n = 0; n < f->groups.n; n++)
+        for (int i = 0; i < f->groups.at[n]->ops.n; i++) {
+            Reads from = fuse_reads(f, f->groups.at[n]->ops.at[i]);
+            for (int k = 0; k < from.n; k++)
+                if (group_of_read(f, &from.at[k]) != n) note_reader(f, from.at[k].value, n);
+        }
 }
 
 static void group_op(Fuser *f, Op *op) {
     Reads from = fuse_reads(f, op);
     int number = choose_group(f, op, &from);
-    if (number < 0) number = open_group(f, op);
-    join(f, number, op, &from);
+    if (number < 0) number = fuse_open_group(f, op);
+    fuse_join(f, number, op, &from);
 }
 
 /* ------------------------------------------------------------------------------- sinking */
-
-static int position_of(const Fuser *f, const Op *op) { return f->position[op->results[0].id]; }
 
 /* The only group that reads members of group `number`; -1 if there is none, -2 if there are several. */
 static int only_reader(Fuser *f, int number) {
@@ -264,7 +282,7 @@ static void merge_groups(Fuser *f, int from, int to) {
     Group *a = f->groups.at[from], *b = f->groups.at[to];
     VEC(Op *) all = {0};
     for (int i = 0, j = 0; i < a->ops.n || j < b->ops.n;) {
-        bool first = j == b->ops.n || (i < a->ops.n && position_of(f, a->ops.at[i]) < position_of(f, b->ops.at[j]));
+        bool first = j == b->ops.n || (i < a->ops.n && position_of(f, a->ops.at[i]) <= position_of(f, b->ops.at[j]));
         vec_push(f->scratch, &all, first ? a->ops.at[i++] : b->ops.at[j++]);
     }
     for (int i = 0; i < a->ops.n; i++) {
@@ -378,8 +396,8 @@ static bool is_pointwise(const Op *op) {
 /* Elementwise work on inputs alone is taken before its reader exists, as the decay of a moving average before
  * the gradient is known. It moves into its reader where that is one, of the same domain - or a contraction that packs
  * it: no path leads from one to the other but the direct one, so no cycle arises. */
-static void sink_groups(Fuser *f) {
-    for (int p = f->groups.n - 1; p >= 0; p--) {
+void fuse_sink(Fuser *f, int first) {
+    for (int p = f->groups.n - 1; p >= first; p--) {
         Group *g = f->groups.at[p];
         int reader = g->form == GROUP_MAP ? only_reader(f, p) : -1;
         if (reader < 0 || f->groups.at[reader]->form == GROUP_ALONE || !group_takes_work(f->groups.at[reader])) continue;
@@ -533,29 +551,33 @@ static void fuse_region(Fuser *f, Region *r) {
     for (int i = 0; i < r->ops.n; i++) {
         Op *op = r->ops.at[i];
         f->at = i;
-        for (int k = 0; k < op->result_count; k++) f->position[op->results[k].id] = i;
+        for (int k = 0; k < op->result_count; k++) f->position[op->results[k].id] = 2 * i;
         if (!op_is_free(f, op) || f->stored[op->results[0].id]) group_op(f, op);
     }
-    sink_groups(f);
+    fuse_sink(f, 0);
+    fuse_keep(f);
     fuse_repeat(f);
     fuse_write(f);
 }
 
+enum { ROOM = 4 };             /* copies of operations, for each of the function's: fuse_keep.c */
+
 static void fuse_func(PassContext *c, Func *func) {
-    Fuser f = {.module = func->module, .func = func, .scratch = c->scratch};
+    Fuser f = {.module = func->module, .func = func, .scratch = c->scratch, .least = fuse_keep_least(c)};
     if (is_fused(func->body)) return;
     f.bare = arena_array(c->scratch, bool, graph_number(func) + 1);
     separate_all(&f, func->body);
-    int values = graph_number(func);
-    f.bare = arena_array(c->scratch, bool, values + 1);
-    f.group_of = arena_array(c->scratch, int, values + 1);
-    f.position = arena_array(c->scratch, int, values + 1);
-    f.readers = arena_alloc(c->scratch, sizeof *f.readers * (size_t)(values + 1));
-    f.stored = arena_array(c->scratch, bool, values + 1);
-    f.forced = arena_array(c->scratch, bool, values + 1);
-    f.escapes = arena_array(c->scratch, bool, values + 1);
-    f.now = arena_array(c->scratch, Value *, values + 1);
-    f.inside = arena_array(c->scratch, Value *, values + 1);
+    f.values = graph_number(func);
+    int values = f.room = f.values + ROOM * func->body->ops.n + 1;
+    f.bare = arena_array(c->scratch, bool, values);
+    f.group_of = arena_array(c->scratch, int, values);
+    f.position = arena_array(c->scratch, int, values);
+    f.readers = arena_alloc(c->scratch, sizeof *f.readers * (size_t)values);
+    f.stored = arena_array(c->scratch, bool, values);
+    f.forced = arena_array(c->scratch, bool, values);
+    f.escapes = arena_array(c->scratch, bool, values);
+    f.now = arena_array(c->scratch, Value *, values);
+    f.inside = arena_array(c->scratch, Value *, values);
     for (int i = 0; i < values; i++) f.group_of[i] = -1;
     fuse_region(&f, func->body);
     graph_number(func);

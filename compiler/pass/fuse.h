@@ -1,5 +1,5 @@
 /* Groups: what the files of the fuse pass share. fuse_fit.c says which operations fit where, fuse.c groups them,
- * fuse_repeat.c finds what they compute again, fuse_write.c writes the result. */
+ * fuse_repeat.c finds what they compute again, fuse_keep.c what is computed again late, fuse_write.c writes the result. */
 #ifndef DLCC_PASS_FUSE_H
 #define DLCC_PASS_FUSE_H
 
@@ -39,7 +39,9 @@ typedef struct Fuser {
     /* by value id, of the whole function: */
     int *group_of;             /* the group that makes it, or -1 */
     VEC(int) *readers;         /* groups that read it from memory */
-    int *position;             /* of its op in the body */
+    int *position;             /* of its op in the body, times 2; that of a copy is odd: fuse_keep.c */
+    int values, room;          /* how many have numbers, and may have */
+    int64_t least;             /* functions that need less memory keep everything: fuse_keep.c */
     bool *bare;                /* computed cheaply of nothing that lies in memory */
     bool *stored;              /* made by a free op, but must lie in memory all the same */
     bool *forced;              /* made by a group, and in memory whatever is repeated: fuse_repeat.c */
@@ -103,6 +105,30 @@ bool fuse_fits(Fuser *f, int number, const Op *op, const Reads *from);
 static inline bool op_stands_alone(const Op *op) {
     return op->info->kind == KIND_REGION || op->info->kind == KIND_CHECK || op->info->kind == KIND_OPAQUE;
 }
+
+static inline bool value_is_copy(const Fuser *f, const Value *v) { return f->position[v->id] & 1; }
+
+/* What a group computes at a point, members and their weights, is bounded. */
+enum { MOST_WORK = 768 };
+int fuse_work(const Op *op);
+/* Opens a group for the op, which has not joined it yet; returns its number. */
+int fuse_open_group(Fuser *f, const Op *op);
+/* Whether op, which reads `from`, may join the group; joins it, in the order of positions. */
+bool fuse_may_join(Fuser *f, int group, const Op *op, const Reads *from);
+void fuse_join(Fuser *f, int group, Op *op, const Reads *from);
+/* Notes what a group reads and so has to wait for. */
+void fuse_add_needs(Fuser *f, int group, const Reads *from);
+/* Finds anew which groups read which values. */
+void fuse_note_readers(Fuser *f);
+/* Moves elementwise groups from number `first` on into their only readers. */
+void fuse_sink(Fuser *f, int first);
+/* Groups in the order in which they run; null if they wait for each other. */
+int *fuse_order(Fuser *f);
+
+/* Decides what is computed again late instead of being kept. */
+void fuse_keep(Fuser *f);
+/* Below how many bytes a function keeps everything: the pass's option `keep`. */
+int64_t fuse_keep_least(const PassContext *c);
 
 /* Decides what groups compute again instead of reading it; whether g does so. */
 void fuse_repeat(Fuser *f);

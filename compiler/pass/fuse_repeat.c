@@ -45,6 +45,7 @@ static bool reads_pointwise(const Group *g, const Op *op, const Read *r) {
 }
 
 static void find_forced(Fuser *f) {
+    memset(f->forced, 0, sizeof *f->forced * (size_t)f->room);
     for (int n = 0; n < f->groups.n; n++) {
         const Group *g = f->groups.at[n];
         for (int i = 0; i < g->ops.n; i++) {
@@ -119,6 +120,7 @@ static void find_reads(Fuser *f, int number, Values *may, Values *must) {
 static void repeat_in_group(Fuser *f, int number) {
     Group *g = f->groups.at[number];
     Values may = {0}, read = {0};
+    g->repeats.n = 0;
     find_reads(f, number, &may, &read);
     while (may.n) {
         int dearest = 0;

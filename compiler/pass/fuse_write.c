@@ -148,7 +148,7 @@ static void find_escapes(Fuser *f) {
     for (int n = 0; n < f->groups.n; n++)
         for (int i = 0; i < f->groups.at[n]->ops.n; i++) mark_escapes(f, n, f->groups.at[n]->ops.at[i]);
     Region *body = f->body;
-    bool *yielded = arena_array(f->scratch, bool, f->func->value_count + 1);
+    bool *yielded = arena_array(f->scratch, bool, f->room);
     for (int i = 0; i < body->yields.n; i++) {
         const Value *v = body->yields.at[i];
         int group = group_of_value(f, v);
@@ -209,7 +209,7 @@ static void find_turns(Fuser *f) {
 
 /* Groups in an order in which needed ones come first; among the ready the one whose turn is first. Null if there is a
  * cycle, which would be a fault of the grouping. */
-static int *order_groups(Fuser *f) {
+int *fuse_order(Fuser *f) {
     find_turns(f);
     int n = f->groups.n, done = 0, *order = arena_array(f->scratch, int, n + 1),
         *waits = arena_array(f->scratch, int, n + 1);
@@ -238,7 +238,7 @@ static void replace_region(Fuser *f, Region *to) {
 void fuse_write(Fuser *f) {
     Region *old = f->body;
     find_escapes(f);
-    int *order = order_groups(f);
+    int *order = fuse_order(f);
     if (!order) {
         diag_report(f->module->diags, DL0602, f->func->span, "fuse: groups of @%s wait for each other", f->func->name);
         return;
