@@ -16,9 +16,9 @@
 
 typedef VEC(Value *) Values;
 
-/* A value of the reverse body in all steps: a stack there is, or y of the reverse scan. */
+/* A value of the reverse body in all steps: a stack there is, a carry as each step begins, or y of the reverse scan. */
 typedef struct Stack {
-    Value *whole;              /* null: y says which */
+    Value *whole, *carry;      /* both null: y says which */
     int y;
     int64_t axis;
 } Stack;
@@ -350,20 +350,35 @@ static bool is_late(const Reverse *v, const Op *dot) {
     return stacked <= type_elements(&v->m->dims, dot->results[0].type)->upper;
 }
 
-static Stack stack_factor(Reverse *v, Value *x) {
+/* The result that stacks what the carry is when each step ends; -1 if there is none, or there may be one step. */
+static int stack_of_nexts(const Reverse *v, const Value *carry) {
+    const ScanForm *f = &v->form;
+    int i = carry->op || carry->region != v->forward ? -1 : carry->index - f->consts;
+    if (i < 0 || i >= f->carries || f->length->lower < 2) return -1;
+    for (int k = f->carries; k < f->carries + f->ys; k++)
+        if (v->forward->yields.at[k] == v->forward->yields.at[i]) return k;
+    return -1;
+}
+
+static Stack stack_factor(Reverse *v, Value *x, bool may_shift) {
     const ScanForm *f = &v->form;
     Stack s = {0};
     int slice = x->op || x->region != v->forward ? -1 : x->index - f->consts - f->carries;
     if (slice >= 0) {
         s.whole = v->scan->operands[x->index];
         s.axis = f->axes[slice];
+    } else if (may_shift && stack_of_nexts(v, x) >= 0) {
+        s.carry = x;
     } else if (is_stacked_anyway(v, x)) {
         s.whole = stack_of(v, x, &s.axis);
         mark(&v->stacked, x);
     } else {
-        s.y = v->ys.n;
-        vec_push(v->m->arena, &v->ys, x);
-        vec_push(v->m->arena, &v->y_axes, 0);
+        while (s.y < v->ys.n && v->ys.at[s.y] != x) s.y++;
+        if (s.y == v->ys.n) {
+            vec_push(v->m->arena, &v->ys, x);
+            vec_push(v->m->arena, &v->y_axes, 0);
+        }
+        s.axis = v->y_axes.at[s.y];
     }
     return s;
 }
@@ -382,7 +397,8 @@ static Value *without_late(Reverse *v, int param, Value *sum) {
         vec_push(v->m->arena, &late.moves, op);
     if (!op || !is_late(v, op)) return sum;
     late.dot = op;
-    for (int i = 0; i < 2; i++) late.factors[i] = stack_factor(v, op->operands[i]);
+    late.factors[0] = stack_factor(v, op->operands[0], true);
+    late.factors[1] = stack_factor(v, op->operands[1], !late.factors[0].carry);
     vec_push(v->m->arena, &v->late, late);
     return NULL;
 }
@@ -395,22 +411,75 @@ static int stack_dims(const Op *dot, const char *key, int64_t axis, int64_t *to)
     return n;
 }
 
-/* The sum over all steps of a product, by one that contracts the steps too. */
-static Value *build_late(Reverse *v, Builder *b, const Late *late, Value *const *stacked) {
+/* Of a stack the steps first .. end-1. */
+static Value *some_steps(Reverse *v, Builder *b, Value *stack, int64_t axis, Dim first, Dim end) {
+    Dim start[MAX_RANK], limit[MAX_RANK];
+    int64_t strides[MAX_RANK];
+    for (int d = 0; d < stack->type.rank; d++) {
+        start[d] = d == axis ? first : dim_const(&v->m->dims, 0);
+        limit[d] = d == axis ? end : stack->type.shape[d];
+        strides[d] = 1;
+    }
+    return build_slice(b, stack, start, limit, strides);
+}
+
+static bool is_zero(const Value *x) {
+    while (x->op && x->op->info->kind == KIND_MOVE && x->op->operand_count == 1) x = x->op->operands[0];
+    return x->op && x->op->info->kind == KIND_MAP && !x->op->operand_count && op_attr(x->op, "value") &&
+           op_float(x->op, "value") == 0;
+}
+
+/* The product of stacks, the steps contracted too. */
+static Value *build_stacked_product(Builder *b, const Late *late, Value *const *factors, const int64_t *axes) {
     static const char *const batch_keys[] = {"lhs_batch", "rhs_batch"};
     static const char *const contract_keys[] = {"lhs_contract", "rhs_contract"};
-    Value *factors[2], *product;
     int64_t batch[2][MAX_RANK], contract[2][MAX_RANK + 1];
     int batches = 0, contracts = 0;
     for (int i = 0; i < 2; i++) {
-        const Stack *s = &late->factors[i];
-        factors[i] = s->whole ? s->whole : stacked[s->y];
-        batches = stack_dims(late->dot, batch_keys[i], s->axis, batch[i]);
-        contracts = stack_dims(late->dot, contract_keys[i], s->axis, contract[i]);
-        contract[i][contracts] = s->axis;
+        batches = stack_dims(late->dot, batch_keys[i], axes[i], batch[i]);
+        contracts = stack_dims(late->dot, contract_keys[i], axes[i], contract[i]);
+        contract[i][contracts] = axes[i];
     }
-    product = build_dot_general(b, factors[0], factors[1], batch[0], batch[1], batches, contract[0], contract[1],
-                                contracts + 1);
+    return build_dot_general(b, factors[0], factors[1], batch[0], batch[1], batches, contract[0], contract[1],
+                             contracts + 1);
+}
+
+/* The same where factor i is the carry as each step begins: what it was when the one before ended, so those are not
+ * stacked too. The first step's product is one of its own, if the carry is not 0 there. */
+static Value *build_shifted_product(Reverse *v, Builder *b, const Late *late, Value **factors, int64_t *axes, int i) {
+    const ScanForm *f = &v->form;
+    DimTable *dims = &v->m->dims;
+    const Value *carry = late->factors[i].carry;
+    Value *init = v->scan->operands[carry->index], *other = factors[!i];
+    Dim none = dim_const(dims, 0), one = dim_const(dims, 1), before = dim_sub(dims, f->length, one);
+    int k = stack_of_nexts(v, carry);
+    axes[i] = f->result_axes[k - f->carries];
+    factors[i] = some_steps(v, b, &v->scan->results[k], axes[i], f->reverse ? one : none, f->reverse ? f->length : before);
+    factors[!i] = some_steps(v, b, other, axes[!i], f->reverse ? none : one, f->reverse ? before : f->length);
+    Value *product = build_stacked_product(b, late, factors, axes);
+    if (is_zero(init)) return product;
+    Type t = late->dot->operands[!i]->type;
+    Value *first = some_steps(v, b, other, axes[!i], f->reverse ? before : none, f->reverse ? f->length : one);
+    ValueMap map = value_map_new(v->m->arena);
+    value_map_set(&map, carry, init);
+    value_map_set(&map, late->dot->operands[!i], build_reshape(b, first, t.rank, t.shape));
+    return build_map2(b, MAP_add, &op_copy(v->m, b->region, late->dot, &map)->results[0], product);
+}
+
+/* The sum over all steps of a product, by one that contracts the steps too. */
+static Value *build_late(Reverse *v, Builder *b, const Late *late, Value *const *stacked) {
+    Value *factors[2] = {NULL}, *product;
+    int64_t axes[2];
+    int shifted = -1;
+    for (int i = 0; i < 2; i++) {
+        const Stack *s = &late->factors[i];
+        axes[i] = s->axis;
+        if (s->carry && !is_marked(&v->needed, s->carry)) shifted = i;
+        else if (s->carry) factors[i] = stack_of(v, s->carry, &axes[i]); /* the reverse body needs it too */
+        else factors[i] = s->whole ? s->whole : stacked[s->y];
+    }
+    product = shifted < 0 ? build_stacked_product(b, late, factors, axes)
+                          : build_shifted_product(v, b, late, factors, axes, shifted);
     ValueMap map = value_map_new(v->m->arena);
     value_map_set(&map, &late->dot->results[0], product);
     for (int i = late->moves.n - 1; i >= 0; i--) product = &op_copy(v->m, b->region, late->moves.at[i], &map)->results[0];

@@ -134,6 +134,13 @@ static int sibling_reduction(Fuser *f, const Op *op, const Reads *from) {
     return -1;
 }
 
+/* Whether the group only puts something where others read it: it should wait for no more than that. */
+static bool only_moves(const Fuser *f, int group) {
+    for (int i = 0; i < f->groups.at[group]->ops.n; i++)
+        if (!op_is_free(f, f->groups.at[group]->ops.at[i])) return false;
+    return true;
+}
+
 /* The group to join, or -1: one that makes what op reads, else one that reads the same. */
 static int choose_group(Fuser *f, const Op *op, const Reads *from) {
     int best = -1;
@@ -147,7 +154,7 @@ static int choose_group(Fuser *f, const Op *op, const Reads *from) {
         int id = from->at[i].value->id;
         for (int r = 0; r < f->readers[id].n; r++) {
             int g = f->readers[id].at[r];
-            bool sibling = f->groups.at[g]->form != GROUP_CONTRACT && better_group(f, g, best);
+            bool sibling = f->groups.at[g]->form != GROUP_CONTRACT && !only_moves(f, g) && better_group(f, g, best);
             if (sibling && fuse_may_join(f, g, op, from)) best = g;
         }
     }

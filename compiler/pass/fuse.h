@@ -19,6 +19,7 @@ typedef struct Group {
     VEC(Op *) ops;             /* members, in order; free ops are members only to be stored */
     uint64_t *needs;           /* bit set of the groups that must run before */
     bool needed;               /* another one needs it */
+    bool computes_again;           /* it only computes again: fuse_keep.c */
     int work;                  /* of its members: see fuse.c */
     int first;                 /* the position in the region of the op that opened it */
     int turn;                  /* when it runs: fuse_write.c */

@@ -16,6 +16,7 @@
  * reader, and its result is one more of that group's; a copy is read only if its readers cannot compute it where they read
  * it (fuse_repeat.c). So most of it costs no more memory traffic than the value's way back to memory. The division is
  * repeated where most is in memory then, as long as that helps. */
+#include "ops/index.h"
 #include "pass/fuse.h"
 #include "pass/min_cut.h"
 
@@ -25,7 +26,7 @@ enum {
     MOST_ROUNDS = 4,
     LEAST_BYTES = 1 << 20,     /* functions that need less are left alone */
     SMALL = 4096,              /* a value of a 4096th of that is kept */
-    LEAST_GAIN = 16,           /* a round must save a 16th of it */
+    LEAST_GAIN = 64,           /* a round must save a 64th of it */
     MOST_COPIED = 32,          /* operations for one value */
     MOST_LEAVES = 2,           /* elements read for one of the value's */
     SMALL_LEAF = 16,           /* an operand of a 16th of the elements costs nothing */
@@ -120,11 +121,23 @@ static bool find_division(Keep *k) {
 
 /* ------------------------------------------------------------------------------------------- the cut */
 
+/* Whether op reads at places that arguments say: these are checked as such. */
+static bool reads_at_arguments(const Op *op) {
+    if (op->info->kind != KIND_INDEX || op->info->flags & OP_UPDATES) return false;
+    IndexParts p = index_parts(op);
+    for (int i = 0; i <= p.count; i++) {
+        const Value *v = i < p.count ? p.indices[i] : p.mask;
+        while (v && v->op && v->op->info->kind == KIND_MOVE) v = v->op->operands[0];
+        if (v && v->op) return false;
+    }
+    return true;
+}
+
 /* Elementwise work, or what is only moved about, of operands alone. */
 static bool can_run_again(const Keep *k, Value *v) {
     const Op *op = v->op;
     bool pointwise = op->info->kind == KIND_MAP || op->info->kind == KIND_MOVE;
-    if (!pointwise || !op->operand_count || op->info->flags & OP_BARRIER || value_is_copy(k->f, v)) return false;
+    if ((!pointwise && !reads_at_arguments(op)) || !op->operand_count || op->info->flags & OP_BARRIER || value_is_copy(k->f, v)) return false;
     if (op->info->flags & OP_COSTLY && v->type.dtype == DTYPE_F64) return false; /* a call for each element */
     if (k->bytes[v->id] <= k->peak / SMALL || k->fixed[v->id]) return false;
     Reads from = fuse_reads(k->f, op);
@@ -205,13 +218,33 @@ static void find_chain(Keep *k, Value *v, Chain *c) {
     }
 }
 
+/* How many operands of v's size it takes to compute it again, and in *all how much larger than v they all are. */
+static int count_large(const Keep *k, const Value *v, const Chain *c, double *all) {
+    int large = 0;
+    for (int i = 0; i < c->leaves.n; i++) {
+        double n = elements(k, c->leaves.at[i]);
+        if (n * SMALL_LEAF <= elements(k, v)) continue;
+        *all += n / elements(k, v);
+        large++;
+    }
+    return large;
+}
+
+/* Too much are long chains: many operations, many operands, or a sum that another value is on the way to, which is read
+ * late as well and is computed from fewer. */
 static bool is_too_much(Keep *k, Value *v) {
     Chain c = {0};
-    double sum = 0, all = elements(k, v);
+    double all = 0, part = 0;
     find_chain(k, v, &c);
-    for (int i = 0; i < c.leaves.n; i++)
-        if (elements(k, c.leaves.at[i]) * SMALL_LEAF > all) sum += elements(k, c.leaves.at[i]);
-    return c.ops.n > MOST_COPIED || sum > MOST_LEAVES * all;
+    int large = count_large(k, v, &c, &all);
+    if (c.ops.n > MOST_COPIED || all > MOST_LEAVES) return true;
+    for (int i = 1; i < c.ops.n && large > 1; i++) {
+        Chain way = {0};
+        if (!k->sink[c.ops.at[i]->id]) continue;
+        find_chain(k, c.ops.at[i], &way);
+        if (elements(k, c.ops.at[i]) * SMALL_LEAF > elements(k, v) && count_large(k, v, &way, &part) < large) return true;
+    }
+    return false;
 }
 
 /* Decides what is computed again. Returns how many bytes are kept. */
@@ -436,6 +469,7 @@ static void copy_value(Keep *k, Value *v) {
         int first = first_place(k, v);
         f->at = k->read_at[v->id] / 2;
         host = fuse_open_group(f, copy->op);
+        f->groups.at[host]->computes_again = true;
         vec_push(f->scratch, &k->place, first);
     }
     fuse_join(f, host, copy->op, &from);

@@ -185,45 +185,61 @@ static int take_ready(const Fuser *f, Ready *r) {
     return top;
 }
 
-/* A group's turn is when program order reaches the last opened of it and all it needs; that of one that needs no other
- * when its first reader's comes, so that nothing is made of inputs long before it is read. */
+/* A group's turn is when program order reaches the last opened of it and all it needs. */
 static void find_turns(Fuser *f) {
-    int n = f->groups.n;
-    for (int g = 0; g < n; g++) {
+    for (int g = 0; g < f->groups.n; g++) {
         Group *group = f->groups.at[g];
         group->turn = group->first;
-        for (int h = 0; h < n; h++)
+        for (int h = 0; h < f->groups.n; h++)
             if (group_in(group->needs, h) && f->groups.at[h]->first > group->turn) group->turn = f->groups.at[h]->first;
-    }
-    for (int g = 0; g < n; g++) {
-        int reader = -1;
-        bool source = true;
-        for (int w = 0; source && w < f->words; w++) source = !f->groups.at[g]->needs[w];
-        for (int h = 0; source && h < n; h++)
-            if (group_in(f->groups.at[h]->needs, g) &&
-                (reader < 0 || f->groups.at[h]->turn < f->groups.at[reader]->turn))
-                reader = h;
-        if (reader >= 0) f->groups.at[g]->turn = f->groups.at[reader]->turn;
     }
 }
 
-/* Groups in an order in which needed ones come first; among the ready the one whose turn is first. Null if there is a
- * cycle, which would be a fault of the grouping. */
+static bool needs_none(const Fuser *f, const Group *g) {
+    for (int w = 0; w < f->words; w++)
+        if (g->needs[w]) return false;
+    return true;
+}
+
+typedef struct Ordering {
+    int *order, done;
+    bool *waiting;             /* by group: it is to come just before the first that needs it */
+} Ordering;
+
+/* Puts down a group, behind those it needs that have been waiting for that. */
+static void put_down(const Fuser *f, Ordering *o, int g) {
+    o->waiting[g] = false;
+    for (int h = 0; h < f->groups.n; h++)
+        if (o->waiting[h] && group_in(f->groups.at[g]->needs, h)) put_down(f, o, h);
+    o->order[o->done++] = g;
+}
+
+/* Groups in an order in which needed ones come first; among the ready the one whose turn is first. Those that need no
+ * other, or compute again, come just before the first that needs them, so that nothing is made long before it is read.
+ * Null if there is a cycle, which would be a fault of the grouping. */
 int *fuse_order(Fuser *f) {
     find_turns(f);
-    int n = f->groups.n, done = 0, *order = arena_array(f->scratch, int, n + 1),
-        *waits = arena_array(f->scratch, int, n + 1);
+    int n = f->groups.n, *waits = arena_array(f->scratch, int, n + 1);
+    Ordering o = {arena_array(f->scratch, int, n + 1), 0, arena_array(f->scratch, bool, n + 1)};
     Ready ready = {arena_array(f->scratch, int, n + 1), 0};
+    bool *late = arena_array(f->scratch, bool, n + 1);
     for (int g = 0; g < n; g++) {
-        for (int w = 0; w < f->words; w++) waits[g] += __builtin_popcountll(f->groups.at[g]->needs[w]);
-        if (!waits[g]) put_ready(f, &ready, g);
+        const Group *group = f->groups.at[g];
+        late[g] = o.waiting[g] = group->needed && (group->computes_again || needs_none(f, group));
+    }
+    for (int g = 0; g < n; g++) {
+        for (int h = 0; h < n; h++) waits[g] += group_in(f->groups.at[g]->needs, h) && !late[h];
+        if (!waits[g] && !late[g]) put_ready(f, &ready, g);
     }
     while (ready.n) {
-        int g = order[done++] = take_ready(f, &ready);
+        int g = take_ready(f, &ready);
+        put_down(f, &o, g);
         for (int h = 0; h < n; h++)
-            if (group_in(f->groups.at[h]->needs, g) && !--waits[h]) put_ready(f, &ready, h);
+            if (group_in(f->groups.at[h]->needs, g) && !--waits[h] && !late[h]) put_ready(f, &ready, h);
     }
-    return done == n ? order : NULL;
+    for (int g = 0; g < n; g++)
+        if (o.waiting[g]) put_down(f, &o, g);                 /* those that needed it have gone elsewhere */
+    return o.done == n ? o.order : NULL;
 }
 
 /* The new region takes the old one's place. */
