@@ -1,5 +1,5 @@
 /* Groups: what the files of the fuse pass share. fuse_fit.c says which operations fit where, fuse.c groups them,
- * fuse_repeat.c finds what they compute again, fuse_keep.c what is computed again late, fuse_write.c writes the result. */
+ * fuse_repeat.c finds what they compute again, fuse_keep.c what late ones do, fuse_write.c writes the result. */
 #ifndef DLCC_PASS_FUSE_H
 #define DLCC_PASS_FUSE_H
 
@@ -126,7 +126,7 @@ void fuse_sink(Fuser *f, int first);
 /* Groups in the order in which they run; null if they wait for each other. */
 int *fuse_order(Fuser *f);
 
-/* Decides what is computed again late instead of being kept. */
+/* Decides what is computed again late instead of being kept: fuse_keep.c. */
 void fuse_keep(Fuser *f);
 /* Below how many bytes a function keeps everything: the pass's option `keep`. */
 int64_t fuse_keep_least(const PassContext *c);

@@ -53,9 +53,10 @@ static void divide(KModule *k) {
 static int level(const Native *n) { return n->options.level ? atoi(n->options.level) : 2; }
 
 static KModule *lower(Native *n, Module *m, const Target *target) {
-    PassOption live = {"recompute", "live", n->options.live};
-    PassRun run = {.level = level(n), .skip = &n->options.skip, .skip_count = n->options.skip != NULL, .options = &live,
-                   .option_count = n->options.live != NULL};
+    PassOption options[2];
+    PassRun run = {.level = level(n), .skip = &n->options.skip, .skip_count = n->options.skip != NULL, .options = options};
+    if (n->options.live) options[run.option_count++] = (PassOption){"recompute", "live", n->options.live};
+    if (n->options.keep) options[run.option_count++] = (PassOption){"fuse", "keep", n->options.keep};
     if (!passes_run(m, &n->scratch, &run)) stop(n, "passes", NULL);
     PassContext context = {.arena = &n->arena, .scratch = &n->scratch, .diags = &n->diags};
     KModule *k = lower_module(&context, m);

@@ -19,6 +19,7 @@ typedef struct NativeOptions {
     const char *level;         /* "0" to "3"; null: "2" */
     const char *skip;          /* a pass that is left out, or null */
     const char *live;          /* computes values again, so that so many bytes are alive at once; null: does not */
+    const char *keep;          /* functions that need as many bytes compute again what costs little; null: by default */
     /* Every kernel's work is divided as finely as can be, and calls are repeated on 1 and 2 threads less: the results
      * must agree bit for bit. */
     bool divide;

@@ -100,14 +100,14 @@ typedef struct Way {
 
 static int list_ways(Way *ways) {
     int n = 0, passes;
-    ways[n++] = (Way){"1 to 3 threads", {.threads = 3, .divide = true}};
+    ways[n++] = (Way){"1 to 3 threads", {.threads = 3, .divide = true, .keep = "0"}};
     ways[n++] = (Way){"-O0", {.threads = 1, .level = "0"}};
     ways[n++] = (Way){"-O3", {.threads = 1, .level = "3"}};
     const PassInfo *table = pass_table(&passes);
     for (int i = 0; i < passes; i++)
         if (!(table[i].flags & (PASS_NEEDED | PASS_ASKED)))
             ways[n++] = (Way){table[i].name, {.threads = 1, .skip = table[i].name}};
-    ways[n++] = (Way){"recompute", {.threads = 1, .live = "0"}};
+    ways[n++] = (Way){"recompute", {.threads = 1, .live = "0", .keep = "0"}};
 #if defined __x86_64__
     ways[n++] = (Way){"AVX2", {.threads = 1, .cpu = "x86-64-v3"}};
 #endif

@@ -145,7 +145,7 @@ static void check_file(void **state) {
     if (!f) fail_msg("cannot open %s", path);
     text[fread(text, 1, sizeof text - 1, f)] = 0;
     fclose(f);
-    NativeOptions options = {.threads = 2, .sampled = c->deep};
+    NativeOptions options = {.threads = 2, .keep = "0", .sampled = c->deep};
     Native *n = native_open_source_with(c->file, text, &options);
     n->int_limit = c->int_limit;
     n->by_largest = true;
