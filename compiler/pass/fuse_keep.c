@@ -35,14 +35,20 @@ static int64_t value_bytes(const Keep *k, const Value *v) {
     return type_elements(&k->f->module->dims, v->type)->upper * dtype_bytes(v->type.dtype);
 }
 
-/* Notes which values group n reads from memory for op, looking through what it repeats. */
+static void note_read(Keep *k, const Value *v, int place) {
+    if (place > k->read_last[v->id]) k->read_last[v->id] = place;
+}
+
+/* Notes which values group n reads from memory for op, looking through what it repeats. What an update changes in its
+ * place becomes the result. */
 static void note_reads(Keep *k, int n, const Op *op) {
+    const Value *changed = op->info->flags & OP_UPDATES ? index_parts(op).whole : NULL;
     Reads from = fuse_reads(k->f, op);
     for (int i = 0; i < from.n; i++) {
         const Value *v = from.at[i].value;
         if (!v || group_of_value(k->f, v) == n) continue;
         if (group_repeats(k->f->groups.at[n], v)) note_reads(k, n, v->op);
-        else if (k->place.at[n] > k->read_last[v->id]) k->read_last[v->id] = k->place.at[n];
+        else note_read(k, v, k->place.at[n] - (v == changed));
     }
 }
 
