@@ -5,10 +5,8 @@
  * elementwise work on what lies in memory anyway - a convolution's result and a few numbers for each feature - to load
  * the operands and compute again costs no more memory traffic than to load the result, and saves storing it. So for
  * each group, of the values it reads, the dearest first: if the operands that it does not read already are no more
- * bytes than the value, it is repeated. Contractions, reductions and transcendental functions never are.
- *
- * (The general problem is a minimum cut between what is in memory and what is read; with chains of elementwise work
- * whose operands are one large tensor and small ones, as normalisations are, this finds it.) */
+ * bytes than the value, it is repeated. Contractions, reductions and transcendental functions never are. What would be
+ * kept for long all the same, since something reads it that cannot repeat it, is fuse_keep.c's. */
 #include "pass/fuse.h"
 
 enum {
