@@ -185,22 +185,49 @@ static int take_ready(const Fuser *f, Ready *r) {
     return top;
 }
 
-/* A group's turn is when program order reaches the last opened of it and all it needs; that of one that needs no other
- * when its first reader's comes, so that nothing is made of inputs long before it is read. */
+static bool makes_scalars(const Group *g) {
+    for (int i = 0; i < g->ops.n; i++)
+        for (int k = 0; k < g->ops.at[i]->result_count; k++)
+            if (g->ops.at[i]->results[k].type.rank) return false;
+    return true;
+}
+
+/* Marks the groups that make nothing but numbers, of inputs and others of their kind, as an optimiser's rates. */
+static bool *find_numbers(const Fuser *f) {
+    int n = f->groups.n;
+    bool *scalars = arena_array(f->scratch, bool, n + 1), *numbers = arena_array(f->scratch, bool, n + 1);
+    for (int g = 0; g < n; g++) scalars[g] = makes_scalars(f->groups.at[g]);
+    for (int g = 0; g < n; g++) {
+        numbers[g] = scalars[g];
+        for (int h = 0; numbers[g] && h < n; h++) numbers[g] = scalars[h] || !group_in(f->groups.at[g]->needs, h);
+    }
+    return numbers;
+}
+
+static bool needs_none(const Fuser *f, const Group *g) {
+    for (int w = 0; w < f->words; w++)
+        if (g->needs[w]) return false;
+    return true;
+}
+
+/* A group's turn is when program order reaches the last opened of it and all it needs; that of one that needs no other,
+ * or makes numbers, when its first reader's comes, so that nothing is made of inputs long before it is read, and no large
+ * value waits for a number. */
 static void find_turns(Fuser *f) {
     int n = f->groups.n;
+    bool *numbers = find_numbers(f);
     for (int g = 0; g < n; g++) {
         Group *group = f->groups.at[g];
         group->turn = group->first;
         for (int h = 0; h < n; h++)
-            if (group_in(group->needs, h) && f->groups.at[h]->first > group->turn) group->turn = f->groups.at[h]->first;
+            if (!numbers[h] && group_in(group->needs, h) && f->groups.at[h]->first > group->turn)
+                group->turn = f->groups.at[h]->first;
     }
     for (int g = 0; g < n; g++) {
         int reader = -1;
-        bool source = true;
-        for (int w = 0; source && w < f->words; w++) source = !f->groups.at[g]->needs[w];
-        for (int h = 0; source && h < n; h++)
-            if (group_in(f->groups.at[h]->needs, g) &&
+        if (!numbers[g] && !needs_none(f, f->groups.at[g])) continue;
+        for (int h = 0; h < n; h++)
+            if (group_in(f->groups.at[h]->needs, g) && !numbers[h] &&
                 (reader < 0 || f->groups.at[h]->turn < f->groups.at[reader]->turn))
                 reader = h;
         if (reader >= 0) f->groups.at[g]->turn = f->groups.at[reader]->turn;
