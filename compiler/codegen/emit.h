@@ -145,6 +145,10 @@ typedef struct NodePoint {
 NodePoint *emit_point(Emit *e, KernelScope *s);
 /* The value in every lane (a scalar if lanes is 1). */
 LLVMValueRef emit_node(Emit *e, NodePoint *p, int node);
+/* The same where it does not vary from lane to lane: a scalar. */
+LLVMValueRef emit_scalar_node(Emit *e, NodePoint *p, int node);
+/* Asks for the line where the access's element lies, which need not exist; it has no index node. */
+void emit_access_prefetch(Emit *e, NodePoint *p, int access, bool write);
 /* Evaluates the store's node and writes it where the access says. */
 void emit_node_store(Emit *e, NodePoint *p, const KStore *store);
 /* The stores of n points whose elements lie side by side, those of lane i before those of lane i + 1; all lanes count. */

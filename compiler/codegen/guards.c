@@ -15,18 +15,16 @@ static bool is_affine(const Kernel *k, int node, const uint64_t *depends) {
     return scaled && is_affine(k, n->args[0], depends) && is_affine(k, n->args[1], depends);
 }
 
-/* Whether the bool node holds in a box if it does at the box's corners. */
-static bool corners_decide(const Kernel *k, int node, const uint64_t *depends) {
+bool guard_is_convex(const Kernel *k, int node, const uint64_t *depends) {
     const KNode *n = &k->nodes.at[node];
     if (n->kind != NODE_MAP) return false;
-    if (n->map == MAP_and) return corners_decide(k, n->args[0], depends) && corners_decide(k, n->args[1], depends);
+    if (n->map == MAP_and) return guard_is_convex(k, n->args[0], depends) && guard_is_convex(k, n->args[1], depends);
     bool compares = n->map == MAP_less || n->map == MAP_less_equal || n->map == MAP_greater || n->map == MAP_greater_equal;
     return compares && !dtype_is_float(k->nodes.at[n->args[0]].dtype) && is_affine(k, n->args[0], depends) &&
            is_affine(k, n->args[1], depends);
 }
 
-/* The guard of a load or the condition of a selection; -1: none. */
-static int guard_at(const Kernel *k, int node) {
+int guard_of_node(const Kernel *k, int node) {
     const KNode *n = &k->nodes.at[node];
     if (n->kind == NODE_LOAD) return n->guard;
     return n->kind == NODE_MAP && n->map == MAP_select ? n->args[0] : -1;
@@ -39,10 +37,10 @@ static bool is_uniform(const uint64_t *depends, int node, int vector) {
 Guards guards_of(const Kernel *k, const bool *marked, const uint64_t *depends, uint64_t box, int vector, Arena *arena) {
     Guards g = {.box = box};
     for (int i = 0; i < k->nodes.n; i++) {
-        int guard = marked[i] ? guard_at(k, i) : -1;
+        int guard = marked[i] ? guard_of_node(k, i) : -1;
         bool known = guard < 0 || !(depends[guard] & box) || !is_uniform(depends, guard, vector);
         for (int j = 0; !known && j < g.nodes.n; j++) known = g.nodes.at[j] == guard;
-        if (!known && corners_decide(k, guard, depends)) vec_push(arena, &g.nodes, guard);
+        if (!known && guard_is_convex(k, guard, depends)) vec_push(arena, &g.nodes, guard);
     }
     return g;
 }
@@ -81,27 +79,36 @@ static int guard_of_zero(const Kernel *k, int node) {
     return -1;
 }
 
-/* The guard without which the reduction's value changes nothing. */
-static int guard_of_value(const Kernel *k, const KReduction *r, const uint64_t *depends, int vector) {
-    const KNode *n = &k->nodes.at[r->node];
-    if (r->arg || r->running) return -1;
-    if (r->product && r->map == MAP_add && n->kind == NODE_MAP && n->map == MAP_multiply)
-        for (int i = 0; i < 2; i++) {
-            int guard = guard_of_zero(k, n->args[i]);
-            if (guard >= 0 && is_uniform(depends, guard, vector)) return guard;
-        }
-    if (r->map == MAP_add) return guard_of_zero(k, r->node);
-    return n->kind == NODE_MAP && n->map == MAP_select && is_neutral(k, r->map, n->args[2]) ? n->args[0] : -1;
+static void add_guard(Guards *g, int guard, Arena *arena) {
+    if (guard >= 0) vec_push(arena, &g->nodes, guard);
 }
 
-int guard_of_terms(const Kernel *k, int stage, const uint64_t *depends, int vector) {
+/* The guards without any of which the reduction's value changes nothing. */
+static Guards guards_of_value(const Kernel *k, const KReduction *r, Arena *arena) {
+    const KNode *n = &k->nodes.at[r->node];
+    Guards g = {.box = 0};
+    if (r->arg || r->running) return g;
+    if (r->product && r->map == MAP_add && n->kind == NODE_MAP && n->map == MAP_multiply)
+        for (int i = 0; i < 2; i++) add_guard(&g, guard_of_zero(k, n->args[i]), arena);
+    else if (r->map == MAP_add) add_guard(&g, guard_of_zero(k, r->node), arena);
+    else if (n->kind == NODE_MAP && n->map == MAP_select && is_neutral(k, r->map, n->args[2])) add_guard(&g, n->args[0], arena);
+    return g;
+}
+
+static bool has_guard(const Guards *g, int node) {
+    for (int i = 0; i < g->nodes.n; i++)
+        if (g->nodes.at[i] == node) return true;
+    return false;
+}
+
+Guards guards_of_terms(const Kernel *k, int stage, Arena *arena) {
     const KStage *s = &k->stages.at[stage];
-    int guard = -1;
-    if (s->stores.n || !s->inner) return -1;
-    for (int i = 0; i < s->reductions.n; i++) {
-        int own = guard_of_value(k, &k->reductions.at[s->reductions.at[i]], depends, vector);
-        if (own < 0 || (i && own != guard) || !is_uniform(depends, own, vector)) return -1;
-        guard = own;
+    Guards all = {.box = 0};
+    for (int i = 0; i < s->reductions.n && !s->stores.n && s->inner; i++) {
+        Guards own = guards_of_value(k, &k->reductions.at[s->reductions.at[i]], arena), both = {.box = 0};
+        for (int j = 0; j < own.nodes.n; j++)
+            if (!i || has_guard(&all, own.nodes.at[j])) add_guard(&both, own.nodes.at[j], arena);
+        all = both;
     }
-    return guard;
+    return all;
 }

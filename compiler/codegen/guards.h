@@ -19,7 +19,11 @@ Guards guards_of(const Kernel *k, const bool *marked, const uint64_t *depends, u
 /* Whether they hold in all of the box, the other axes' indices being given: an i1. */
 LLVMValueRef guards_hold(Emit *e, KernelScope *s, const Guards *g, const LLVMValueRef *index,
                          const LLVMValueRef *extents);
-/* A guard that is the same in all lanes and without which no point of the stage's sweep changes anything; -1: none. */
-int guard_of_terms(const Kernel *k, int stage, const uint64_t *depends, int vector);
+/* The guard of a load or the condition of a selection; -1: none. */
+int guard_of_node(const Kernel *k, int node);
+/* Whether the bool node holds in a box if it does at the box's corners. */
+bool guard_is_convex(const Kernel *k, int node, const uint64_t *depends);
+/* The guards without any of which a point of the stage's sweep changes nothing. */
+Guards guards_of_terms(const Kernel *k, int stage, Arena *arena);
 
 #endif

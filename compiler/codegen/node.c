@@ -153,7 +153,7 @@ static LLVMValueRef load_lanes(Emit *e, const NodePoint *p, const Address *at, L
 /* A guard that is the same for all lanes leads to the buffer's begin where it does not hold: a load of no lanes from
  * memory that is not there is legal, and takes the processor hundreds of cycles. */
 static void keep_inside(Emit *e, NodePoint *p, const KNode *n, Address *at) {
-    if (n->guard < 0 || at->lane_index || lanes_of(p, n->guard) > 1) return;
+    if (at->lane_index || lanes_of(p, n->guard) > 1) return;
     LLVMValueRef begin = p->scope->bufs[p->scope->kernel->accesses.at[n->access].buf];
     LLVMValueRef holds = emit_node(e, p, n->guard);
     if (LLVMGetTypeKind(LLVMTypeOf(holds)) == LLVMVectorTypeKind)
@@ -161,12 +161,25 @@ static void keep_inside(Emit *e, NodePoint *p, const KNode *n, Address *at) {
     at->base = LLVMBuildSelect(e->at, holds, at->base, begin, "");
 }
 
+/* Whether the load has a guard that may not hold. */
+static bool is_guarded(Emit *e, NodePoint *p, const KNode *n) {
+    if (n->guard < 0) return false;
+    LLVMValueRef x = value_of(e, p, n->guard);
+    return !LLVMIsAConstantInt(x) || !LLVMConstIntGetZExtValue(x);
+}
+
 static LLVMValueRef load_value(Emit *e, NodePoint *p, const KNode *n, int lanes) {
-    LLVMValueRef guard = n->guard >= 0 ? spread_value(e, p, n->guard, lanes) : NULL;
+    bool guarded = is_guarded(e, p, n);
+    LLVMValueRef guard = guarded ? spread_value(e, p, n->guard, lanes) : NULL;
     Address at = address_of(e, p, &p->scope->kernel->accesses.at[n->access]);
-    if (lanes > 1) keep_inside(e, p, n, &at);
+    if (lanes > 1 && guarded) keep_inside(e, p, n, &at);
     if (lanes == 1) return emit_load(e, at.dtype, 1, at.base, guard);
     return load_lanes(e, p, &at, both(e, p->mask, guard));
+}
+
+void emit_access_prefetch(Emit *e, NodePoint *p, int access, bool write) {
+    const KAccess *a = &p->scope->kernel->accesses.at[access];
+    emit_prefetch(e, affine_base(e, p, a, p->scope->kernel->bufs.at[a->buf].dtype), 1, write);
 }
 
 /* ----------------------------------------------------------------------- other values */
@@ -237,6 +250,8 @@ static LLVMValueRef value_of(Emit *e, NodePoint *p, int node) {
     LLVMSetCurrentDebugLocation2(e->at, place);
     return p->value[node];
 }
+
+LLVMValueRef emit_scalar_node(Emit *e, NodePoint *p, int node) { return value_of(e, p, node); }
 
 LLVMValueRef emit_node(Emit *e, NodePoint *p, int node) { return spread_value(e, p, node, p->lanes); }
 

@@ -117,8 +117,9 @@ typedef struct KSchedule {
     int vector_axis;           /* axis across the lanes, -1: scalar */
     int lanes;                 /* elements a vector */
     int unroll;                /* vectors in flight */
-    int jam;                   /* how many of the first outer axes are swept together: all of their points at once */
+    uint64_t jam;              /* outer axes, as a set, that are swept together: all of their points at once */
     bool whole;                /* the inner axes are unrolled */
+    int along, tile;           /* so many points of this axis are made together (0: there is no such axis) */
     int64_t chunk;             /* outer points (innermost outer axis) of one item of parallel work */
     /* CONTRACT; the innermost M and N axis are tiled */
     int mr, nv;                /* rows, vectors of columns */

@@ -225,6 +225,9 @@ static void print_schedule(const Printer *p) {
     const KSchedule *s = &p->k->schedule;
     if (!memcmp(s, &none, sizeof none)) return;
     text_add(p->to, "  schedule vector=%s", s->vector_axis < 0 || !p->k->axes.n ? "none" : p->axes[s->vector_axis]);
+    for (int a = 0; a < p->k->axes.n; a++)
+        if (s->jam >> a & 1) text_add(p->to, " jam=%s", p->axes[a]);
+    if (s->tile) text_add(p->to, " along=%s", p->axes[s->along]);
     schedule_print(s, false, p->to);
     text_append(p->to, "\n", 1);
 }

@@ -326,6 +326,18 @@ static bool set_schedule(KernelReader *kr, const char *key, int64_t value, Span 
            reader_fail(kr->r, DL0608, span, "%s is out of range", key);
 }
 
+/* vector=, jam= or along= has been read. */
+static bool read_schedule_axis(KernelReader *kr, const char *key) {
+    KSchedule *s = &kr->k->schedule;
+    int axis = -1;
+    bool vector = !strcmp(key, "vector"), none = vector && reader_take_word(kr->r, "none");
+    if (!none && !kernel_reader_lookup(kr, &kr->axes, "an axis", &axis)) return false;
+    if (vector) s->vector_axis = axis;
+    else if (!strcmp(key, "along")) s->along = axis;
+    else s->jam |= (uint64_t)1 << axis;
+    return true;
+}
+
 /* schedule vector=j lanes=16 ... */
 static bool read_schedule(KernelReader *kr) {
     Reader *r = kr->r;
@@ -335,13 +347,9 @@ static bool read_schedule(KernelReader *kr) {
         int64_t value;
         reader_advance(r);
         if (!reader_expect(r, '=')) return false;
-        if (strcmp(key, "vector")) {
-            if (!reader_int(r, &value) || !set_schedule(kr, key, value, span)) return false;
-        } else if (reader_take_word(r, "none")) {
-            kr->k->schedule.vector_axis = -1;
-        } else if (!kernel_reader_lookup(kr, &kr->axes, "an axis", &kr->k->schedule.vector_axis)) {
-            return false;
-        }
+        bool names_axis = !strcmp(key, "vector") || !strcmp(key, "jam") || !strcmp(key, "along");
+        if (names_axis ? !read_schedule_axis(kr, key)
+                       : !reader_int(r, &value) || !set_schedule(kr, key, value, span)) return false;
     }
     return true;
 }

@@ -5,8 +5,8 @@
 static const ScheduleField fields[] = {
     FIELD(lanes, FIELD_INT, false),
     FIELD(unroll, FIELD_INT, false),
-    FIELD(jam, FIELD_INT, false),
     FIELD(whole, FIELD_FLAG, false),
+    FIELD(tile, FIELD_INT, false),
     FIELD(chunk, FIELD_WIDE, false),
     FIELD(mr, FIELD_INT, true),
     FIELD(nv, FIELD_INT, true),

@@ -119,6 +119,19 @@ static int first_of_several(const Kernel *k, int node, const KernelRows *rows, b
     return count > 1 ? first : -1;
 }
 
+int64_t kernel_overlap(const Kernel *k, const KAccess *access, int a, int b) {
+    Dim one = access->strides[a], other = access->strides[b], extent = k->axes.at[b].extent;
+    if (access->index >= 0 || !dim_is_const(one) || !dim_is_const(other) || !dim_is_const(extent)) return 0;
+    if (dim_is(one, 0) || dim_is(other, 0)) return 0;
+    int64_t steps = dim_value(one) / dim_value(other), most = dim_value(extent);
+    return steps * dim_value(other) == dim_value(one) && steps < most && -steps < most ? steps : 0;
+}
+
+uint64_t kernel_grouped(const Kernel *k) {
+    const KSchedule *s = &k->schedule;
+    return (s->jam | (s->tile ? (uint64_t)1 << s->along : 0)) & kernel_axes(k, AXIS_OUTER);
+}
+
 bool kernel_interleaves(const Kernel *k, int stage) {
     const KStage *s = &k->stages.at[stage];
     int vector = k->schedule.vector_axis;

@@ -7,6 +7,8 @@
 
 /* Row memory of one outer point must stay in the first-level cache beside what it is computed from. */
 enum { KERNEL_ROW_BYTES = 16384 };
+/* So many points at most have code of their own; a tiled inner axis has at most so many blocks. */
+enum { KERNEL_COPIES = 192, KERNEL_BLOCKS = 32 };
 
 /* The axes of a role, as a set: bit a is axis a. */
 uint64_t kernel_axes(const Kernel *k, AxisRole role);
@@ -27,6 +29,10 @@ typedef struct KernelRows {
 /* Looks at nodes, stages and schedule.vector_axis. */
 KernelRows kernel_rows(const Kernel *k, Arena *arena);
 
+/* How many steps along axis b lead to where one along axis a does, if these are fewer than b has points; else 0. */
+int64_t kernel_overlap(const Kernel *k, const KAccess *access, int a, int b);
+/* The outer axes whose points, or a block of whose points, are made together and not handed out as work. */
+uint64_t kernel_grouped(const Kernel *k);
 /* Whether all that the stage stores lies so that the points of the first axis, which is jammed, are side by side and the
  * lanes of the vector axis as far apart as there are of these. */
 bool kernel_interleaves(const Kernel *k, int stage);

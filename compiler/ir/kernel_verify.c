@@ -4,7 +4,7 @@
 #include "ir/kernel_contract.h"
 #include "ir/kernel_util.h"
 
-enum { MOST_AXES = 32, MOST_LANES = 128, MOST_COPIES = 64, MOST_UNROLL = 16 };
+enum { MOST_AXES = 32, MOST_LANES = 128, MOST_UNROLL = 16 };
 
 bool kernel_fault(KernelVerifier *v, const char *format, ...) {
     if (v->faults->n >= FAULT_LIMIT) return false;
@@ -395,14 +395,18 @@ static void check_contract_schedule(KernelVerifier *v, const Kernel *k) {
         kernel_fault(v, "the sum cannot be cut into blocks of %lld", (long long)s->kc);
 }
 
-/* Points that code is made for one by one must be few, and be known. */
-static bool are_few(const Kernel *k, int first, int last) {
+/* Axes whose points code is made for one by one must be known, and these points be few. */
+static bool are_few(const Kernel *k, uint64_t axes) {
+    const KSchedule *s = &k->schedule;
     int64_t points = 1;
-    for (int a = first; a < last; a++) {
+    for (int a = 0; a < k->axes.n; a++) {
         Dim extent = k->axes.at[a].extent;
-        if (!dim_is_const(extent) || dim_value(extent) > MOST_COPIES) return false;
-        points *= dim_value(extent);
-        if (points > MOST_COPIES) return false;
+        if (!(axes >> a & 1)) continue;
+        if (!dim_is_const(extent)) return false;
+        int64_t own = s->tile && a == s->along ? s->tile : dim_value(extent);
+        if (own > KERNEL_COPIES) return false;
+        points *= own;
+        if (points > KERNEL_COPIES) return false;
     }
     return true;
 }
@@ -410,10 +414,22 @@ static bool are_few(const Kernel *k, int first, int last) {
 static void check_copies(KernelVerifier *v, const Kernel *k) {
     const KSchedule *s = &k->schedule;
     int vector = s->vector_axis;
-    bool outer = k->form == KERNEL_LOOPS && vector >= 0 && k->axes.at[vector].role == AXIS_OUTER;
-    if (s->jam < 0 || (s->jam && (!outer || s->jam > vector || !are_few(k, 0, s->jam))))
-        kernel_fault(v, "%d axes are jammed", s->jam);
-    if (s->whole && (!outer || !are_few(k, vector + 1, k->axes.n))) kernel_fault(v, "the inner axes are unrolled");
+    uint64_t outer = kernel_axes(k, AXIS_OUTER), inner = kernel_axes(k, AXIS_INNER);
+    if (!s->jam && !s->whole && !s->tile) return;
+    if (k->form != KERNEL_LOOPS || vector < 0 || !(outer >> vector & 1)) {
+        kernel_fault(v, "axes are copied, but lanes run along none of the outer ones");
+        return;
+    }
+    outer &= ~((uint64_t)1 << vector);
+    if (s->jam & ~outer) kernel_fault(v, "an axis is jammed that is no outer one, or the lanes'");
+    uint64_t copied = s->jam | (s->whole ? inner : 0), tiled = 0;
+    if (s->tile && s->along >= 0 && s->along < k->axes.n) tiled = (uint64_t)1 << s->along;
+    bool last = s->along == k->axes.n - 1 && tiled & inner;
+    if (s->tile < 0 || (s->tile && (tiled & copied || !(tiled & outer || last))))
+        kernel_fault(v, "the tiled axis is neither an outer one nor the last of the inner ones, or copied anyway");
+    else if (!are_few(k, copied | tiled)) kernel_fault(v, "too many points are copied");
+    else if (tiled & inner && dim_value(k->axes.at[s->along].extent) > (int64_t)s->tile * KERNEL_BLOCKS)
+        kernel_fault(v, "the tiled axis has too many blocks");
 }
 
 static void check_schedule(KernelVerifier *v, const Kernel *k) {

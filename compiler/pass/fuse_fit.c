@@ -89,25 +89,23 @@ Reads fuse_reads(Fuser *f, const Op *op) {
 
 /* ----------------------------------------------------------------------- what fits where */
 
-static int rows_rank(const Group *g) {
-    int n = 0;
-    for (int d = 0; d < g->rank; d++) n += !(g->inner >> d & 1);
-    return n;
-}
-
-/* Whether `shape` is S without the reduced axes. */
-bool group_has_row_shape(const Group *g, Type t) {
-    if (g->form != GROUP_ROWS || t.rank != rows_rank(g)) return false;
-    for (int d = 0, i = 0; d < g->rank; d++)
-        if (!(g->inner >> d & 1) && t.shape[i++] != g->shape[d]) return false;
-    return true;
-}
-
 /* Dims of extent 1 do not count: a reshape that adds or drops some does not part what it stands between. */
 bool group_has_full_shape(const Group *g, Type t) {
     int d = 0, i = 0;
     for (;;) {
         while (d < g->rank && dim_is(g->shape[d], 1)) d++;
+        while (i < t.rank && dim_is(t.shape[i], 1)) i++;
+        if (d == g->rank || i == t.rank) return d == g->rank && i == t.rank;
+        if (g->shape[d++] != t.shape[i++]) return false;
+    }
+}
+
+/* Whether `t` is S without the reduced axes; dims of extent 1 do not count. */
+bool group_has_row_shape(const Group *g, Type t) {
+    int d = 0, i = 0;
+    if (g->form != GROUP_ROWS) return false;
+    for (;;) {
+        while (d < g->rank && (g->inner >> d & 1 || dim_is(g->shape[d], 1))) d++;
         while (i < t.rank && dim_is(t.shape[i], 1)) i++;
         if (d == g->rank || i == t.rank) return d == g->rank && i == t.rank;
         if (g->shape[d++] != t.shape[i++]) return false;
@@ -131,20 +129,34 @@ static bool reads_full_point(const Read *s, Type reader) {
     return true;
 }
 
+/* The dim longer than 1 that is number n among S's, or with `rows` among those that are not reduced; -1: there is none. */
+static int long_axis(const Group *g, int n, bool rows) {
+    for (int d = 0; d < g->rank; d++) {
+        if (dim_is(g->shape[d], 1) || (rows && g->inner >> d & 1)) continue;
+        if (!n--) return d;
+    }
+    return -1;
+}
+
+/* Whether each dim of a row's value longer than 1 is read along the full reader's dim that corresponds. */
+static bool reads_own_row(const Group *g, const Read *s, Type reader) {
+    Type t = s->value->type;
+    for (int i = 0; i < t.rank; i++) {
+        if (dim_is(t.shape[i], 1)) continue;
+        if (s->place[i] < 0) return false;
+        int read = long_axis(g, long_dims_before(reader, s->place[i]), false), own = long_axis(g, long_dims_before(t, i), true);
+        if (read < 0 || read != own) return false;
+    }
+    return true;
+}
+
 /* Whether a member's value, read by a member of type `reader`, is read at its own point: full values at
  * the same point, row values at the point's row. */
 bool group_reads_own_point(const Group *g, const Read *s, Type reader) {
     if (!s->placed) return false;
     bool full = group_has_full_shape(g, reader), source_full = group_has_full_shape(g, s->value->type);
     if (source_full && !full) return false;
-    if (source_full) return reads_full_point(s, reader);
-    int axis = -1;
-    for (int i = 0; i < s->value->type.rank; i++) {
-        do axis++;
-        while (!source_full && full && axis < g->rank && (g->inner >> axis & 1));
-        if (s->place[i] != axis && !dim_is(s->value->type.shape[i], 1)) return false;
-    }
-    return true;
+    return full && !source_full ? reads_own_row(g, s, reader) : reads_full_point(s, reader);
 }
 
 static bool members_read_well(const Fuser *f, const Group *g, int number, const Reads *from, Type reader) {

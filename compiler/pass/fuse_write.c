@@ -185,13 +185,34 @@ static int take_ready(const Fuser *f, Ready *r) {
     return top;
 }
 
-/* A group's turn is when program order reaches the last opened of it and all it needs. */
-static void find_turns(Fuser *f) {
+static bool makes_scalars(const Group *g) {
+    for (int i = 0; i < g->ops.n; i++)
+        for (int k = 0; k < g->ops.at[i]->result_count; k++)
+            if (g->ops.at[i]->results[k].type.rank) return false;
+    return true;
+}
+
+/* Marks the groups that make nothing but numbers, of inputs and others of their kind, as an optimiser's rates. */
+static bool *find_numbers(const Fuser *f) {
+    int n = f->groups.n;
+    bool *scalars = arena_array(f->scratch, bool, n + 1), *numbers = arena_array(f->scratch, bool, n + 1);
+    for (int g = 0; g < n; g++) scalars[g] = makes_scalars(f->groups.at[g]);
+    for (int g = 0; g < n; g++) {
+        numbers[g] = scalars[g];
+        for (int h = 0; numbers[g] && h < n; h++) numbers[g] = scalars[h] || !group_in(f->groups.at[g]->needs, h);
+    }
+    return numbers;
+}
+
+/* A group's turn is when program order reaches the last opened of it and all it needs, but for numbers: no large value
+ * waits for one. */
+static void find_turns(Fuser *f, const bool *numbers) {
     for (int g = 0; g < f->groups.n; g++) {
         Group *group = f->groups.at[g];
         group->turn = group->first;
         for (int h = 0; h < f->groups.n; h++)
-            if (group_in(group->needs, h) && f->groups.at[h]->first > group->turn) group->turn = f->groups.at[h]->first;
+            if (!numbers[h] && group_in(group->needs, h) && f->groups.at[h]->first > group->turn)
+                group->turn = f->groups.at[h]->first;
     }
 }
 
@@ -215,17 +236,18 @@ static void put_down(const Fuser *f, Ordering *o, int g) {
 }
 
 /* Groups in an order in which needed ones come first; among the ready the one whose turn is first. Those that need no
- * other, or compute again, come just before the first that needs them, so that nothing is made long before it is read.
+ * other, make numbers, or compute again, come just before the first that needs them, so that nothing is made long before it is read.
  * Null if there is a cycle, which would be a fault of the grouping. */
 int *fuse_order(Fuser *f) {
-    find_turns(f);
+    bool *numbers = find_numbers(f);
+    find_turns(f, numbers);
     int n = f->groups.n, *waits = arena_array(f->scratch, int, n + 1);
     Ordering o = {arena_array(f->scratch, int, n + 1), 0, arena_array(f->scratch, bool, n + 1)};
     Ready ready = {arena_array(f->scratch, int, n + 1), 0};
     bool *late = arena_array(f->scratch, bool, n + 1);
     for (int g = 0; g < n; g++) {
         const Group *group = f->groups.at[g];
-        late[g] = o.waiting[g] = group->needed && (group->computes_again || needs_none(f, group));
+        late[g] = o.waiting[g] = group->needed && (group->computes_again || numbers[g] || needs_none(f, group));
     }
     for (int g = 0; g < n; g++) {
         for (int h = 0; h < n; h++) waits[g] += group_in(f->groups.at[g]->needs, h) && !late[h];

@@ -2,8 +2,8 @@
  *
  * A convolution's kernels broadcast an element of one factor over a vector of the result, and lanes want neighbours in
  * memory. So a convolution gives its result as [batch, places.., features], whatever order it had, and from there the
- * order travels through all that does not care: elementwise work, reductions, windows, padding, repetition. Only what
- * cannot take it (a reshape, the caller) reads the old order, through a transposition.
+ * order travels through all that does not care: elementwise work, reductions, windows, padding, repetition, dims of
+ * extent 1 that come and go. Only what cannot take it (another reshape, the caller) reads the old order, through a transposition.
  *
  * A small network has a few features, which would leave most lanes idle. Where a function computes gradients of kernels,
  * and so is called with many images, and lanes along the batch would save a good part of its convolutions' time, the
@@ -225,6 +225,40 @@ static Value *const *turn_other(Turner *t, Builder *b, Op *op) {
     return form ? stand_for(t, b, op, form, to) : NULL;
 }
 
+/* Whether two types are the same but for dims of extent 1. */
+static bool same_but_units(Type a, Type b) {
+    int i = 0, j = 0;
+    for (;;) {
+        while (i < a.rank && dim_is(a.shape[i], 1)) i++;
+        while (j < b.rank && dim_is(b.shape[j], 1)) j++;
+        if (i == a.rank || j == b.rank) return i == a.rank && j == b.rank;
+        if (a.shape[i++] != b.shape[j++]) return false;
+    }
+}
+
+/* A reshape that adds or drops dims of extent 1: new ones come behind the dim that was before them. */
+static Value *const *turn_units(Turner *t, Builder *b, Op *op) {
+    Type x = op->operands[0]->type, y = op->results[0].type;
+    int64_t permutation[MAX_RANK] = {0}, to[MAX_RANK] = {0}, own[MAX_RANK] = {0};
+    Value *form = turned(t, op->operands[0], permutation);
+    Dim shape[MAX_RANK];
+    int n = 0, d = 0;
+    if (!form || !same_but_units(x, y)) return NULL;
+    for (int i = 0; i < x.rank; i++) {
+        if (dim_is(x.shape[i], 1)) continue;
+        while (dim_is(y.shape[d], 1)) d++;
+        own[i] = d++;
+    }
+    for (d = 0; d < y.rank && dim_is(y.shape[d], 1); d++) to[n++] = d;
+    for (int i = 0; i < x.rank; i++) {
+        if (dim_is(x.shape[permutation[i]], 1)) continue;
+        to[n++] = own[permutation[i]];
+        for (d = (int)own[permutation[i]] + 1; d < y.rank && dim_is(y.shape[d], 1); d++) to[n++] = d;
+    }
+    for (int i = 0; i < n; i++) shape[i] = y.shape[to[i]];
+    return stand_for(t, b, op, build_reshape(b, form, y.rank, shape), to);
+}
+
 /* A transposition of a new form's is one of the form, or the form itself. */
 static Value *const *turn_transpose(Turner *t, Builder *b, const Op *op) {
     int64_t dims[MAX_RANK] = {0};
@@ -240,6 +274,7 @@ static Value *const *turn_transpose(Turner *t, Builder *b, const Op *op) {
 static Value *const *turn(void *user, Builder *b, Op *op) {
     Turner *t = user;
     if (op->info == &OP_transpose) return turn_transpose(t, b, op);
+    if (op->info == &OP_reshape) return turn_units(t, b, op);
     return op->info == &OP_convolution ? turn_convolution(t, b, op) : turn_other(t, b, op);
 }
 

@@ -667,40 +667,29 @@ static void find_domain(Maker *m) {
     }
 }
 
-/* Whether t is the domain but for dims of extent 1. */
-static bool is_domain(const Maker *m, Type t) {
-    int d = 0, i = 0;
-    for (;;) {
-        while (d < m->domain.rank && dim_is(m->domain.shape[d], 1)) d++;
-        while (i < t.rank && dim_is(t.shape[i], 1)) i++;
-        if (d == m->domain.rank || i == t.rank) return d == m->domain.rank && i == t.rank;
-        if (m->domain.shape[d++] != t.shape[i++]) return false;
-    }
-}
-
-/* The domain's point p as one of such a t. */
-static IndexPoint without_units(const Maker *m, const IndexPoint *p, Type t) {
-    IndexPoint to = *p;
-    to.rank = t.rank;
-    for (int i = 0, d = 0; i < t.rank; i++) {
-        to.at[i] = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
+/* The domain's point p, without the axes that `left_out` says, as one of type t: dims of extent 1 do not count. False if
+ * it is none. */
+static bool point_as(const Maker *m, const IndexPoint *p, unsigned left_out, Type t, IndexPoint *to) {
+    int d = 0;
+    *to = *p;
+    to->rank = t.rank;
+    for (int i = 0; i < t.rank; i++) {
+        to->at[i] = index_constant(m->dims, m->axes, dim_const(m->dims, 0));
         if (dim_is(t.shape[i], 1)) continue;
-        while (dim_is(m->domain.shape[d], 1)) d++;
-        to.at[i] = p->at[d++];
+        while (d < m->domain.rank && (left_out >> d & 1 || dim_is(m->domain.shape[d], 1))) d++;
+        if (d == m->domain.rank || m->domain.shape[d] != t.shape[i]) return false;
+        to->at[i] = p->at[d++];
     }
-    return to;
+    while (d < m->domain.rank && (left_out >> d & 1 || dim_is(m->domain.shape[d], 1))) d++;
+    return d == m->domain.rank;
 }
 
 /* The point of an output: its dims are all axes of the domain, or the outer ones. */
 static IndexPoint output_point(const Maker *m, Type t) {
-    IndexPoint p = domain_point(m);
+    IndexPoint p = domain_point(m), to;
     if (shape_equal(t.rank, t.shape, m->domain.rank, m->domain.shape)) return p;
-    if (is_domain(m, t)) return without_units(m, &p, t);
-    IndexPoint rows = p;
-    rows.rank = 0;
-    for (int d = 0; d < m->domain.rank; d++)
-        if (!(m->inner >> d & 1)) rows.at[rows.rank++] = p.at[d];
-    return rows;
+    if (!point_as(m, &p, 0, t, &to)) point_as(m, &p, m->inner, t, &to);
+    return to;
 }
 
 static KStore plain_store(int access, int node) { return (KStore){.access = access, .node = node, .guard = -1}; }

@@ -10,6 +10,7 @@
 
 enum {
     ITEM_POINTS = 1 << 14,     /* points of one item of a loop nest */
+    TILE_RUN = 256,            /* neighbours along the lanes of one item, where points of another axis go together */
     ORDERED_ITEMS = 8,         /* items that a loop nest whose inner order matters should have at least */
     SERIAL_POINTS = 1 << 17    /* a loop nest below this stays on one thread: about half a megabyte */
 };
@@ -46,18 +47,35 @@ static void choose_axis(Kernel *k, KSchedule *s) {
 
 static int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 
-/* Vectors in flight: four hide the latency of memory and of sums. Column sums walk memory row by row and take
- * half the registers, to read longer runs of each. Where the inner axes' order matters only the outer ones make
+/* Operations that a point of the sweeps takes; of a map, all. */
+static int sweep_work(const Kernel *k, Arena *scratch) {
+    if (!k->reductions.n) return kernel_work(k, NULL);
+    bool *marked = arena_array(scratch, bool, k->nodes.n + 1), *stage = arena_array(scratch, bool, k->nodes.n + 1);
+    for (int s = 0; s < k->stages.n; s++) {
+        if (!k->stages.at[s].inner) continue;
+        kernel_stage_nodes(k, s, NULL, stage);
+        for (int i = 0; i < k->nodes.n; i++) marked[i] |= stage[i];
+    }
+    return kernel_work(k, marked);
+}
+
+/* `vectors` in groups of one size, or nearly, of at most `most`. */
+static int even_part(int64_t vectors, int64_t most) {
+    int64_t groups = (clamp(vectors, 1, DIM_HUGE) + most - 1) / most;
+    return (int)((clamp(vectors, 1, DIM_HUGE) + groups - 1) / groups);
+}
+
+/* Vectors in flight: four hide the latency of memory and of sums. Column sums walk memory row by row and take more than
+ * half of the registers, to read rows in one piece. Where the inner axes' order matters only the outer ones make
  * parallel work, so narrow strips leave more of it. Where a point takes many operations these overlap by
  * themselves, and copies of them would only make the code larger. */
-static int in_flight(const Kernel *k, const Target *t, int vector_axis) {
-    int work = kernel_work(k, NULL);
-    if (kernel_in_order(k)) {
-        int64_t vectors = vector_axis < 0 ? 1 : k->axes.at[vector_axis].extent->upper / k->schedule.lanes;
-        return (int)clamp(vectors / ORDERED_ITEMS, 1, 4);
-    }
-    bool columns = k->reductions.n == 1 && vector_axis >= 0 && k->axes.at[vector_axis].role == AXIS_OUTER;
-    return work > 16 ? 1 : work > 8 ? 2 : columns ? t->vector_registers / 2 : 4;
+static int in_flight(const Kernel *k, const Target *t, int vector_axis, Arena *scratch) {
+    int work = sweep_work(k, scratch);
+    int64_t vectors = vector_axis < 0 ? 1 : k->axes.at[vector_axis].extent->upper / k->schedule.lanes;
+    if (kernel_in_order(k)) return (int)clamp(vectors / ORDERED_ITEMS, 1, 4);
+    bool columns = k->reductions.n && vector_axis >= 0 && k->axes.at[vector_axis].role == AXIS_OUTER;
+    if (columns && work <= 16) return even_part(vectors, clamp(t->vector_registers * 5 / 8 / k->reductions.n, 1, 16));
+    return even_part(vectors, work > 16 ? 1 : work > 8 ? 2 : 4);
 }
 
 /* The product of the extents of axes first .. last-1; 0 if one is not known. */
@@ -71,31 +89,100 @@ static int64_t fixed_points(const Kernel *k, int first, int last) {
     return points;
 }
 
-/* Whether an operand is the same for all points of the first n axes. */
+/* Whether an operand that a sweep moves through is the same for all points of the first n axes. */
 static bool shares_loads(const Kernel *k, int n) {
     for (int i = 0; i < k->nodes.n; i++) {
         if (k->nodes.at[i].kind != NODE_LOAD) continue;
         const KAccess *x = &k->accesses.at[k->nodes.at[i].access];
-        bool same = x->index < 0;
-        for (int a = 0; a < n; a++) same = same && dim_is(x->strides[a], 0);
-        if (same) return true;
+        bool same = x->index < 0, moves = false;
+        for (int a = 0; a < k->axes.n; a++) {
+            same = same && (a >= n || dim_is(x->strides[a], 0));
+            moves |= k->axes.at[a].role == AXIS_INNER && !dim_is(x->strides[a], 0);
+        }
+        if (same && moves) return true;
     }
     return false;
 }
 
+/* Whether the load's places overlap for neighbours along the axis, in points of axes that have code of their own. */
+static bool overlaps(const Kernel *k, const KAccess *x, int axis) {
+    bool any = false;
+    for (int a = 0; a < k->axes.n; a++) {
+        bool unrolled = k->axes.at[a].role == AXIS_INNER || k->schedule.jam >> a & 1;
+        any |= unrolled && a != axis && kernel_overlap(k, x, axis, a);
+    }
+    return any;
+}
+
+/* Whether a load overlaps along `axis`; with `still`, whether all that do are the same all along that axis. */
+static bool shares_window(const Kernel *k, int axis, int still) {
+    bool any = false;
+    for (int i = 0; i < k->nodes.n; i++) {
+        if (k->nodes.at[i].kind != NODE_LOAD) continue;
+        const KAccess *x = &k->accesses.at[k->nodes.at[i].access];
+        if (!overlaps(k, x, axis)) continue;
+        if (still >= 0 && !dim_is(x->strides[still], 0)) return false;
+        any = true;
+    }
+    return any;
+}
+
+/* The axis is cut into blocks of about one size, of at most so many points. */
+static void tile_axis(const Kernel *k, KSchedule *s, int axis, int64_t most) {
+    int64_t extent = fixed_points(k, axis, axis + 1);
+    if (extent < 2 || most < 2) return;
+    int64_t blocks = (extent + most - 1) / most;
+    s->along = axis;
+    s->tile = (int)((extent + blocks - 1) / blocks);
+}
+
+static int sweeps(const Kernel *k) {
+    int n = 0;
+    for (int i = 0; i < k->stages.n; i++) n += k->stages.at[i].inner;
+    return n;
+}
+
+/* Neighbours along the last outer axis along which windows overlap are made together, and so are the phases of one that
+ * was spread: then a load serves many of them. Half of the registers are sums. Where a window is swept twice, it is better
+ * kept in registers alone. */
+static void tile_windows(Kernel *k, KSchedule *s, const Target *t, int vector) {
+    enum { MOST = 8, PHASES = 4 };
+    int64_t inner = fixed_points(k, vector + 1, k->axes.n), room = t->vector_registers / 2 / k->reductions.n;
+    if (room > KERNEL_COPIES / inner) room = KERNEL_COPIES / inner;
+    for (int along = vector - 1; along >= 0 && !s->tile; along--) {
+        if (fixed_points(k, along, along + 1) <= PHASES || !shares_window(k, along, -1)) continue;
+        int64_t phases = 1;
+        for (int a = 0; a < vector; a++) {
+            int64_t points = fixed_points(k, a, a + 1);
+            if (a == along || points < 2 || points > PHASES || phases * points * 2 > room) continue;
+            if (!shares_window(k, along, a)) continue;
+            s->jam |= (uint64_t)1 << a;
+            phases *= points;
+        }
+        tile_axis(k, s, along, clamp(room / phases, 1, MOST));
+    }
+    if (s->tile) s->unroll = 1;
+}
+
 /* Lanes run along the last outer axis, before which `outer` - 1 others lie. Few inner points are unrolled; for many,
  * outer axes of few points are swept together, if that saves loads. */
-static void schedule_windows(Kernel *k, KSchedule *s, int outer) {
-    enum { WINDOW = 32, JAMMED = 12, LONG = 64, SINGLE = 8 };
-    int64_t inner = fixed_points(k, outer, k->axes.n);
+static void schedule_windows(Kernel *k, KSchedule *s, const Target *t, int outer) {
+    enum { WINDOW = 32, JAMMED = 12, LONG = 32, FEW = 4, RUN = 16 };
+    int64_t inner = fixed_points(k, outer, k->axes.n), jammed = 1;
     if (kernel_in_order(k) || !k->reductions.n || outer < 1) return;
     s->whole = inner > 1 && inner <= WINDOW && kernel_work(k, NULL) * inner <= 16 * WINDOW;
+    if (s->whole && sweeps(k) == 1) tile_windows(k, s, t, outer - 1);
     if (s->whole || k->stages.n > 2 || kernel_most_points(k, AXIS_INNER) < LONG) return;
     for (int n = 1; n < outer; n++) {
         int64_t points = fixed_points(k, 0, n);
-        if (points > 1 && points * k->reductions.n <= JAMMED && shares_loads(k, n)) s->jam = n;
+        if (points < 2 || points * k->reductions.n > JAMMED || !shares_loads(k, n)) continue;
+        s->jam = ((uint64_t)1 << n) - 1;
+        jammed = points;
     }
-    if (s->jam) s->unroll = fixed_points(k, 0, s->jam) > SINGLE / 2 ? 1 : 2;
+    if (!s->jam) return;
+    s->unroll = jammed > FEW ? 1 : 2;
+    int last = k->axes.n - 1;
+    if (fixed_points(k, last, last + 1) <= RUN * KERNEL_BLOCKS && shares_window(k, last, -1)) tile_axis(k, s, last, RUN);
 }
 
 /* Few points of the first axis that are to lie side by side, as the features of a picture: they are made together and
@@ -115,11 +202,14 @@ static void schedule_loops(Kernel *k, const Target *t, Arena *scratch) {
     choose_axis(k, s);
     int64_t inner = clamp(kernel_most_points(k, AXIS_INNER), 1, DIM_HUGE);
     int64_t along = s->vector_axis < 0 ? 1 : k->axes.at[s->vector_axis].extent->upper;
-    s->unroll = (int)clamp(along / s->lanes, 1, in_flight(k, t, s->vector_axis));
-    if (s->vector_axis >= 0 && s->vector_axis == kernel_last_axis(k, AXIS_OUTER)) schedule_windows(k, s, s->vector_axis + 1);
+    s->unroll = (int)clamp(along / s->lanes, 1, in_flight(k, t, s->vector_axis, scratch));
+    if (s->vector_axis >= 0 && s->vector_axis == kernel_last_axis(k, AXIS_OUTER)) schedule_windows(k, s, t, s->vector_axis + 1);
     if (s->vector_axis >= 0 && s->vector_axis == kernel_last_axis(k, AXIS_OUTER)) schedule_interleaved(k, s);
     int64_t step = s->vector_axis >= 0 && k->axes.at[s->vector_axis].role == AXIS_OUTER ? (int64_t)s->lanes * s->unroll : 1;
+    for (int a = 0; a < k->axes.n; a++)
+        if (kernel_grouped(k) >> a & 1) inner = clamp(inner * fixed_points(k, a, a + 1), 1, DIM_HUGE);
     s->chunk = clamp((ITEM_POINTS / inner + step - 1) / step, 1, DIM_HUGE) * step;
+    if (s->tile && s->chunk < TILE_RUN && kernel_grouped(k) >> s->along & 1) s->chunk = TILE_RUN;
     s->serial_below = SERIAL_POINTS;
     s->scratch = kernel_rows(k, scratch).bytes;
 }

@@ -323,8 +323,49 @@ static void weights_that_stay(void **state) {
     check_fixed(NULL, "layout", 2e-5);
 }
 
+/* ----------------------------------------------------------------------- small windows */
+
+/* One feature a group: loops over windows, whose neighbours are made together, and over the places of a kernel. Widths give
+ * one block of them and several, whole and not. */
+static const char windows_source[] =
+    "model Windows() {\n"
+    "    let conv = Conv2d(%d, %d, %d, %d, %d, groups = %d, bias = false)\n"
+    "    fn run(x: f32[2, %d, %d, %d]) { conv(x) }\n"
+    "    export fn forward(x: f32[2, %d, %d, %d]) -> f32 { sum(relu(run(x)) ^ 2) }\n"
+    "    export fn gradients(x: f32[2, %d, %d, %d]) {\n"
+    "        let loss = mean(run(x) ^ 2)\n"
+    "        return run(x), grad(loss, x), grad(loss, conv.weight)\n"
+    "    }\n"
+    "    export fn pools(x: f32[2, %d, %d, %d]) { return max_pool(x, 3, 1, 1), avg_pool(x, 3, 2, 1) }\n"
+    "}\n";
+
+static void check_windows(const char *cpu, int c, int h, int w, int size, int stride, int pad) {
+    char source[2048];
+    NativeOptions options = {.cpu = cpu, .threads = 3, .divide = true};
+    snprintf(source, sizeof source, windows_source, c, c, size, stride, pad, c, c, h, w, c, h, w, c, h, w, c, h, w);
+    Native *n = native_open_source_with("windows.dl", source, &options);
+    n->by_largest = true;
+    native_check(n, "forward", NULL, 1e-5);
+    native_check(n, "gradients", NULL, 1e-5);
+    native_check(n, "pools", NULL, 1e-5);
+    native_close(n);
+}
+
+static void small_windows(void **state) {
+    (void)state;
+    static const char *const cpus[] = {NULL, "x86-64-v3", "x86-64"};
+    for (int i = 0; i < 3; i++) {
+        check_windows(cpus[i], 32, 7, 7, 3, 1, 1);
+        check_windows(cpus[i], 19, 9, 41, 3, 1, 1);
+        check_windows(cpus[i], 32, 28, 28, 3, 2, 1);
+        check_windows(cpus[i], 16, 6, 56, 5, 1, 2);
+        check_windows(cpus[i], 24, 11, 19, 3, 2, 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(small_windows),
         cmocka_unit_test(networks),
         cmocka_unit_test(gradients),
         cmocka_unit_test(computed_factors),

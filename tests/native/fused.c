@@ -246,8 +246,38 @@ static void updates(void **state) {
     check(text, names, 4, (int64_t[]){0}, 1, 1e-5);
 }
 
+/* Values of rows with dims of extent 1 among them; in a square what is a row's and what a column's has one shape. */
+static void rows_with_units(void **state) {
+    (void)state;
+    static const char text[] =
+        "module @m\n"
+        "func @middle(%x: f32[5,6,7] = arg \"x\") {\n"
+        "%s = reduce_sum %x {axes = [1]} : f32[5,7]\n"
+        "%k = reshape %s {shape = [5,1,7]} : f32[5,1,7]\n"
+        "%n = constant {dtype = f32, shape = [5,1,7], value = 6.0} : f32[5,1,7]\n"
+        "%m = divide %k, %n : f32[5,1,7]\n"
+        "%b = broadcast_in_dim %m {shape = [5,6,7], axes = [0,1,2]} : f32[5,6,7]\n"
+        "%d = subtract %x, %b : f32[5,6,7]\n"
+        "%q = multiply %d, %d : f32[5,6,7]\n"
+        "%v = reduce_sum %q {axes = [1]} : f32[5,7]\n"
+        "return %m as \"m\", %d as \"d\", %v as \"v\"\n}\n"
+        "func @square(%x: f32[9,9] = arg \"x\") {\n"
+        "%s = reduce_sum %x {axes = [1]} : f32[9]\n"
+        "%k = reshape %s {shape = [9,1]} : f32[9,1]\n"
+        "%e = exp %k : f32[9,1]\n"
+        "%t = transpose %e {permutation = [1,0]} : f32[1,9]\n"
+        "%own = broadcast_in_dim %e {shape = [9,9], axes = [0,1]} : f32[9,9]\n"
+        "%other = broadcast_in_dim %t {shape = [9,9], axes = [0,1]} : f32[9,9]\n"
+        "%a = subtract %x, %own : f32[9,9]\n"
+        "%b = multiply %x, %other : f32[9,9]\n"
+        "return %e as \"e\", %a as \"a\", %b as \"b\"\n}\n";
+    static const char *const names[] = {"middle", "square"};
+    check(text, names, 2, (int64_t[]){0}, 1, 1e-5);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_with_units),
         cmocka_unit_test(softmax_and_losses),
         cmocka_unit_test(rows_and_columns),
         cmocka_unit_test(index_maps),

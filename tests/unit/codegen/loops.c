@@ -137,6 +137,36 @@ static void world_close(World *w) {
     free(w);
 }
 
+/* The axis's extent if it is known and `points` times that is not too many copies; else 0. */
+static int64_t few_points(const Kernel *k, int axis, int64_t points) {
+    enum { MOST = 64 };
+    Dim extent = k->axes.at[axis].extent;
+    return dim_is_const(extent) && dim_value(extent) * points <= MOST ? dim_value(extent) : 0;
+}
+
+/* Some axes are jammed, the inner ones unrolled, one is tiled: what a schedule may do where lanes run along an outer axis. */
+static void choose_copies(World *w, Kernel *k) {
+    KSchedule *s = &k->schedule;
+    int outer = kernel_last_axis(k, AXIS_OUTER) + 1, last = k->axes.n - 1;
+    int64_t points = 1, inner = 1;
+    if (s->vector_axis < 0 || s->vector_axis != outer - 1) return;
+    for (int a = 0; a + 1 < outer; a++) {
+        if (random_below(&w->random, 3) || !few_points(k, a, points)) continue;
+        s->jam |= (uint64_t)1 << a;
+        points *= few_points(k, a, 1);
+    }
+    for (int a = outer; a <= last; a++) inner *= few_points(k, a, points * inner);
+    s->whole = last >= outer && inner && random_below(&w->random, 2);
+    if (s->whole) points *= inner;
+    int axis = (int)random_below(&w->random, k->axes.n);
+    bool free = axis < outer - 1 ? !(s->jam >> axis & 1) : axis == last && axis >= outer && !s->whole;
+    if (!free || !dim_is_const(k->axes.at[axis].extent)) return;
+    int64_t tile = 1 + random_below(&w->random, points > 12 ? 3 : 17), extent = dim_value(k->axes.at[axis].extent);
+    if (axis >= outer && extent > tile * KERNEL_BLOCKS) return;
+    s->along = axis;
+    s->tile = (int)tile;
+}
+
 static World *random_world(uint64_t seed, int count) {
     World *w = world_open();
     w->random = seed;
@@ -149,6 +179,7 @@ static World *random_world(uint64_t seed, int count) {
         const KernelCase *c = &w->cases[i];
         Kernel *k = w->kernels->kernels.at[i];
         k->schedule = (KSchedule){.vector_axis = c->vector, .lanes = c->lanes, .unroll = c->unroll, .chunk = c->chunk};
+        choose_copies(w, k);
         if (c->keep_rows) k->schedule.scratch = kernel_rows(k, &w->arena).bytes;
     }
     const char *once = printed(w, w->kernels), *twice = printed(w, read_kernels(w, once));

@@ -124,6 +124,20 @@ static void wrong_turns(void **state) {
     assert_non_null(strstr(complaints(f), "must be i64"));
 }
 
+static void wrong_copies(void **state) {
+    Fixture *f = *state;
+    refused(f, "jam=j", "jam=l", "an axis is jammed that is no outer one, or the lanes'");
+    refused(f, "jam=j", "jam=m", "an axis is jammed that is no outer one, or the lanes'");
+    refused(f, "along=k", "along=l", "the tiled axis is neither");
+    refused(f, "along=k", "along=j", "the tiled axis is neither");
+    refused(f, "along=k", "along=n", "the tiled axis is neither");
+    refused(f, "tile=6", "tile=-6", "tile is out of range");
+    refused(f, "tile=6", "tile=16", "too many points are copied");
+    refused(f, "vector=l jam=j", "vector=none jam=j", "lanes run along none of the outer ones");
+    refused(f, "along=k lanes=16 unroll=1 whole=1 tile=6", "along=m lanes=16 unroll=1 tile=2", "the tiled axis is neither");
+    refused(f, "along=k", "along=z", "is not an axis");
+}
+
 static void wrong_kernels(void **state) {
     Fixture *f = *state;
     refused(f, "inner j in 10", "m j in 10", "role of the other form");
@@ -252,6 +266,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(sample_reads_back), FIXTURE_TEST(other_names_are_taken), FIXTURE_TEST(wrong_text),
         FIXTURE_TEST(wrong_kernels),     FIXTURE_TEST(wrong_turns),           FIXTURE_TEST(wrong_plans),
+        FIXTURE_TEST(wrong_copies),
         FIXTURE_TEST(wrong_bodies),
         FIXTURE_TEST(survives_damage),
     };
