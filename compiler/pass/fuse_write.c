@@ -185,15 +185,35 @@ static int take_ready(const Fuser *f, Ready *r) {
     return top;
 }
 
-/* A group's turn is when program order reaches the last opened of it and all it needs; that of one that needs no other
- * when its first reader's comes, so that nothing is made of inputs long before it is read. */
+/* Whether the group, with all it needs, makes a few numbers: an optimiser's step, say, counted at the end of a program by
+ * what updates even the first layer's parameters. */
+static bool makes_little(const Fuser *f, int g) {
+    enum { LITTLE = 64 };
+    for (int h = 0; h < f->groups.n; h++) {
+        const Group *group = f->groups.at[h];
+        double points = 1;
+        for (int d = 0; d < group->rank; d++) points *= (double)group->shape[d]->upper;
+        if (group->ops.n && (h == g || group_in(f->groups.at[g]->needs, h)) && points > LITTLE) return false;
+    }
+    return true;
+}
+
+/* A group's turn is when program order reaches the last opened of it and all it needs, but for those that went into others; one that makes little counts as
+ * opened before all that need it. That of one that needs no other is when its first reader's comes, so that nothing is
+ * made of inputs long before it is read. */
 static void find_turns(Fuser *f) {
-    int n = f->groups.n;
+    int n = f->groups.n, *opened = arena_array(f->scratch, int, n + 1);
+    for (int g = 0; g < n; g++) {
+        opened[g] = f->groups.at[g]->first;
+        bool little = makes_little(f, g);
+        for (int h = 0; little && h < n; h++)
+            if (group_in(f->groups.at[h]->needs, g) && f->groups.at[h]->first < opened[g]) opened[g] = f->groups.at[h]->first;
+    }
     for (int g = 0; g < n; g++) {
         Group *group = f->groups.at[g];
-        group->turn = group->first;
+        group->turn = opened[g];
         for (int h = 0; h < n; h++)
-            if (group_in(group->needs, h) && f->groups.at[h]->first > group->turn) group->turn = f->groups.at[h]->first;
+            if (f->groups.at[h]->ops.n && group_in(group->needs, h) && opened[h] > group->turn) group->turn = opened[h];
     }
     for (int g = 0; g < n; g++) {
         int reader = -1;
