@@ -17,6 +17,7 @@ typedef struct Ahead {
     LLVMValueRef strip;        /* its number in the block */
     LLVMValueRef next_rows;    /* of A, from the term's own on: where the strip behind this one is; null: nothing */
     LLVMValueRef strips_left;  /* of a block that reads B in place; null: the next one is not asked for */
+    bool next_tile;            /* of the only strip: the tile behind this one is asked for */
     LLVMValueRef next_columns; /* elements of B from this block's first term and column to the next one's */
 } Ahead;
 

@@ -5,7 +5,8 @@
  * a tile, which leave load slots free, each ask for a line of what comes next:
  * - the next strip of rows of A, behind the last one of a K block that block's continuation;
  * - the next block of B's columns, or of its terms, in the last strips of a block;
- * - where weights lie in panels, the block of terms behind the current one, spread over all strips;
+ * - the next tile, where a single strip reads all of B once;
+- where weights lie in panels, the block of terms behind the current one, spread over all strips;
  * - what the epilogue reads of the tile. */
 #include "codegen/contract.h"
 #include "ir/kernel_util.h"
@@ -59,6 +60,14 @@ static void look_at_columns(Emit *e, Contract *c, LLVMValueRef row, LLVMValueRef
     c->ahead.strips_left = strips_left;
 }
 
+/* The only strip reads all of B once, in as many streams as it has terms: more of them than the processor follows. */
+static bool looks_at_next_tile(const Contract *c) {
+    enum { FOLLOWED = 16 };
+    const KSchedule *s = &c->k->schedule;
+    return !c->panel && c->b && s->n_axes == 1 && c->rows->upper < 2 * s->mr && kernel_most_points(c->k, AXIS_K) >= FOLLOWED &&
+           c->columns->lower > (int64_t)s->nv * c->lanes;
+}
+
 void contract_ahead_strip(Emit *e, Contract *c, LLVMValueRef row) {
     const KSchedule *s = &c->k->schedule;
     LLVMValueRef rows = emit_add(e, row, emit_i64(e, s->mr));
@@ -66,7 +75,9 @@ void contract_ahead_strip(Emit *e, Contract *c, LLVMValueRef row) {
     bool panels = look_along_panels(e, c, row);
     if (c->a && !c->a_panel && !s->rows_a && c->one_k) look_at_rows(e, c, row, left);
     bool more = c->columns->upper > s->nc || c->k_blocks;
-    if (!panels && !c->panel && c->b && s->n_axes == 1 && c->one_k && more) look_at_columns(e, c, row, left);
+    c->ahead.next_tile = !panels && looks_at_next_tile(c);
+    if (c->ahead.next_tile || panels) return;
+    if (!c->panel && c->b && s->n_axes == 1 && c->one_k && more) look_at_columns(e, c, row, left);
 }
 
 /* ---------------------------------------------------------------------------- tiles, terms */
@@ -92,6 +103,9 @@ void contract_ahead_tile(Emit *e, Contract *c, const Tile *t) {
     const KSchedule *s = &c->k->schedule;
     Ahead *a = &c->ahead;
     if (a->panel_terms) ask_along_panels(e, c, t);
+    if (a->next_tile)
+        for (a->line_count = 0; a->line_count < t->vectors; a->line_count++)
+            a->lines[a->line_count] = emit_i64(e, (int64_t)(t->vectors + a->line_count) * c->lanes);
     if (!a->strips_left) return;
     LLVMValueRef column = minus(e, t->column, c->n_from), strip = emit_mul(e, a->strips_left, emit_i64(e, s->nc / s->nv));
     LLVMValueRef line = emit_add(e, LLVMBuildUDiv(e->at, column, emit_i64(e, s->nv), ""), strip);

@@ -424,6 +424,13 @@ static const Value *behind_relabels(const Value *v) {
     return v;
 }
 
+/* What a factor that is put into memory is, but for a last splitting of dims, through which it is read there: a line with its
+ * features is laid as one. */
+static Value *behind_splits(const Fuser *f, Value *v) {
+    while (v->op && v->op->info->flags & OP_RELABELS && op_reads_in_place(f->module, v->op)) v = v->op->operands[0];
+    return v;
+}
+
 /* Whether what a relabelling reads lies row-major; in loops it may be part of something larger. */
 static bool relabels_row_major(const Fuser *f, const Value *v) {
     return !f->body->owner || op_reads_in_place(f->module, v->op);
@@ -489,9 +496,10 @@ static void find_stored(Fuser *f) {
         const Op *op = body->ops.at[i];
         if (needs_memory_operand(f->module, op)) store(f, behind_relabels(op->operands[0]));
         if (op->info->kind == KIND_INDEX) store_index(f, op);
-        for (int j = 0; j < op->operand_count; j++)
-            if (op_stands_alone(op) || (op->info->kind == KIND_CONTRACT && !factor_reads_through(f, op, j)))
-                store(f, op->operands[j]);
+        for (int j = 0; j < op->operand_count; j++) {
+            if (op_stands_alone(op)) store(f, op->operands[j]);
+            else if (op->info->kind == KIND_CONTRACT && !factor_reads_through(f, op, j)) store(f, behind_splits(f, op->operands[j]));
+        }
     }
     int *size = arena_array(f->scratch, int, f->func->value_count + 1);
     for (int i = 0; i < body->ops.n; i++)

@@ -211,7 +211,7 @@ static void find_turns(Fuser *f, const bool *numbers) {
         Group *group = f->groups.at[g];
         group->turn = group->first;
         for (int h = 0; h < f->groups.n; h++)
-            if (!numbers[h] && group_in(group->needs, h) && f->groups.at[h]->first > group->turn)
+            if (!numbers[h] && f->groups.at[h]->ops.n && group_in(group->needs, h) && f->groups.at[h]->first > group->turn)
                 group->turn = f->groups.at[h]->first;
     }
 }

@@ -22,10 +22,18 @@
 
 enum { LANES = 16 };           /* of a wide vector; orders do not depend on the processor */
 
+/* An image from elsewhere that was laid in the order, with borders. */
+typedef struct Laid {
+    const Value *image;
+    Value *laid;
+    int64_t at[MAX_RANK];      /* by the image's dims: which they are there */
+    Dim low[MAX_RANK], high[MAX_RANK]; /* by the dims there: what was added */
+} Laid;
+
 typedef struct Turner {
     Module *module;
     ValueMap turned;           /* value in the old order -> value in the new one, whose transposition it is */
-    ValueMap laid;             /* an image from elsewhere -> its transposition into the order */
+    VEC(Laid) laid;
     bool batch_last;           /* the order; else features last */
     bool *data;                /* by number: depends on more than variables */
     Arena *scratch;
@@ -118,21 +126,18 @@ static Value *renumber(Value *v, int64_t *dims) {
 /* The input of a convolution: what it is a transposition of, or what was laid in order of that, and the numbers of its
  * dims and the borders that are left to add there. */
 static Value *read_as_laid(const Turner *t, Value *v, Convolution *c) {
-    v = renumber(v, c->input);
-    Value *laid = value_map_get(&t->laid, v);
-    if (!laid) return v;
     DimTable *dims = &t->module->dims;
-    const Op *pad = laid->op->info == &OP_pad ? laid->op : NULL, *turn = pad ? pad->operands[0]->op : laid->op;
-    if (turn && turn->info == &OP_transpose) {
-        int64_t back[MAX_RANK] = {0};
-        inverse_permutation(op_ints(turn, "permutation", NULL), v->type.rank, back);
-        for (int i = 0; i < v->type.rank; i++) c->input[i] = back[c->input[i]];
+    const Laid *laid = NULL;
+    v = renumber(v, c->input);
+    for (int i = 0; i < t->laid.n; i++)
+        if (t->laid.at[i].image == v) laid = &t->laid.at[i];
+    if (!laid) return v;
+    for (int i = 0; i < v->type.rank; i++) c->input[i] = laid->at[c->input[i]];
+    for (int i = 0; i < c->spatial; i++) {
+        c->low[i] = dim_sub(dims, c->low[i], laid->low[c->input[i + 2]]);
+        c->high[i] = dim_sub(dims, c->high[i], laid->high[c->input[i + 2]]);
     }
-    for (int i = 0; pad && i < c->spatial; i++) {
-        c->low[i] = dim_sub(dims, c->low[i], op_dims(pad, "low", NULL)[c->input[i + 2]]);
-        c->high[i] = dim_sub(dims, c->high[i], op_dims(pad, "high", NULL)[c->input[i + 2]]);
-    }
-    return laid;
+    return laid->laid;
 }
 
 /* The numbers of an image's dims, outermost first. dims: batch, features, places. */
@@ -149,40 +154,83 @@ static void number_in_order(const Turner *t, int64_t *dims, int spatial) {
     for (int i = 0; i < spatial; i++) dims[i + 2] = i + 1;
 }
 
-/* Both operands depend on data: they are read as they lie, and the result keeps its order. */
+/* Whether an image from elsewhere has so few features that windows are better read across neighbouring places: then the
+ * places beyond its borders have to be there. */
+static bool is_thin(const Convolution *c, Dim features, double taps) {
+    enum { THIN = 4 };
+    for (int i = 0; i < c->spatial; i++)
+        if (c->input_dilation[i] != 1 || c->low[i]->lower < 0 || c->high[i]->lower < 0) return false;
+    return taps > 1 && c->feature_groups * c->batch_groups == 1 && features->upper <= THIN;
+}
+
+/* How many places there are along some dims of a convolution. */
+static double places(Type t, const int64_t *dims, int spatial) {
+    double n = 1;
+    for (int i = 0; i < spatial; i++) n *= (double)t.shape[dims[i + 2]]->upper;
+    return n;
+}
+
+/* x padded with zeros. Features behind the places of a line count as part of it, if x lies so: then lanes run along the
+ * line and not along a few features. */
+static Value *padded(Turner *t, Builder *b, Value *x, const Dim *low, const Dim *high) {
+    DimTable *dims = &t->module->dims;
+    int64_t interior[MAX_RANK] = {0};
+    Value *zero = build_constant(b, type_make(t->module, x->type.dtype, 0, NULL), 0);
+    int line = x->type.rank - 2;
+    if (x->op && x->op->info == &OP_transpose) return build_pad(b, x, zero, low, high, interior);
+    if (!dim_is(low[line + 1], 0) || !dim_is(high[line + 1], 0)) return build_pad(b, x, zero, low, high, interior);
+    Dim shape[MAX_RANK], before[MAX_RANK], after[MAX_RANK], features = x->type.shape[line + 1];
+    for (int d = 0; d <= line; d++) {
+        bool last = d == line;
+        shape[d] = last ? dim_mul(dims, x->type.shape[d], features) : x->type.shape[d];
+        before[d] = last ? dim_mul(dims, low[d], features) : low[d];
+        after[d] = last ? dim_mul(dims, high[d], features) : high[d];
+    }
+    Value *lines = build_pad(b, build_reshape(b, x, line + 1, shape), zero, before, after, interior);
+    for (int d = 0; d <= line; d++) shape[d] = dim_add(dims, x->type.shape[d], dim_add(dims, low[d], high[d]));
+    shape[line + 1] = features;
+    return build_reshape(b, lines, line + 2, shape);
+}
+
+/* The image, a transposition of `from` if not that itself, with the borders that c adds, and then no more. */
+static Value *with_borders(Turner *t, Builder *b, Value *x, Convolution *c, Laid *laid) {
+    bool some = false;
+    for (int i = 0; i < c->spatial; i++) {
+        some |= !dim_is(c->low[i], 0) || !dim_is(c->high[i], 0);
+        laid->low[c->input[i + 2]] = c->low[i];
+        laid->high[c->input[i + 2]] = c->high[i];
+        c->low[i] = c->high[i] = dim_const(&t->module->dims, 0);
+    }
+    return some ? padded(t, b, x, laid->low, laid->high) : x;
+}
+
+/* A record of the image, of which nothing is known to be laid: its dims lie in the order of the permutation. */
+static Laid laid_of(const Turner *t, const Value *image, const int64_t *permutation) {
+    Laid laid = {.image = image};
+    inverse_permutation(permutation, image->type.rank, laid.at);
+    for (int d = 0; d < image->type.rank; d++) laid.low[d] = laid.high[d] = dim_const(&t->module->dims, 0);
+    return laid;
+}
+
+static void remember(Turner *t, Laid laid, Value *x) {
+    laid.laid = x;
+    if (x != laid.image) vec_push(t->scratch, &t->laid, laid);
+}
+
+/* Both operands depend on data: they are read as they lie, but for a picture's borders, and the result keeps its order. */
 static Value *const *turn_gradient(Turner *t, Builder *b, Op *op, Convolution *c) {
     int64_t same[MAX_RANK] = {0};
     Value *x = read_as_laid(t, op->operands[0], c), *w = renumber(op->operands[1], c->kernel);
-    if (x == op->operands[0] && w == op->operands[1]) return NULL;
     for (int d = 0; d < c->spatial + 2; d++) same[d] = d;
+    bool last = c->input[0] == c->spatial + 1;
+    if (c->spatial && last && !t->batch_last && x->id >= 0 &&
+        is_thin(c, x->type.shape[c->input[0]], places(op->results[0].type, c->output, c->spatial))) {
+        Laid laid = laid_of(t, x, same);
+        x = with_borders(t, b, x, c, &laid);
+        remember(t, laid, x);
+    }
+    if (x == op->operands[0] && w == op->operands[1]) return NULL;
     return stand_for(t, b, op, build_convolution(b, x, w, c), same);
-}
-
-/* Whether an image from elsewhere has so few features that windows are better read across neighbouring places: then the
- * places beyond its borders have to be there. */
-static bool is_thin(const Convolution *c, Type x, Type w) {
-    enum { THIN = 4 };
-    int64_t taps = 1;
-    for (int i = 0; i < c->spatial; i++) {
-        taps *= w.shape[c->kernel[i + 2]]->upper;
-        if (c->input_dilation[i] != 1 || c->low[i]->lower < 0 || c->high[i]->lower < 0) return false;
-    }
-    return taps > 1 && c->feature_groups * c->batch_groups == 1 && x.shape[c->input[1]]->upper <= THIN;
-}
-
-/* The image with its borders, which c then adds no more. */
-static Value *with_borders(Turner *t, Builder *b, Value *x, Convolution *c) {
-    Dim low[MAX_RANK], high[MAX_RANK], none = dim_const(&t->module->dims, 0);
-    int64_t interior[MAX_RANK] = {0};
-    bool some = false;
-    for (int d = 0; d < x->type.rank; d++) low[d] = high[d] = none;
-    for (int i = 0; i < c->spatial; i++) {
-        some |= !dim_is(c->low[i], 0) || !dim_is(c->high[i], 0);
-        low[c->input[i + 2]] = c->low[i];
-        high[c->input[i + 2]] = c->high[i];
-        c->low[i] = c->high[i] = none;
-    }
-    return some ? build_pad(b, x, build_constant(b, type_make(t->module, x->type.dtype, 0, NULL), 0), low, high, interior) : x;
 }
 
 static Value *const *turn_convolution(Turner *t, Builder *b, Op *op) {
@@ -192,14 +240,15 @@ static Value *const *turn_convolution(Turner *t, Builder *b, Op *op) {
     if (is_data(t, op->operands[1])) return turn_gradient(t, b, op, &c);
     Value *x = read_as_laid(t, op->operands[0], &c), *w = renumber(op->operands[1], c.kernel), *from = x;
     image_order(t, c.input, c.spatial, to_input);
+    Laid laid = laid_of(t, from, to_input);
     if (!is_identity(to_input, c.spatial + 2)) {
         /* x that comes from elsewhere is read as it is, but its terms are added up in the new order. */
         x = build_transpose(b, x, to_input);
         number_in_order(t, c.input, c.spatial);
     }
-    bool thin = !t->batch_last && from->id >= 0 && is_thin(&c, x->type, w->type);
-    if (thin) x = with_borders(t, b, x, &c);
-    if (x != from && (thin || t->batch_last)) value_map_set(&t->laid, from, x);
+    bool thin = !t->batch_last && from->id >= 0 && is_thin(&c, x->type.shape[c.input[1]], places(w->type, c.kernel, c.spatial));
+    if (thin) x = with_borders(t, b, x, &c, &laid);
+    if (thin || t->batch_last) remember(t, laid, x);
     image_order(t, c.output, c.spatial, permutation);
     number_in_order(t, c.output, c.spatial);
     return stand_for(t, b, op, build_convolution(b, x, w, &c), permutation);
@@ -318,7 +367,7 @@ static bool wants_batch_last(Module *m, const Turner *t, const Func *f) {
 
 static void turn_func(void *user, Func *f) {
     PassContext *c = user;
-    Turner t = {.module = f->module, .turned = value_map_new(c->scratch), .laid = value_map_new(c->scratch), .scratch = c->scratch};
+    Turner t = {.module = f->module, .turned = value_map_new(c->scratch), .scratch = c->scratch};
     t.data = arena_array(c->scratch, bool, graph_number(f) + 1);
     find_data(f, f->body, t.data);
     t.batch_last = wants_batch_last(f->module, &t, f);

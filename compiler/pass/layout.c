@@ -18,6 +18,7 @@
 #include "pass/layout.h"
 #include "pass/tuning.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { LEAST_ROWS = 8, LEAST_COLUMNS = 96 };
@@ -182,6 +183,73 @@ static void vote(void *user, Op *op) {
     }
 }
 
+/* ------------------------------------------------------------------------------ results */
+
+/* Whether the axis moves the operand together with one of the sum: places of a window. */
+static bool moves_window(const Contraction *c, const IndexPoint *at, int axis) {
+    for (int d = 0; d < at->rank; d++)
+        for (int a = 0; a < c->axes && !dim_is(at->at[d].coeff[axis], 0); a++)
+            if (c->part[a] == PART_SUM && !dim_is(at->at[d].coeff[a], 0)) return true;
+    return false;
+}
+
+/* What lanes along the side take, idle ones counted, and some more for each row of few. */
+static double lanes_cost(const Contraction *c, ContractPart part) {
+    enum { LANES = 16, ROW = 2 };
+    double n = 1;
+    for (int a = 0; a < c->axes; a++)
+        if (c->part[a] == part && !moves_window(c, part == PART_LHS ? &c->lhs : &c->rhs, a)) n *= (double)c->extent[a]->upper;
+    return (ceil(n / LANES) * LANES + ROW) / n;
+}
+
+/* The axis's rank, outermost first: places of windows, so that a tile's rows are features of one place, then one side,
+ * then that which lanes run along. */
+static int rank_of_axis(const Contraction *c, int axis) {
+    bool lhs = c->part[axis] == PART_LHS, lanes_lhs = lanes_cost(c, PART_LHS) * 1.05 < lanes_cost(c, PART_RHS);
+    if (c->part[axis] == PART_BATCH) return contraction_is_thin(c) ? 4 : 0;
+    if (moves_window(c, lhs ? &c->lhs : &c->rhs, axis)) return 1;
+    return lhs == lanes_lhs ? 3 : 2;
+}
+
+/* The number of the dim that the axis moves in what the operand is an index map of, or 0. */
+static int dim_behind(const Value *v, const IndexPoint *at, int axis) {
+    int order[MAX_RANK] = {0};
+    for (int d = 0; d < at->rank; d++)
+        if (!dim_is(at->at[d].coeff[axis], 0)) order[0] = d;
+    for (const Value *x; (x = layout_before(v, order)); v = x) {}
+    return order[0];
+}
+
+/* The order in which a contraction makes its result best; dims of one side as its operand has them. */
+static void layout_made(const Op *op, const Contraction *c, int *order) {
+    enum { RANKS = 5 };
+    int n = 0, key[MAX_RANK] = {0};
+    for (int a = 0; a < c->axes; a++)
+        for (int d = 0; d < c->result.rank && c->part[a] != PART_SUM; d++) {
+            bool lhs = c->part[a] != PART_RHS;
+            int k = rank_of_axis(c, a) * MAX_RANK + dim_behind(op->operands[!lhs], lhs ? &c->lhs : &c->rhs, a);
+            if (!dim_is(c->result.at[d].coeff[a], 0) && k > key[d]) key[d] = k;
+        }
+    for (int k = 0; k < RANKS * MAX_RANK; k++)
+        for (int d = 0; d < c->result.rank; d++)
+            if (key[d] == k) order[n++] = d;
+}
+
+/* A variable's new version that is a contraction's result lies as that makes it best, if nothing reads the variable. */
+static void vote_result(Votes *votes, const Result *result, const Value *v) {
+    Contraction c = {.dims = &votes->module->dims, .quotient = some_quotient};
+    int back[MAX_RANK] = {0}, made[MAX_RANK];
+    Wish wish = {.votes = 0};
+    for (int d = 0; d < v->type.rank; d++) back[d] = d;
+    for (const Value *x; (x = layout_before(v, back)); v = x) {}
+    if (!result->var || !v->op || v->op->info->kind != KIND_CONTRACT || !v->op->info->contract(v->op, &c)) return;
+    layout_made(v->op, &c, made);
+    for (int i = 0; i < v->type.rank; i++)
+        for (int d = 0; d < v->type.rank; d++)
+            if (back[d] == made[i]) wish.order[i] = d;
+    vec_push(votes->scratch, &votes->of[result->var->id], wish);
+}
+
 /* The order that most uses want; of equally many the first, which is the forward pass's: there its panels are read as
  * often as there are blocks of rows, and copied for the backward pass. */
 static void choose_order(const Votes *votes, Var *v) {
@@ -236,6 +304,8 @@ void pass_layout(PassContext *c, Module *m) {
         votes.func = m->funcs.at[i];
         region_walk(votes.func->body, vote, &votes);
         note_written(&votes);
+        for (int k = 0; k < votes.func->results.n; k++)
+            vote_result(&votes, &votes.func->results.at[k], votes.func->body->yields.at[k]);
         for (int k = 0; k < votes.func->body->yields.n; k++) note_yield(&votes, votes.func->body->yields.at[k]);
     }
     for (int i = 0; i < m->vars.n; i++) {

@@ -12,7 +12,8 @@
  *
  * In a function's own body variables are written after all that can end the call, so a failing call changes nothing.
  *
- * Of the drafts that can run the first in program order does; so the order is theirs where there is a choice. */
+ * Of the drafts that can run checks come first, then the first in program order; so the order is theirs where there is a
+ * choice. */
 #include "ir/kernel_util.h"
 #include "ir/print.h"
 #include "pass/lower_order.h"
@@ -486,8 +487,10 @@ static bool lower_draft(Order *o, Draft *d) {
     return true;
 }
 
-/* A heap of drafts that can run, the first one on top. */
+/* A heap of drafts that can run, the first one on top. A check that needs nothing more comes before all that is no check:
+ * what writes variables waits for it, and what does not need not be done first. It is counted from -1 down. */
 static void put_ready(Order *o, Ints *heap, int draft) {
+    if (o->drafts.at[draft].kind == DRAFT_CHECK) draft -= o->drafts.n;
     vec_push(o->l->scratch, heap, draft);
     for (int i = heap->n - 1; i > 0 && heap->at[(i - 1) / 2] > heap->at[i]; i = (i - 1) / 2) {
         heap->at[i] = heap->at[(i - 1) / 2];
@@ -529,6 +532,7 @@ static bool emit_drafts(Order *o, Steps *to) {
     if (open) release(o, &heap, o->gate);
     while (heap.n) {
         int draft = take_ready(&heap);
+        if (draft < 0) draft += o->drafts.n;
         const Steps *steps = &o->drafts.at[draft].steps;
         for (int i = 0; i < steps->n; i++) vec_push(o->l->scratch, to, steps->at[i]);
         done++;

@@ -75,6 +75,7 @@ static int64_t image_line(const Kernel *k) {
 /* The tiles that fit, in the order of their estimated time; of equal ones the smaller first. */
 static int list_tiles(const Kernel *kernel, const Shape *s, const Target *t, ScheduleTile *to) {
     enum { LINE_ELEMENTS = 16 };
+    static const double B_LINE = 0.5, A_LINE = 1.5; /* slots, from the second-level cache: the latter in turns with B's */
     const KSchedule *k = &kernel->schedule;
     bool across = reads_across(kernel) && kernel_most_points(kernel, AXIS_K) > DEEPEST_BOTH; /* strips share lines */
     int64_t line = image_line(kernel);
@@ -83,7 +84,9 @@ static int list_tiles(const Kernel *kernel, const Shape *s, const Target *t, Sch
         for (int mr = 1; mr <= (k->rows_a ? t->row_pointers : MOST_ROWS); mr++) {
             if (tile_registers(t, mr, nv) > t->vector_registers - t->spare_registers) continue;
             ScheduleTile tile = {mr, nv, total_time(s, mr, nv)};
-            if (across && LINE_ELEMENTS % mr) tile.time *= 1.03;
+            bool again = across && s->n > (int64_t)nv * s->lanes;
+            if (across) tile.time *= 1 + (B_LINE * nv + (again ? A_LINE : 0)) / (mr * nv);
+            if (again && LINE_ELEMENTS % mr) tile.time *= 1.03;
             if (line && line % mr == 0) tile.time *= 0.97;
             int at = n++;
             for (; at > 0 && to[at - 1].time > tile.time; at--) to[at] = to[at - 1];
@@ -163,6 +166,7 @@ static int64_t choose_depth(const Kernel *k, DimTable *dims, const Shape *shape,
     int64_t depth = kernel_most_points(k, AXIS_K);
     int64_t deepest = s->pack_a && s->pack_b ? DEEPEST_BOTH : s->pack_a || s->pack_b ? DEEPEST : DEEPEST_UNPACKED;
     if (wears_cache(k, shape, t, depth)) deepest = reads_across(k) ? DEEPEST_ACROSS : DEEPEST_BOTH;
+    else if (reads_across(k) && !s->pack_b) deepest = DEEPEST_BOTH; /* strips read B's block in turn */
     if (depth <= deepest) return 0;
     int64_t even = depth / ((depth + deepest - 1) / deepest); /* blocks of one length, where that can be */
     int64_t unit = kernel_run(k).terms ? kernel_run(k).terms : s->lanes, kc = round_up(even, unit);

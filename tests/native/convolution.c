@@ -286,7 +286,7 @@ static void drawn(void **state) {
 
 /* ------------------------------------------------------------------------- weights that stay */
 
-/* In objects for inference kernels are transformed, laid out in panels and folded with normalisations when they are set:
+/* Few tiles are of 2 x 2. In objects for inference kernels are transformed, laid out in panels and folded with normalisations when they are set:
  * native_check sets them anew for each call. 30 rows and 17 columns are no whole tiles of 4. */
 static const char fixed_weights[] =
     "model Fixed(c: int = 32, o: int = 64, h: int = 30, w: int = 17, pad: int = 1) {\n"
@@ -294,9 +294,10 @@ static const char fixed_weights[] =
     "    let n = BatchNorm2d(o)\n"
     "    let b = Conv2d(o, o, 3, padding = 1, bias = false)\n"
     "    let s = Conv2d(c, o, 1, bias = false)\n"
-    "    let f = Linear(o, 96)\n"
+    "    let e = Conv2d(128, 128, 3, padding = 1)\n    let f = Linear(o, 96)\n"
     "    export fn block(x: f32[2, c, h, w]) -> f32[2, o, h, w] { relu(b(relu(n(a(x)))) + s(x)) }\n"
     "    export fn rows(x: f32[40, o]) -> f32[40, 96] { f(x) }\n"
+    "    export fn few(x: f32[1, 128, 7, 7]) -> f32[1, 128, 7, 7] { e(x) }\n"
     "    export fn head(x: f32[2, c, h, w]) -> f32[2, 96] { f(global_avg_pool(a(x))) }\n"
     "}\n";
 
@@ -309,6 +310,7 @@ static void check_fixed(const char *cpu, const char *skip, double tolerance) {
         native_check(n, "block", NULL, tolerance);
         native_check(n, "rows", NULL, 1e-6);
         native_check(n, "head", NULL, tolerance);
+        native_check(n, "few", NULL, tolerance);
     }
     native_close(n);
 }
@@ -363,6 +365,58 @@ static void small_windows(void **state) {
     }
 }
 
+/* ----------------------------------------------------------------------- weights that change */
+
+/* A function that writes kernels transforms them in each call, and their gradients; pictures of three features are laid
+ * with borders, for their kernel's gradient too, from where features lie last and first. */
+static const char changing_weights[] =
+    "model Changing(c: int = 32, o: int = 64, h: int = 31, w: int = 18) {\n"
+    "    let s = Conv2d(3, c, 3, stride = 2, padding = 1, bias = false)\n"
+    "    let a = Conv2d(c, o, 3, padding = 1)\n"
+    "    let b = Conv2d(o, o, 3, padding = 1, bias = false)\n"
+    "    let e = Conv2d(128, 128, 3, padding = 1, bias = false)\n"
+    "    fn features(x: f32[2, 61, 35, 3]) -> f32[2, c, h, w] { s(transpose(x, [0, 3, 1, 2])) }\n"
+    "    fn all(x: f32[2, 61, 35, 3]) -> f32[2, o, h, w] { b(relu(a(features(x)))) }\n"
+    "    export fn step(x: f32[2, 61, 35, 3], g: f32[2, o, h, w], rate: f32) -> (loss: f32) {\n"
+    "        let loss = mean(all(x) * g)\n"
+    "        minimize loss with sgd(rate)\n"
+    "        return loss\n"
+    "    }\n"
+    "    export fn slopes(x: f32[2, 61, 35, 3], g: f32[2, o, h, w]) "
+    "-> (s: f32[c, 3, 3, 3], a: f32[o, c, 3, 3], b: f32[o, o, 3, 3]) {\n"
+    "        let y = sum(all(x) * g)\n"
+    "        return grad(y, s.weight), grad(y, a.weight), grad(y, b.weight)\n"
+    "    }\n"
+    "    export fn picture(x: f32[2, 3, 61, 35], g: f32[2, c, h, w]) -> (s: f32[c, 3, 3, 3]) { grad(sum(s(x) * g), s.weight) }\n"
+    "    export fn few(x: f32[1, 14, 14, 128], g: f32[1, 14, 14, 128]) -> (e: f32[128, 128, 3, 3]) {\n"
+    "        grad(sum(transpose(e(transpose(x, [0, 3, 1, 2])), [0, 2, 3, 1]) * g), e.weight)\n"
+    "    }\n"
+    "    export fn put(x: f32[2, 61, 35, 3], y: f32[2, c, h, w], g: f32[2, o, h, w], p: f32[2, c, h, w]) {\n"
+    "        s.weight <- grad(sum(features(x) * p), s.weight)\n"
+    "        a.weight <- grad(sum(a(y) * g), a.weight)\n"
+    "    }\n"
+    "}\n";
+
+static void check_changing(const char *cpu, const char *function, const char *skip, double tolerance) {
+    static const char *const names[] = {"step", "slopes", "picture", "few", "put"};
+    NativeOptions options = {.cpu = cpu, .threads = 3, .skip = skip, .divide = true};
+    Native *n = native_open_source_with("changing.dl", changing_weights, &options);
+    n->by_largest = true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!function || !strcmp(function, names[i])) native_check(n, names[i], NULL, tolerance);
+    native_close(n);
+}
+
+static void weights_that_change(void **state) {
+    (void)state;
+    check_changing(NULL, NULL, NULL, 2e-5);
+    check_changing("x86-64-v3", NULL, NULL, 2e-5);
+    check_changing("x86-64-v2", "slopes", NULL, 2e-5);
+    check_changing(NULL, NULL, "winograd", 2e-6);
+    check_changing(NULL, NULL, "image_order", 2e-5);
+    check_changing(NULL, "put", "layout", 2e-5);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_windows),
@@ -371,6 +425,7 @@ int main(void) {
         cmocka_unit_test(computed_factors),
         cmocka_unit_test(drawn),
         cmocka_unit_test(weights_that_stay),
+        cmocka_unit_test(weights_that_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
