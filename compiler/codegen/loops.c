@@ -16,7 +16,7 @@
  * stages need wait in row memory, or in registers where a whole row fits into one group of vectors.
  *
  * Here are the outer points; strips of vectors and single points are in loops_points.c, sweeps over inner axes in
- * loops_sweep.c, what is asked for ahead in loops_ahead.c. */
+ * loops_sweep.c, what is asked for ahead in loops_ahead.c, transpositions in loops_turn.c. */
 #include "codegen/loops.h"
 
 /* The points of the jammed axis lie side by side, lane by lane. */
@@ -35,6 +35,7 @@ static void emit_interleaved_stores(Loops *l, int stage, Group base) {
 /* All stages for a group of outer points. */
 static void emit_stages(Loops *l, Group base) {
     if (l->grouped && l->copies->tiled < l->outer) loops_ask_ahead(l, base);
+    loops_turn(l, base);
     Group resident = loops_resident_row(l);
     for (int stage = 0; stage < l->kernel->stages.n; stage++) {
         if (l->kernel->stages.at[stage].inner) {

@@ -80,6 +80,9 @@ Group loops_resident_row(Loops *l);
 /* One stage over the inner axes, for a group of outer points. */
 void loops_sweep(Loops *l, int stage, Group base, Group resident);
 
+/* Loads along the tiled axis become known to the group's points, one for each lane. (loops_turn.c) */
+void loops_turn(Loops *l, Group base);
+
 /* Asks the caches for what a group of points reads some blocks of the tiled axis later. (loops_ahead.c) */
 void loops_ask_ahead(Loops *l, Group base);
 

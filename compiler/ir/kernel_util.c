@@ -132,6 +132,15 @@ uint64_t kernel_grouped(const Kernel *k) {
     return (s->jam | (s->tile ? (uint64_t)1 << s->along : 0)) & kernel_axes(k, AXIS_OUTER);
 }
 
+bool kernel_turns(const Kernel *k, int node, int axis) {
+    const KNode *n = &k->nodes.at[node];
+    int lanes = k->schedule.vector_axis;
+    if (n->kind != NODE_LOAD || n->guard >= 0 || n->dtype == DTYPE_BOOL || lanes < 0) return false;
+    const KAccess *a = &k->accesses.at[n->access];
+    bool apart = !dim_is(a->strides[lanes], 0) && !dim_is(a->strides[lanes], 1);
+    return a->index < 0 && dim_is(a->strides[axis], 1) && apart;
+}
+
 bool kernel_interleaves(const Kernel *k, int stage) {
     const KStage *s = &k->stages.at[stage];
     int vector = k->schedule.vector_axis;

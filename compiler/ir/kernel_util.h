@@ -33,6 +33,8 @@ KernelRows kernel_rows(const Kernel *k, Arena *arena);
 int64_t kernel_overlap(const Kernel *k, const KAccess *access, int a, int b);
 /* The outer axes whose points, or a block of whose points, are made together and not handed out as work. */
 uint64_t kernel_grouped(const Kernel *k);
+/* Whether the node is a plain load of neighbours along `axis` which along the lanes' axis lie apart. */
+bool kernel_turns(const Kernel *k, int node, int axis);
 /* Whether all that the stage stores lies so that the points of the first axis, which is jammed, are side by side and the
  * lanes of the vector axis as far apart as there are of these. */
 bool kernel_interleaves(const Kernel *k, int stage);

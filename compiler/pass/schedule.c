@@ -196,6 +196,20 @@ static void schedule_interleaved(Kernel *k, KSchedule *s) {
     else s->unroll = (int)clamp(VECTORS / points, 1, s->unroll);
 }
 
+/* Loads along another axis than the lanes' are turned in registers. */
+static void schedule_turned(Kernel *k, KSchedule *s) {
+    if (k->reductions.n || k->stages.n != 1 || s->tile || s->jam || s->lanes < 2) return;
+    for (int a = s->vector_axis - 1; a >= 0 && !s->tile; a--) {
+        if (fixed_points(k, a, a + 1) < s->lanes || k->axes.at[s->vector_axis].extent->upper < s->lanes) continue;
+        bool turns = false;
+        for (int i = 0; i < k->nodes.n; i++) turns |= kernel_turns(k, i, a);
+        if (!turns) continue;
+        s->along = a;
+        s->tile = s->lanes;
+        s->unroll = 1;
+    }
+}
+
 static void schedule_loops(Kernel *k, const Target *t, Arena *scratch) {
     KSchedule *s = &k->schedule;
     s->lanes = most_lanes(k, t);
@@ -205,6 +219,7 @@ static void schedule_loops(Kernel *k, const Target *t, Arena *scratch) {
     s->unroll = (int)clamp(along / s->lanes, 1, in_flight(k, t, s->vector_axis, scratch));
     if (s->vector_axis >= 0 && s->vector_axis == kernel_last_axis(k, AXIS_OUTER)) schedule_windows(k, s, t, s->vector_axis + 1);
     if (s->vector_axis >= 0 && s->vector_axis == kernel_last_axis(k, AXIS_OUTER)) schedule_interleaved(k, s);
+    if (s->vector_axis >= 0 && s->vector_axis == kernel_last_axis(k, AXIS_OUTER)) schedule_turned(k, s);
     int64_t step = s->vector_axis >= 0 && k->axes.at[s->vector_axis].role == AXIS_OUTER ? (int64_t)s->lanes * s->unroll : 1;
     for (int a = 0; a < k->axes.n; a++)
         if (kernel_grouped(k) >> a & 1) inner = clamp(inner * fixed_points(k, a, a + 1), 1, DIM_HUGE);

@@ -154,6 +154,34 @@ static void index_maps(void **state) {
     check(text, names, 7, dims, 5, 1e-5);
 }
 
+/* Squares turned in registers: whole ones and what is left, alone and among other operands, in several types. */
+static void transpositions(void **state) {
+    (void)state;
+    static const char text[] =
+        "module @m\ndim B in 1..40\n"
+        "func @known(%x: f32[40,37] = arg \"x\", %y: f32[37,40] = arg \"y\") {\n"
+        "%t = transpose %x {permutation = [1,0]} : f32[37,40]\n"
+        "%s = subtract %t, %y : f32[37,40]\n"
+        "return %t as \"t\", %s as \"s\"\n}\n"
+        "func @both(%x: f32[50,70] = arg \"x\", %y: f32[50,70] = arg \"y\") {\n"
+        "%a = subtract %x, %y : f32[50,70]\n%t = transpose %a {permutation = [1,0]} : f32[70,50]\n"
+        "%e = exp %t : f32[70,50]\nreturn %e as \"e\"\n}\n"
+        "func @inner(%x: f32[B,33,20] = arg \"x\") dims(B) {\n"
+        "%t = transpose %x {permutation = [0,2,1]} : f32[B,20,33]\nreturn %t as \"t\"\n}\n"
+        "func @outer(%x: f32[B,33,20] = arg \"x\") dims(B) {\n"
+        "%t = transpose %x {permutation = [2,1,0]} : f32[20,33,B]\nreturn %t as \"t\"\n}\n"
+        "func @wide(%x: f64[24,33] = arg \"x\", %i: i32[24,33] = arg \"i\", %b: u8[24,33] = arg \"b\") {\n"
+        "%t = transpose %x {permutation = [1,0]} : f64[33,24]\n%u = transpose %i {permutation = [1,0]} : i32[33,24]\n"
+        "%v = transpose %b {permutation = [1,0]} : u8[33,24]\n"
+        "return %t as \"t\", %u as \"u\", %v as \"v\"\n}\n"
+        "func @short(%b: bool[24,33] = arg \"b\") {\n"
+        "%u = transpose %b {permutation = [1,0]} : bool[33,24]\n"
+        "return %u as \"u\"\n}\n";
+    static const char *const names[] = {"known", "both", "inner", "outer", "wide", "short"};
+    static const int64_t dims[] = {1, 16, 17, 40};
+    check(text, names, 6, dims, 4, 1e-5);
+}
+
 static void additions_at_indices(void **state) {
     (void)state;
     static const char text[] =
@@ -281,6 +309,7 @@ int main(void) {
         cmocka_unit_test(softmax_and_losses),
         cmocka_unit_test(rows_and_columns),
         cmocka_unit_test(index_maps),
+        cmocka_unit_test(transpositions),
         cmocka_unit_test(additions_at_indices),
         cmocka_unit_test(wild_indices),
         cmocka_unit_test(updates),
