@@ -177,7 +177,7 @@ static void move_item(Item *items, int from, int to) {
 /* Moves items to other places in the order, most often one that reaches the top to an earlier one; a change stays if the
  * arena grows by it no further. Ends at `goal` bytes, or after so much work. */
 static int64_t improve(Item *items, int n, int64_t bytes, int64_t goal, Taken *taken) {
-    enum { WORK = 20000000, MOST_TRIES = 4000 };
+    enum { WORK = 100000000, MOST_TRIES = 4000 };
     uint64_t state = 1;
     int64_t tries = WORK / ((int64_t)n * n + 1);
     for (int64_t t = 0; t < tries && t < MOST_TRIES && bytes > goal; t++) {

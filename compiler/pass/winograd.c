@@ -156,6 +156,12 @@ static double time_of(const Sizes *s, Way way, double ops, double points) {
     return ops + (points > TAPS * TAPS ? 2 * bytes + 2 * TAPS * TAPS * points * pairs : 0);
 }
 
+/* Whether a kernel that changes would be transformed into more than the tiles that it meets: then memory bounds the
+ * products, and it would be most of what is alive meanwhile. */
+static bool is_too_large(const Sizes *s, Way way) {
+    return way != FIXED_KERNEL && s->in * s->out > s->tiles * (s->in + s->out);
+}
+
 /* Sets the scheme that takes the least time. False if that saves little beside the direct way. */
 static bool saves_time(Sizes *s, Way way) {
     double direct = 2 * TAPS * TAPS * (double)(s->in * s->out) * (double)(s->n * s->h * s->w);
@@ -164,7 +170,7 @@ static bool saves_time(Sizes *s, Way way) {
     for (int few = 0; few < 2; few++) {
         set_scheme(s, few);
         double time = time_of(s, way, time_of_tiles(s), (double)s->points);
-        if (s->tiles < FEWEST_TILES || time >= least) continue;
+        if (s->tiles < FEWEST_TILES || time >= least || is_too_large(s, way)) continue;
         least = time;
         best = few;
     }
