@@ -42,6 +42,13 @@ LLVMValueRef abi_frame_get(Emit *e, LLVMValueRef frame, FrameMember m) {
     return LLVMBuildLoad2(e->at, type, abi_frame_place(e, frame, m), "");
 }
 
+LLVMValueRef abi_worker_scratch(Emit *e, LLVMValueRef frame, LLVMValueRef number) {
+    LLVMValueRef stride = abi_frame_get(e, frame, FRAME_SCRATCH_STRIDE);
+    LLVMValueRef worker = LLVMBuildSExt(e->at, number, e->i64, "");
+    LLVMValueRef offset = emit_mul(e, stride, worker);
+    return LLVMBuildInBoundsGEP2(e->at, e->i8, abi_frame_get(e, frame, FRAME_SCRATCH), &offset, 1, "scratch");
+}
+
 LLVMTypeRef abi_entry_type(const Emit *e) {
     LLVMTypeRef params[] = {e->ptr};
     return LLVMFunctionType(e->i32, params, 1, false);

@@ -23,6 +23,9 @@ typedef enum FrameMember {
 LLVMValueRef abi_frame_place(Emit *e, LLVMValueRef frame, FrameMember m);
 LLVMValueRef abi_frame_get(Emit *e, LLVMValueRef frame, FrameMember m);
 
+/* Where the scratch memory of a worker, an i32, begins. */
+LLVMValueRef abi_worker_scratch(Emit *e, LLVMValueRef frame, LLVMValueRef worker);
+
 /* Types of the functions: DlrtEntry, DlrtTask and DlrtFrame.parallel. */
 LLVMTypeRef abi_entry_type(const Emit *e);
 LLVMTypeRef abi_task_type(const Emit *e);

@@ -20,7 +20,6 @@
 #include "codegen/contract.h"
 #include "ir/kernel_util.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static LLVMValueRef ceil_div(Emit *e, LLVMValueRef x, int64_t by) {
@@ -49,15 +48,6 @@ typedef struct Blocks {
     bool always_skinny;
 } Blocks;
 
-bool contract_is_outer(const Kernel *k, int axis) {
-    switch (k->axes.at[axis].role) {
-    case AXIS_M: return axis <= kernel_last_axis(k, AXIS_M) - k->schedule.m_axes;
-    case AXIS_N: return axis <= kernel_last_axis(k, AXIS_N) - k->schedule.n_axes;
-    case AXIS_K: return false;
-    default: return true;
-    }
-}
-
 static int64_t skinny_columns(const Kernel *k) {
     const KSchedule *s = &k->schedule;
     return (int64_t)s->skinny_nv * s->lanes * (s->skinny_nc || s->skinny_turn ? SWEPT_TILES : 1);
@@ -70,7 +60,7 @@ static Blocks count_blocks(Emit *e, const Kernel *k, const LLVMValueRef *symbols
     LLVMValueRef columns = emit_dim(e, &e->kernels->dims, all_columns, symbols);
     Blocks b = {.outer = emit_i64(e, 1), .rows = ceil_div(e, rows, s->mc), .columns = ceil_div(e, columns, s->nc)};
     for (int a = 0; a < k->axes.n; a++)
-        if (contract_is_outer(k, a)) b.outer = emit_mul(e, b.outer, extent_of(e, k, a, symbols));
+        if (kernel_is_outer(k, a)) b.outer = emit_mul(e, b.outer, extent_of(e, k, a, symbols));
     if (s->skinny_nv && all_rows->lower < s->mr) {
         b.always_skinny = all_rows->upper < s->mr;
         b.skinny = LLVMBuildICmp(e->at, LLVMIntULT, rows, emit_i64(e, s->mr), "skinny");
@@ -650,22 +640,6 @@ static void emit_depth(Emit *e, Contract *c, bool skinny) {
     emit_loop_end(e, &blocks);
 }
 
-static int64_t step_in_b(const Contract *c, int axis) {
-    return c->b && c->b->index < 0 ? llabs((long long)c->b->strides[axis]->upper) : 0;
-}
-
-/* The axes of the loops around, the one that varies fastest first: items follow one another as B lies in memory. */
-static int sort_outer(const Contract *c, int *outer) {
-    int n = 0;
-    for (int a = c->k->axes.n - 1; a >= 0; a--) {
-        if (!contract_is_outer(c->k, a)) continue;
-        int at = n++;
-        for (; at > 0 && step_in_b(c, outer[at - 1]) > step_in_b(c, a); at--) outer[at] = outer[at - 1];
-        outer[at] = a;
-    }
-    return n;
-}
-
 /* Sets the indices of the loops around and the block's bounds from the item's number; blocks of rows vary
  * fastest, so that neighbouring items share B's columns in the cache. Gives how many items that is: those with columns
  * that are swept together. */
@@ -679,8 +653,8 @@ static LLVMValueRef decode_item(Emit *e, Contract *c, const Blocks *b, LLVMValue
         count = emit_min(e, count, LLVMBuildSub(e->at, b->columns, column_block, ""));
     }
     rest = LLVMBuildUDiv(e->at, rest, b->columns, "");
-    int outer[64], n = sort_outer(c, outer);
-    for (int i = 0; i < n; i++) {
+    int outer[64], n = kernel_outer_axes(c->k, outer);
+    for (int i = n - 1; i >= 0; i--) {
         LLVMValueRef extent = extent_of(e, c->k, outer[i], c->scope->symbols);
         c->index[outer[i]] = LLVMBuildURem(e->at, rest, extent, "");
         rest = LLVMBuildUDiv(e->at, rest, extent, "");

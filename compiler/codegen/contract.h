@@ -84,8 +84,6 @@ LLVMTypeRef contract_sum_type(const Emit *e, const Contract *c);
 /* Whether B's elements along N are neighbours in memory. */
 static inline bool contract_reads_rows(const Contract *c) { return c->b && dim_is(c->b->strides[c->n], 1); }
 
-/* Whether the axis is one of the loops around items. */
-bool contract_is_outer(const Kernel *k, int axis);
 LLVMValueRef contract_stride(Emit *e, const Contract *c, const KAccess *a, int axis);
 /* The index along an axis of the loops around, of the tile's corner and of the current term. */
 LLVMValueRef contract_offset(Emit *e, const Contract *c, const KAccess *a, AxisRole without);

@@ -24,7 +24,7 @@ static bool look_along_panels(Emit *e, Contract *c, LLVMValueRef row) {
     int64_t width = (int64_t)s->nv * c->lanes;
     bool panels = !c->panel && c->b && s->n_axes == 1 && dim_is_const(c->columns) && c->columns == c->b->strides[last] &&
                   dim_value(c->columns) % width == 0 && dim_value(c->columns) <= s->nc && dim_is_const(depth) &&
-                  c->n > 0 && contract_is_outer(c->k, c->n - 1);
+                  c->n > 0 && kernel_is_outer(c->k, c->n - 1);
     if (!panels || c->rows->lower < 2 * s->mr) return false;
     c->ahead.panel_terms = s->kc && s->kc < dim_value(depth) ? s->kc : dim_value(depth);
     c->ahead.strip = LLVMBuildUDiv(e->at, minus(e, row, c->m_from), emit_i64(e, s->mr), "");

@@ -28,13 +28,6 @@ static void load_arguments(Emit *e, KernelScope *s, LLVMValueRef args) {
     for (int i = 0; i < k->numbers; i++) s->numbers[i] = load_argument(e, e->i64, args, k->bufs.n + k->dims.n + i, "number");
 }
 
-static LLVMValueRef worker_scratch(Emit *e, const KernelScope *s) {
-    LLVMValueRef stride = abi_frame_get(e, s->frame, FRAME_SCRATCH_STRIDE);
-    LLVMValueRef worker = LLVMBuildSExt(e->at, s->worker, e->i64, "");
-    LLVMValueRef offset = emit_mul(e, stride, worker);
-    return LLVMBuildInBoundsGEP2(e->at, e->i8, abi_frame_get(e, s->frame, FRAME_SCRATCH), &offset, 1, "scratch");
-}
-
 LLVMValueRef emit_kernel(Emit *e, const Kernel *k) {
     LLVMValueRef function = emit_function_begin(e, k->name, abi_task_type(e), true);
     KernelScope s = {.kernel = k, .frame = LLVMGetParam(function, 0), .begin = LLVMGetParam(function, 2),
@@ -42,7 +35,7 @@ LLVMValueRef emit_kernel(Emit *e, const Kernel *k) {
     debug_function_begin(e, function, k->name, debug_kernel_span(e->kernels, k));
     s.depends = kernel_node_axes(k, e->arena);
     load_arguments(e, &s, LLVMGetParam(function, 1));
-    if (k->schedule.scratch) s.scratch = worker_scratch(e, &s);
+    if (k->schedule.scratch) s.scratch = abi_worker_scratch(e, s.frame, s.worker);
     if (k->form == KERNEL_CONTRACT) emit_contract_kernel(e, k, &s);
     else emit_loops_kernel(e, k, &s);
     emit_function_end(e);

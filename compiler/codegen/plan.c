@@ -5,6 +5,9 @@
  * nothing; the kernels' arguments lie in one list on its stack, filled anew for each call, since a call has
  * ended before the next begins.
  *
+ * The kernels of a chain are one task, whose items are slices (chain.c): their arguments lie in the list one after the
+ * other, and a local buffer's pointer is filled in by the task.
+ *
  * A kernel runs on all threads where the frame has several and the call has at least as many points as the
  * schedule says is worth waking them for; the condition folds where extents are constant. */
 #include "codegen/plan.h"
@@ -34,6 +37,7 @@ typedef struct Entry {
     LLVMValueRef threaded;     /* i1: the frame has several threads */
     LLVMValueRef *symbols;     /* i64s by symbol id of the graph; derived ones null */
     LLVMValueRef *constants;   /* by PlanBuf */
+    LLVMValueRef *chains;      /* by the first step of each: its function */
     LLVMValueRef *moving;      /* by PlanBuf: a variable with its pointer, where it changes names; else null */
     VEC(OpenBody) open;        /* around the current step, innermost last */
     bool init;                 /* leaves out steps on memory that is not there */
@@ -88,6 +92,7 @@ static LLVMValueRef first_pointer(Entry *s, int buf) {
     case PLACE_CONST: return constant_data(s, buf);
     case PLACE_SEED: return abi_frame_place(s->e, s->frame, FRAME_SEED);
     case PLACE_COUNT: return abi_frame_place(s->e, s->frame, FRAME_COUNT);
+    case PLACE_LOCAL: return LLVMConstNull(s->e->ptr);
     case PLACE_ARENA: break;
     }
     while (b->alias >= 0) b = &s->plan->bufs.at[b->alias];
@@ -106,11 +111,10 @@ static LLVMValueRef step_pointer(Entry *s, const PlanStep *step, int i) {
 
 /* ----------------------------------------------------------------------- kernels */
 
-static LLVMValueRef kernel_function(const Entry *s, const Kernel *k) {
-    const KModule *m = s->e->kernels;
+int kernel_number(const KModule *m, const Kernel *k) {
     int i = 0;
     while (m->kernels.at[i] != k) i++;
-    return s->context->kernels[i];
+    return i;
 }
 
 static void store_argument(Entry *s, int slot, LLVMValueRef x) {
@@ -118,16 +122,16 @@ static void store_argument(Entry *s, int slot, LLVMValueRef x) {
     LLVMBuildStore(s->e->at, x, LLVMBuildInBoundsGEP2(s->e->at, s->e->i64, s->list, &at, 1, ""));
 }
 
-/* Fills the list with {pointers, dims, numbers}; returns the dims' values by kernel symbol. */
-static LLVMValueRef *store_arguments(Entry *s, const PlanStep *step) {
+/* Fills the list, from a slot on, with {pointers, dims, numbers}; returns the dims' values by kernel symbol. */
+static LLVMValueRef *store_arguments(Entry *s, const PlanStep *step, int at) {
     const Kernel *k = step->kernel;
     LLVMValueRef *values = arena_array(s->e->arena, LLVMValueRef, s->e->kernels->dims.symbols.n + 1);
-    for (int i = 0; i < k->bufs.n; i++) store_argument(s, i, step_pointer(s, step, i));
+    for (int i = 0; i < k->bufs.n; i++) store_argument(s, at++, step_pointer(s, step, i));
     for (int i = 0; i < k->dims.n; i++) {
         LLVMValueRef value = values[k->dims.at[i]->id] = function_dim(s, step->dims[i]);
-        store_argument(s, k->bufs.n + i, value);
+        store_argument(s, at++, value);
     }
-    for (int i = 0; i < k->numbers; i++) store_argument(s, k->bufs.n + k->dims.n + i, emit_i64(s->e, step->numbers[i]));
+    for (int i = 0; i < k->numbers; i++) store_argument(s, at++, emit_i64(s->e, step->numbers[i]));
     return values;
 }
 
@@ -166,13 +170,55 @@ static void run_task(Entry *s, LLVMValueRef task, LLVMValueRef items, LLVMValueR
     emit_if_end(s->e, &branch);
 }
 
-static void emit_kernel_step(Entry *s, const PlanStep *step) {
-    Emit *e = s->e;
-    const Kernel *k = step->kernel;
-    LLVMValueRef *values = store_arguments(s, step), task = kernel_function(s, k), points = emit_i64(e, 1);
+static LLVMValueRef kernel_points(Entry *s, const Kernel *k, const LLVMValueRef *values) {
+    LLVMValueRef points = emit_i64(s->e, 1);
     for (int i = 0; i < k->axes.n; i++)
-        points = emit_mul(e, points, emit_dim(e, &e->kernels->dims, k->axes.at[i].extent, values));
-    run_task(s, task, emit_kernel_items(e, k, values), points, k->schedule.serial_below);
+        points = emit_mul(s->e, points, emit_dim(s->e, &s->e->kernels->dims, k->axes.at[i].extent, values));
+    return points;
+}
+
+static void emit_kernel_step(Entry *s, const PlanStep *step) {
+    const Kernel *k = step->kernel;
+    LLVMValueRef *values = store_arguments(s, step, 0), task = s->context->kernels[kernel_number(s->e->kernels, k)];
+    run_task(s, task, emit_kernel_items(s->e, k, values), kernel_points(s, k, values), k->schedule.serial_below);
+}
+
+/* The chain that begins with step number `begin`. */
+static void emit_chain_step(Entry *s, int begin) {
+    Emit *e = s->e;
+    ChainList list = chain_list(s->plan, begin);
+    const PlanStep *first = &s->plan->steps.at[begin];
+    int at = 0, local = list.locals;
+    LLVMValueRef slices = function_dim(s, first->slices), points = emit_i64(e, 0);
+    LLVMValueRef some = first->slices->lower > 0 ? slices : emit_max(e, slices, emit_i64(e, 1));
+    for (int i = begin; i < list.end; i++) {
+        const PlanStep *step = &s->plan->steps.at[i];
+        LLVMValueRef *values = store_arguments(s, step, at), items = emit_kernel_items(e, step->kernel, values);
+        store_argument(s, list.items + i - begin, LLVMBuildUDiv(e->at, items, some, ""));
+        points = emit_add(e, points, kernel_points(s, step->kernel, values));
+        at += kernel_list_length(step->kernel);
+        for (int k = 0; k < step->kernel->bufs.n; k++) {
+            const PlanBuf *b = &s->plan->bufs.at[step->bufs[k]];
+            if (b->place == PLACE_LOCAL)
+                store_argument(s, local++, emit_mul(e, function_dim(s, b->slice), emit_i64(e, dtype_bytes(b->dtype))));
+        }
+    }
+    run_task(s, s->chains[begin], slices, points, first->kernel->schedule.serial_below);
+}
+
+static bool begins_chain(const Plan *p, int step) {
+    return p->steps.at[step].chain && (!step || p->steps.at[step - 1].chain != p->steps.at[step].chain);
+}
+
+static void emit_chains(Entry *s, const char *name) {
+    const Plan *p = s->plan;
+    s->chains = arena_array(s->e->arena, LLVMValueRef, p->steps.n + 1);
+    for (int i = 0; i < p->steps.n; i++) {
+        if (!begins_chain(p, i)) continue;
+        ChainList list = chain_list(p, i);
+        const char *own = arena_printf(s->e->arena, "%s_chain%d", name, p->steps.at[i].chain);
+        s->chains[i] = emit_chain(s->e, p, &list, s->context->kernels, own);
+    }
 }
 
 /* The function of the runtime for a routine, a DlrtTask. */
@@ -351,7 +397,10 @@ static void prepare_swaps(Entry *s) {
 static void emit_step(Entry *s, const PlanStep *step) {
     debug_at(s->e, step->span);
     switch (step->kind) {
-    case STEP_KERNEL: emit_kernel_step(s, step); break;
+    case STEP_KERNEL:
+        if (!step->chain) emit_kernel_step(s, step);
+        else if (begins_chain(s->plan, (int)(step - s->plan->steps.at))) emit_chain_step(s, (int)(step - s->plan->steps.at));
+        break;
     case STEP_CHECK: emit_check_step(s, step); break;
     case STEP_REQUIRE: emit_require_step(s, step); break;
     case STEP_BIND: emit_bind_step(s, step); break;
@@ -449,7 +498,8 @@ static int list_length(const Plan *plan) {
     for (int i = 0; i < plan->steps.n; i++) {
         const PlanStep *step = &plan->steps.at[i];
         const Kernel *k = step->kind == STEP_KERNEL ? step->kernel : NULL;
-        int n = step_buf_count(step) + (k ? k->dims.n + k->numbers : step->dim_count + 1);
+        int n = k ? kernel_list_length(k) : step_buf_count(step) + step->dim_count + 1;
+        if (begins_chain(plan, i)) n = chain_list(plan, i).length;
         if (n > most) most = n;
     }
     return most;
@@ -496,6 +546,7 @@ static void begin(Entry *s) {
 }
 
 static LLVMValueRef emit_entry(Entry *s, const char *name) {
+    emit_chains(s, name);
     LLVMValueRef function = emit_function_begin(s->e, name, abi_entry_type(s->e), true);
     debug_function_begin(s->e, function, name, s->plan->func->span);
     s->frame = LLVMGetParam(function, 0);

@@ -9,6 +9,7 @@
 
 #include "ir/kernel_util.h"
 #include "ir/places.h"
+#include "pass/chain.h"
 #include "pass/lower.h"
 #include "pass/place.h"
 #include "pass/schedule.h"
@@ -51,6 +52,7 @@ static DlccStatus measure(const Budget *b, Attempt *a) {
     arena_reset(c->scratch);
     if (!a->kernels) return DLCC_USER;
     schedule_module(a->kernels, c->target, c->scratch);
+    if (driver_wants_chains(c)) chain_module(a->kernels, CHAIN_LIMITS, c->scratch);
     place_module(a->kernels, c->scratch);
     arena_reset(c->scratch);
     a->bytes = b->fixed + (a->kernels->plans.n ? plan_bytes(largest_plan(a->kernels)) : 0);

@@ -10,6 +10,7 @@
 #include "ir/kernel_print.h"
 #include "ir/kernel_verify.h"
 #include "ir/print.h"
+#include "pass/chain.h"
 #include "pass/lower.h"
 #include "pass/place.h"
 #include "pass/schedule.h"
@@ -168,6 +169,8 @@ static DlccStatus run_kernel_pass(Compilation *c, const char *name) {
     if (!strcmp(name, "schedule")) {
         schedule_module(c->kernels, c->target, c->scratch);
         tuning_apply(c->tuning, c->kernels, c->target, &c->diags, c->scratch);
+    } else if (!strcmp(name, "chain")) {
+        chain_module(c->kernels, CHAIN_LIMITS, c->scratch);
     } else if (!strcmp(name, "place")) place_module(c->kernels, c->scratch);
     else return driver_fail(c, DLCC_USER, "%s is no pass over kernel IR", name);
     arena_reset(c->scratch);
@@ -191,6 +194,13 @@ static DlccStatus read_kernels(Compilation *c) {
     return DLCC_OK;
 }
 
+/* A profile has a span for each kernel, so none of them may run in slices. */
+bool driver_wants_chains(const Compilation *c) {
+    for (int i = 0; i < c->options->skip.n; i++)
+        if (!strcmp(c->options->skip.at[i], "chain")) return false;
+    return c->options->level > 0 && !c->options->profile;
+}
+
 static DlccStatus check_scheduled(Compilation *c) {
     for (int i = 0; i < c->kernels->kernels.n; i++)
         if (c->kernels->kernels.at[i]->schedule.lanes < 1)
@@ -204,6 +214,7 @@ static DlccStatus make_kernels(Compilation *c) {
     for (int i = 0; as_asked && !status && i < c->options->run.n; i++)
         status = run_kernel_pass(c, c->options->run.at[i]);
     if (!as_asked && !status) status = run_kernel_pass(c, "schedule");
+    if (!as_asked && !status && driver_wants_chains(c)) status = run_kernel_pass(c, "chain");
     if (!status && outputs_furthest(c) > DLCC_KERNEL) status = check_scheduled(c);
     if (!status && (!as_asked || outputs_furthest(c) > DLCC_KERNEL)) status = run_kernel_pass(c, "place");
     if (!status && c->options->emit == DLCC_KERNEL) kernels_print(c->kernels, &c->output->out);

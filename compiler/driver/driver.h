@@ -75,6 +75,8 @@ DlccStatus driver_compile(Compilation *c);
 /* What the options ask for as target. */
 DlccStatus driver_find_target(Compilation *c);
 /* Compiles c->module, which is not used again, to a shared object at `path`. */
+/* Whether kernels may be chained. */
+bool driver_wants_chains(const Compilation *c);
 DlccStatus driver_link(Compilation *c, const char *path);
 /* The graph passes that the options ask for, up to but not including `until` (null: all). */
 DlccStatus driver_graph_passes(Compilation *c, const PassInfo *until);
@@ -105,7 +107,7 @@ DlccStatus outputs_write(Compilation *c);
 /* The same for one file that no -o asked for. */
 DlccStatus output_make(Compilation *c, OutputFile *file);
 DlccStatus output_write(Compilation *c, const OutputFile *file);
-/* dump.c: --dump-after and --dump-all. Pass names are those of passes.def and "lower", "schedule", "place". */
+/* dump.c: --dump-after and --dump-all. Pass names are those of passes.def and "lower", "schedule", "chain", "place". */
 DlccStatus dump_check(Compilation *c);                 /* are the names known; makes the folder */
 DlccStatus dump_graph(Compilation *c, const char *pass);
 DlccStatus dump_kernels(Compilation *c, const char *pass);

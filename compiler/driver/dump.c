@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-const char *const kernel_pass_names[] = {"lower", "schedule", "place", NULL};
+const char *const kernel_pass_names[] = {"lower", "schedule", "chain", "place", NULL};
 
 static DlccStatus check_name(Compilation *c, const char *option, const char *name) {
     VEC(const char *) names = {0};
@@ -35,7 +35,7 @@ static DlccStatus check_needed(Compilation *c) {
     const PassInfo *table = pass_table(&count);
     for (int k = 0; k < c->options->skip.n; k++) {
         const char *name = c->options->skip.at[k];
-        bool needed = true;
+        bool needed = strcmp(name, "chain") != 0;
         for (int i = 0; i < count; i++)
             if (!strcmp(name, table[i].name)) needed = table[i].flags & PASS_NEEDED;
         if (needed) return driver_fail(c, DLCC_USER, "--no-pass: there is no code without the pass %s", name);

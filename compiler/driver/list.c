@@ -26,8 +26,9 @@ static void list_passes(Compilation *c) {
     static const char *const last[][2] = {
         {"lower", "Makes kernels and plans of the graph."},
         {"schedule", "Chooses vectors, tiles and chunks of each kernel for the target."},
+        {"chain", "Has kernels run slice by slice together, so that what is between them stays in the cache."},
         {"place", "Gives every buffer of the workspace its offset."}};
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         text_add(&c->output->out, "%-13s %s  compiler/pass/%s.c\n", last[i][0], last[i][1], last[i][0]);
 }
 

@@ -455,6 +455,35 @@ Dim dim_div_named(DimTable *t, Dim a, int64_t divisor, const char *name) {
 
 Dim dim_div(DimTable *t, Dim a, int64_t divisor) { return dim_div_named(t, a, divisor, NULL); }
 
+/* Takes the symbols of `of`, which are sorted as all are, out of the term's; false if some are not there. */
+static bool take_symbols(DimTable *t, DimTerm *term, const DimTerm *of) {
+    int *left = arena_array(t->arena, int, term->n + 1), n = 0, j = 0;
+    for (int i = 0; i < term->n; i++) {
+        if (j < of->n && term->symbols[i] == of->symbols[j]) j++;
+        else left[n++] = term->symbols[i];
+    }
+    *term = (DimTerm){term->coeff, n, left};
+    return j == of->n;
+}
+
+Dim dim_over(DimTable *t, Dim a, Dim b) {
+    if (dim_overflowed(a) || dim_overflowed(b) || b->term_count != 1) return NULL;
+    Terms quotient = {.at = arena_array(t->arena, DimTerm, a->term_count + 1)};
+    for (int i = 0; i < a->term_count; i++) {
+        DimTerm term = a->terms[i];
+        if (term.coeff % b->terms[0].coeff || !take_symbols(t, &term, &b->terms[0])) return NULL;
+        term.coeff /= b->terms[0].coeff;
+        quotient.at[quotient.n++] = term;
+    }
+    return from_terms(t, &quotient);
+}
+
+int64_t dim_common_factor(Dim d) {
+    int64_t factor = 0;
+    for (int i = 0; i < d->term_count; i++) factor = gcd(factor, llabs((long long)d->terms[i].coeff));
+    return factor;
+}
+
 /* --------------------------------------------------------- evaluation and renaming */
 
 static int64_t symbol_value(const DimTable *t, int id, const int64_t *values) {

@@ -83,6 +83,10 @@ static inline bool dim_is_const(Dim d) { return d->term_count == 0 || (d->term_c
 static inline int64_t dim_value(Dim d) { return d->term_count ? d->terms[0].coeff : 0; }
 static inline bool dim_is(Dim d, int64_t value) { return dim_is_const(d) && dim_value(d) == value; }
 static inline bool dim_overflowed(Dim d) { return d->term_count == 1 && d->terms[0].coeff >= DIM_HUGE; }
+/* a / b, if b is a single product that divides every term of a; else null. */
+Dim dim_over(DimTable *t, Dim a, Dim b);
+/* The greatest number that divides every coefficient. */
+int64_t dim_common_factor(Dim d);
 /* The value for given values of the free symbols (indexed by id; derived ones are computed). */
 int64_t dim_eval(const DimTable *t, Dim d, const int64_t *values);
 /* d with symbols replaced: by[id] is the new dim or null to keep. */

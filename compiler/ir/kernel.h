@@ -162,21 +162,23 @@ typedef enum BufPlace {
     PLACE_ARENA,               /* offset in the workspace */
     PLACE_CONST,               /* read-only data in the object */
     PLACE_SEED,                /* the model's seed: an i64 scalar in the frame */
-    PLACE_COUNT                /* the function's call count: the same */
+    PLACE_COUNT,               /* the function's call count: the same */
+    PLACE_LOCAL                /* offset in a worker's scratch, behind the kernels' part: one slice of a chain at a time */
 } BufPlace;
 
 typedef struct PlanBuf {
     BufPlace place;
     int index;                 /* ARG, RESULT: among the PORT_ARG inputs, the results without a variable */
     Var *var;                  /* VAR */
-    int64_t offset;            /* ARENA: bytes; set by the memory plan */
+    int64_t offset;            /* ARENA, LOCAL: bytes; set by the memory plan */
     DType dtype;
     Dim elements;
-    int64_t bytes;             /* at the dims' upper bounds */
+    Dim slice;                 /* LOCAL: elements of a slice */
+    int64_t bytes;             /* at the dims' upper bounds; LOCAL: of a slice */
     const double *data;        /* CONST: values */
     const char *name;          /* for dumps and reports */
     int first, last;           /* steps of its life, set by the memory plan */
-    int alias;                 /* ARENA: shares the memory of this buffer, or -1 */
+    int alias;                 /* ARENA, LOCAL: shares the memory of this buffer, or -1 */
 } PlanBuf;
 
 /* Steps run one after the other. Those between a LOOP, WHILE or IF and its END are its body, and these nest. */
@@ -204,6 +206,8 @@ typedef struct PlanStep {
     const Dim *dims;           /* KERNEL: a value (over the function's dims) for each kernel dim; ROUTINE: the numbers
                                 * of its arguments (DLRT_ROUTINES in dlrt.h) behind the first, which counts them */
     const int64_t *numbers;    /* KERNEL: for each of the kernel's */
+    int chain;                 /* KERNEL: it runs slice by slice with its neighbours of the same number (pass/chain.c); 0: alone */
+    Dim slices;                /* KERNEL of a chain: how many slices its work falls into */
     int routine;               /* ROUTINE: DlrtRoutine */
     int reads, writes, dim_count;              /* ROUTINE: operands and results among bufs; number of dims */
     int64_t scratch;           /* ROUTINE: bytes per worker */
@@ -225,7 +229,8 @@ typedef struct Plan {
     VEC(PlanStep) steps;
     int64_t arena_bytes;       /* set by the memory plan */
     int64_t live_bytes;        /* lower bound: the most bytes alive at one step */
-    int64_t scratch_bytes;     /* per worker: the largest of its kernels */
+    int64_t scratch_bytes;     /* per worker: the largest of its kernels, and behind it the largest chain's local buffers */
+    int64_t local_bytes;       /* of these buffers */
 } Plan;
 
 typedef struct KModule {

@@ -3,6 +3,8 @@
 
 #include "ir/kernel_util.h"
 
+#include <stdlib.h>
+
 const KAccess *kernel_factor(const Kernel *k, int node) {
     const KNode *n = &k->nodes.at[node];
     if (n->kind != NODE_LOAD || n->guard >= 0) return NULL;
@@ -211,6 +213,33 @@ Dim kernel_joined_extent(const Kernel *k, DimTable *dims, AxisRole role, int n) 
     Dim product = dim_const(dims, 1);
     for (int a = kernel_last_axis(k, role); n > 0; a--, n--) product = dim_mul(dims, product, k->axes.at[a].extent);
     return product;
+}
+
+/* ------------------------------------------------------------------------------ items */
+
+bool kernel_is_outer(const Kernel *k, int axis) {
+    switch (k->axes.at[axis].role) {
+    case AXIS_M: return axis <= kernel_last_axis(k, AXIS_M) - k->schedule.m_axes;
+    case AXIS_N: return axis <= kernel_last_axis(k, AXIS_N) - k->schedule.n_axes;
+    case AXIS_K: return false;
+    default: return true;
+    }
+}
+
+static int64_t step_in_b(const Kernel *k, int axis) {
+    const KAccess *b = k->schedule.pack_b ? kernel_factor(k, k->b) : kernel_place(k, k->b);
+    return b && b->index < 0 ? llabs((long long)b->strides[axis]->upper) : 0;
+}
+
+int kernel_outer_axes(const Kernel *k, int *outer) {
+    int n = 0;
+    for (int a = 0; a < k->axes.n; a++) {
+        if (!kernel_is_outer(k, a)) continue;
+        int at = n++;
+        for (; at > 0 && step_in_b(k, outer[at - 1]) < step_in_b(k, a); at--) outer[at] = outer[at - 1];
+        outer[at] = a;
+    }
+    return n;
 }
 
 /* ---------------------------------------------------------------------------- packing */

@@ -68,6 +68,12 @@ int64_t kernel_terms_behind(const Kernel *k, int axis);
 /* The product of the extents of the last n axes of a role. */
 Dim kernel_joined_extent(const Kernel *k, DimTable *dims, AxisRole role, int n);
 
+/* Whether the axis is one of the loops around blocks. */
+bool kernel_is_outer(const Kernel *k, int axis);
+/* These axes in the order in which items follow one another, which is that of b in memory: the one that varies slowest
+ * first. Returns their number. */
+int kernel_outer_axes(const Kernel *k, int *outer);
+
 /* Along which axis a packed factor is computed, several lanes at a time: the last one of those that its panel's rows
  * run along, if its loads are contiguous there, else perhaps the last one across the rows. */
 int kernel_pack_axis(const Kernel *k, int node, AxisRole along, AxisRole across, Arena *scratch);

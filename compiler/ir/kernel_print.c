@@ -14,7 +14,7 @@ const char *axis_role_name(AxisRole r) {
 }
 
 const char *buf_place_name(BufPlace p) {
-    static const char *const names[] = {"arg", "result", "var", "arena", "const", "seed", "count"};
+    static const char *const names[] = {"arg", "result", "var", "arena", "const", "seed", "count", "local"};
     return names[p];
 }
 
@@ -277,12 +277,14 @@ static void print_plan_buf(const DimTable *dims, const Plan *plan, int i, Text *
     dim_print(dims, b->elements, to);
     text_add(to, "] %s", buf_place_name(b->place));
     if (b->place == PLACE_ARG || b->place == PLACE_RESULT) text_add(to, " %d", b->index);
-    if (b->place == PLACE_ARENA && b->offset) text_add(to, " at %lld", (long long)b->offset);
+    if ((b->place == PLACE_ARENA || b->place == PLACE_LOCAL) && b->offset) text_add(to, " at %lld", (long long)b->offset);
+    if (b->place == PLACE_LOCAL) text_add(to, " slice ");
+    if (b->place == PLACE_LOCAL) dim_print(dims, b->slice, to);
     if (b->place == PLACE_VAR) {
         text_append(to, " ", 1);
         print_global(to, b->var->name);
     }
-    if (b->bytes != b->elements->upper * dtype_bytes(b->dtype)) text_add(to, " bytes %lld", (long long)b->bytes);
+    if (b->bytes != plan_buf_bytes(b)) text_add(to, " bytes %lld", (long long)b->bytes);
     if (b->first || b->last) text_add(to, " life %d..%d", b->first, b->last);
     if (b->alias >= 0) text_add(to, " alias b%d", b->alias);
     if (b->place == PLACE_CONST) print_values(b, to);
@@ -318,6 +320,9 @@ static void print_run(const DimTable *dims, const PlanStep *s, Text *to) {
         text_add(to, " flops ");
         text_add_double(to, s->flops);
     }
+    if (!s->chain) return;
+    text_add(to, " chain %d slices ", s->chain);
+    dim_print(dims, s->slices, to);
 }
 
 static void print_check(const DimTable *dims, const Plan *p, const PlanStep *s, Text *to) {
@@ -443,9 +448,12 @@ static void print_plan(const Module *m, const Plan *p, Text *to) {
     print_results(m, p->func, to);
     for (int i = 0; i < p->bufs.n; i++) print_plan_buf(&m->dims, p, i, to);
     print_steps(&m->dims, p, to);
-    if (p->arena_bytes || p->live_bytes || p->scratch_bytes)
-        text_add(to, "  memory arena=%lld live=%lld scratch=%lld\n", (long long)p->arena_bytes,
-                 (long long)p->live_bytes, (long long)p->scratch_bytes);
+    if (p->arena_bytes || p->live_bytes || p->scratch_bytes) {
+        text_add(to, "  memory arena=%lld live=%lld scratch=%lld", (long long)p->arena_bytes, (long long)p->live_bytes,
+                 (long long)p->scratch_bytes);
+        if (p->local_bytes) text_add(to, " local=%lld", (long long)p->local_bytes);
+        text_append(to, "\n", 1);
+    }
     text_append(to, "}\n", 2);
 }
 
@@ -461,11 +469,14 @@ static void mark_plan(const DimTable *t, const Plan *p, bool *used) {
     for (int i = 0; i < f->inputs.n; i++) mark_type(t, f->body->params.at[i]->type, used);
     for (int i = 0; i < f->results.n; i++) mark_type(t, f->body->yields.at[i]->type, used);
     for (int i = 0; i < p->bufs.n; i++) dims_mark(t, p->bufs.at[i].elements, used);
+    for (int i = 0; i < p->bufs.n; i++)
+        if (p->bufs.at[i].slice) dims_mark(t, p->bufs.at[i].slice, used);
     for (int i = 0; i < p->steps.n; i++) {
         const PlanStep *s = &p->steps.at[i];
         for (int j = 0; s->kind == STEP_KERNEL && j < s->kernel->dims.n; j++) dims_mark(t, s->dims[j], used);
         for (int j = 0; j < s->dim_count; j++) dims_mark(t, s->dims[j], used);
         for (int j = 0; s->offsets && j < step_buf_count(s); j++) dims_mark(t, s->offsets[j], used);
+        if (s->slices) dims_mark(t, s->slices, used);
         if (s->limit) dims_mark(t, s->limit, used);
         if (s->extent) dims_mark(t, s->extent, used);
         if (s->symbol) used[s->symbol->id] = true;

@@ -66,7 +66,7 @@ void kernel_print(const DimTable *dims, const Kernel *k, Text *to);
 
 /* Words of the text. */
 const char *axis_role_name(AxisRole r);        /* "outer", "inner", "batch", "m", "n", "k" */
-const char *buf_place_name(BufPlace p);        /* "arg", "result", "var", "arena", "const", "seed", "count" */
+const char *buf_place_name(BufPlace p);        /* "arg", "result", "var", "arena", "const", "seed", "count", "local" */
 const char *step_kind_name(StepKind k);        /* "run", "check", "require", "bind", "loop", ... */
 
 #endif

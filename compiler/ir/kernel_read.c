@@ -38,6 +38,16 @@ static bool read_small(PlanReader *p, int64_t most, int *to) {
     return (x >= -1 && x <= most) || reader_fail(p->r, DL0608, span, "number out of range");
 }
 
+/* At its upper bound the bytes that some elements of the buffer's type take. */
+static bool read_bytes(PlanReader *p, PlanBuf *b, Span span, Dim elements) {
+    int64_t bytes;
+    if (elements->lower < 0 || __builtin_mul_overflow(elements->upper, (int64_t)dtype_bytes(b->dtype), &bytes) ||
+        bytes > DIM_HUGE)
+        return reader_fail(p->r, DL0608, span, "number of elements out of range");
+    b->bytes = bytes;
+    return true;
+}
+
 /* dtype[elements] */
 static bool read_elements(PlanReader *p, PlanBuf *b) {
     Reader *r = p->r;
@@ -47,24 +57,28 @@ static bool read_elements(PlanReader *p, PlanBuf *b) {
     reader_advance(r);
     Span span = reader_span(r);
     if (!reader_expect(r, '[') || !reader_dim(r, &b->elements) || !reader_expect(r, ']')) return false;
-    int64_t bytes;
-    if (b->elements->lower < 0 || __builtin_mul_overflow(b->elements->upper, (int64_t)dtype_bytes(b->dtype), &bytes) ||
-        bytes > DIM_HUGE)
-        return reader_fail(r, DL0608, span, "number of elements out of range");
-    b->bytes = bytes;
-    return true;
+    return read_bytes(p, b, span, b->elements);
+}
+
+/* slice 64*T */
+static bool read_slice(PlanReader *p, PlanBuf *b) {
+    if (!reader_take_word(p->r, "slice")) return reader_expected(p->r, "slice");
+    Span span = reader_span(p->r);
+    return reader_dim(p->r, &b->slice) && read_bytes(p, b, span, b->slice);
 }
 
 static bool read_buf_place(PlanReader *p, PlanBuf *b) {
     Reader *r = p->r;
-    for (int i = PLACE_ARG; i <= PLACE_COUNT; i++) {
+    for (int i = PLACE_ARG; i <= PLACE_LOCAL; i++) {
         if (!reader_take_word(r, buf_place_name((BufPlace)i))) continue;
         b->place = (BufPlace)i;
         if (i == PLACE_ARG || i == PLACE_RESULT) return read_small(p, INT16_MAX, &b->index);
         if (i == PLACE_VAR) return reader_var_name(r, &b->var);
-        return i != PLACE_ARENA || !reader_take_word(r, "at") || reader_int(r, &b->offset);
+        if (i != PLACE_ARENA && i != PLACE_LOCAL) return true;
+        if (reader_take_word(r, "at") && !reader_int(r, &b->offset)) return false;
+        return i == PLACE_ARENA || read_slice(p, b);
     }
-    return reader_expected(r, "arg, result, var, arena, const, seed or count");
+    return reader_expected(r, "arg, result, var, arena, const, seed, count or local");
 }
 
 static bool read_life(PlanReader *p, PlanBuf *b) {
@@ -140,7 +154,14 @@ static bool read_call_numbers(PlanReader *p, PlanStep *s) {
     return reader_expect(r, ')');
 }
 
-/* run k3(b0, b1) [sizes(B)] [numbers(1)] [flops 10.0] */
+/* chain 1 slices 12*B */
+static bool read_chain(PlanReader *p, PlanStep *s) {
+    if (!read_small(p, INT32_MAX, &s->chain)) return false;
+    if (!reader_take_word(p->r, "slices")) return reader_expected(p->r, "slices");
+    return reader_dim(p->r, &s->slices);
+}
+
+/* run k3(b0, b1) [sizes(B)] [numbers(1)] [flops 10.0] [chain 1 slices B] */
 static bool read_run(PlanReader *p, PlanStep *s) {
     Reader *r = p->r;
     Span span = reader_span(r);
@@ -157,7 +178,8 @@ static bool read_run(PlanReader *p, PlanStep *s) {
         if ((i && !reader_expect(r, ',')) || !reader_dim(r, &dims[i])) return false;
     if (n && !reader_expect(r, ')')) return false;
     if (!read_call_numbers(p, s)) return false;
-    return !reader_take_word(r, "flops") || reader_float(r, &s->flops);
+    if (reader_take_word(r, "flops") && !reader_float(r, &s->flops)) return false;
+    return !reader_take_word(r, "chain") || read_chain(p, s);
 }
 
 static bool read_what(PlanReader *p, PlanStep *s) {
@@ -278,7 +300,7 @@ static bool read_memory(PlanReader *p) {
         if (!reader_take_word(p->r, keys[i])) return reader_expected(p->r, keys[i]);
         if (!reader_expect(p->r, '=') || !reader_int(p->r, to[i])) return false;
     }
-    return true;
+    return !reader_take_word(p->r, "local") || (reader_expect(p->r, '=') && reader_int(p->r, &p->plan->local_bytes));
 }
 
 /* result : type [as "x"] [-> @var] [doc ".."] */

@@ -209,6 +209,10 @@ int step_buf_count(const PlanStep *s) {
     return 0;
 }
 
+int64_t plan_buf_bytes(const PlanBuf *b) {
+    return (b->place == PLACE_LOCAL ? b->slice : b->elements)->upper * dtype_bytes(b->dtype);
+}
+
 int64_t step_scratch(const PlanStep *s) {
     return s->kind == STEP_KERNEL ? s->kernel->schedule.scratch : s->kind == STEP_ROUTINE ? s->scratch : 0;
 }

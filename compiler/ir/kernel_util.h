@@ -58,6 +58,8 @@ bool kernel_in_order(const Kernel *k);
 
 /* How many buffers a step names in `bufs`. */
 int step_buf_count(const PlanStep *s);
+/* What the buffer, or of a local one a slice, holds at the dims' upper bounds. */
+int64_t plan_buf_bytes(const PlanBuf *b);
 /* Bytes of scratch that each worker needs for a step. */
 int64_t step_scratch(const PlanStep *s);
 

@@ -21,6 +21,8 @@
  *   is read only is written, nothing in the workspace read before it is written.
  * - Loops and branches nest. A step's sizes and offsets are over the function's dims, the indices of the loops around
  *   it and the dims bound before it.
+ * - Steps of a chain are kernels, stand together and fall into the same slices; what one of them writes and another one
+ *   touches lies in slices. Local buffers are used in one chain only.
  * - Once placed: buffers lie in the workspace, and two of them overlap only if their lives do not meet; what comes into
  *   a loop or goes out of it lives as long as the loop. */
 #ifndef DLCC_IR_KERNEL_VERIFY_H
@@ -47,5 +49,6 @@ bool kernel_fault(KernelVerifier *v, const char *format, ...) __attribute__((for
 void verify_kernel(KernelVerifier *v, const Kernel *k);
 void verify_plan(KernelVerifier *v, const Plan *p);
 void verify_steps(KernelVerifier *v, const Plan *p);
+void verify_chains(KernelVerifier *v, const Plan *p);
 
 #endif

@@ -32,11 +32,15 @@ static bool check_place(KernelVerifier *v, const Plan *p, const PlanBuf *b) {
     case PLACE_CONST: return (b->data && dim_is_const(b->elements)) || kernel_fault(v, "it has no values");
     case PLACE_SEED:
     case PLACE_COUNT: return b->dtype == DTYPE_I64 || kernel_fault(v, "it must be i64");
+    case PLACE_LOCAL:
+        if (!b->slice || dim_overflowed(b->slice)) return kernel_fault(v, "it has no slices");
+        break;
     case PLACE_ARENA: break;
     }
+    int64_t room = b->place == PLACE_LOCAL ? p->local_bytes : p->arena_bytes;
     if (b->offset < 0 || b->offset % 64) return kernel_fault(v, "its offset is no multiple of 64");
-    return !p->arena_bytes || b->first < 0 || b->offset + b->bytes <= p->arena_bytes ||
-           kernel_fault(v, "it reaches beyond the workspace");
+    return !room || b->first < 0 || b->offset + b->bytes <= room ||
+           kernel_fault(v, "it reaches beyond the %s", b->place == PLACE_LOCAL ? "chain's local memory" : "workspace");
 }
 
 static void check_buf(KernelVerifier *v, const Plan *p, int i) {
@@ -47,10 +51,11 @@ static void check_buf(KernelVerifier *v, const Plan *p, int i) {
         return;
     }
     if (!check_place(v, p, b)) return;
-    if (b->bytes < b->elements->upper * dtype_bytes(b->dtype))
+    if (b->bytes < plan_buf_bytes(b))
         kernel_fault(v, "%lld bytes are too few", (long long)b->bytes);
     if (b->alias < 0) return;
-    if (b->alias >= p->bufs.n || b->place != PLACE_ARENA || p->bufs.at[b->alias].place != PLACE_ARENA)
+    bool has_place = b->place == PLACE_ARENA || b->place == PLACE_LOCAL;
+    if (b->alias >= p->bufs.n || !has_place || p->bufs.at[b->alias].place != b->place)
         kernel_fault(v, "it shares memory with no buffer of the workspace");
     else if (p->bufs.at[b->alias].offset != b->offset)
         kernel_fault(v, "it lies elsewhere than what it shares memory with");
@@ -62,13 +67,12 @@ static bool shares_memory(const Plan *p, int i, int j) {
 }
 
 static void check_overlaps(KernelVerifier *v, const Plan *p) {
-    if (!p->arena_bytes) return;
+    if (!p->arena_bytes && !p->local_bytes) return;
     for (int i = 0; i < p->bufs.n; i++)
         for (int j = 0; j < i; j++) {
             const PlanBuf *a = &p->bufs.at[i], *b = &p->bufs.at[j];
-            if (a->place != PLACE_ARENA || b->place != PLACE_ARENA || a->first < 0 || b->first < 0 ||
-                shares_memory(p, i, j))
-                continue;
+            bool placed = a->place == PLACE_ARENA || a->place == PLACE_LOCAL;
+            if (!placed || a->place != b->place || a->first < 0 || b->first < 0 || shares_memory(p, i, j)) continue;
             bool meet = a->first <= b->last && b->first <= a->last;
             if (meet && a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes) {
                 v->where = arena_printf(v->scratch, "buffer b%d", i);
@@ -83,10 +87,12 @@ void verify_plan(KernelVerifier *v, const Plan *p) {
     for (int i = 0; i < p->bufs.n; i++) check_buf(v, p, i);
     if (v->faults->n > before) return;
     check_overlaps(v, p);
+    verify_chains(v, p);
+    if (v->faults->n > before) return;
     verify_steps(v, p);
     v->where = "memory";
     if (p->live_bytes > p->arena_bytes) kernel_fault(v, "more bytes are alive than the workspace has");
     for (int i = 0; p->arena_bytes && i < p->steps.n; i++)
-        if (step_scratch(&p->steps.at[i]) > p->scratch_bytes)
+        if (step_scratch(&p->steps.at[i]) > p->scratch_bytes - p->local_bytes)
             kernel_fault(v, "step %d needs more scratch than there is", i);
 }

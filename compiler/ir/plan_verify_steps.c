@@ -119,9 +119,9 @@ static void check_use(const Walk *w, const PlanStep *s, int i, bool reads, bool 
     const PlanBuf *b = &w->plan->bufs.at[buf];
     if (s->offsets) check_dim(w, s->offsets[i], "an offset");
     if (writes && is_read_only(b)) kernel_fault(w->v, "b%d cannot be written", buf);
-    if (reads && b->place == PLACE_ARENA && !w->written[buf] && b->alias < 0)
+    if (reads && (b->place == PLACE_ARENA || b->place == PLACE_LOCAL) && !w->written[buf] && b->alias < 0)
         kernel_fault(w->v, "b%d is read before it is written", buf);
-    if (w->plan->arena_bytes && b->place == PLACE_ARENA) check_life(w, buf);
+    if ((w->plan->arena_bytes && b->place == PLACE_ARENA) || (w->plan->local_bytes && b->place == PLACE_LOCAL)) check_life(w, buf);
     if (writes) w->written[buf] = true;
 }
 

@@ -7,7 +7,10 @@
  * some order, takes the lowest gap among those it meets. Three orders are tried (size; length of life;
  * their product); if the smallest arena is more than a fiftieth above the most bytes alive at one step, which
  * no plan can beat, its order is changed step by step as long as that makes it smaller. Offsets are multiples of 64, and a large buffer is never a multiple of 4096 away
- * from its neighbours, since rows of two such buffers would meet in the same sets of the L1 cache. */
+ * from its neighbours, since rows of two such buffers would meet in the same sets of the L1 cache.
+ *
+ * The slices of a chain run into each other, so what its steps touch lives as long as all of it, but for what is local to
+ * it: that is placed in the same way in a block of its own, of which each worker has one behind its kernels' scratch. */
 #include "pass/place.h"
 
 #include "ir/kernel_util.h"
@@ -27,8 +30,11 @@ typedef struct Item {
 
 static void touch(Plan *p, int buf, int step) {
     PlanBuf *b = &p->bufs.at[buf];
-    if (b->first < 0) b->first = step;
-    b->last = step;
+    int first = step, last = step, chain = b->place == PLACE_LOCAL ? 0 : p->steps.at[step].chain;
+    while (chain && first > 0 && p->steps.at[first - 1].chain == chain) first--;
+    while (chain && last + 1 < p->steps.n && p->steps.at[last + 1].chain == chain) last++;
+    if (b->first < 0) b->first = first;
+    b->last = last;
 }
 
 /* ------------------------------------------------------------------------------- lives */
@@ -196,42 +202,63 @@ static int64_t improve(Item *items, int n, int64_t bytes, int64_t goal, Taken *t
     return bytes;
 }
 
-/* What takes room of its own; returns how many there are. */
-static int list_items(Plan *p, Item *items, Arena *scratch) {
+/* What takes room of its own in the workspace or, of what begins with steps `from` .. `until`-1, in a worker's block;
+ * returns how many there are. */
+static int list_items(Plan *p, BufPlace place, int from, int until, Item *items, Arena *scratch) {
     int n = 0, *item = arena_array(scratch, int, p->bufs.n + 1);
     for (int i = 0; i < p->bufs.n; i++) {
         PlanBuf *b = &p->bufs.at[i];
-        if (b->place != PLACE_ARENA || b->first < 0 || b->alias >= 0) continue;
+        if (b->place != place || b->first < from || b->first >= until || b->alias >= 0) continue;
         item[i] = n;
         items[n] = (Item){b, round_up(b->bytes), b->first, b->last, 0, i};
         n++;
     }
     for (int i = 0; i < p->bufs.n; i++) {
         const PlanBuf *b = &p->bufs.at[i];
-        if (b->alias < 0) continue;
+        if (b->place != place || b->first < from || b->first >= until || b->alias < 0) continue;
         Item *of = &items[item[b->alias]];
         if (b->last > of->last) of->last = b->last;
     }
     return n;
 }
 
-void place_plan(Plan *p, Arena *scratch) {
-    find_lives(p, scratch);
-    place_reuse(p, scratch);
+static void place_workspace(Plan *p, Arena *scratch) {
     Item *items = arena_array(scratch, Item, p->bufs.n + 1);
-    int n = list_items(p, items, scratch);
+    int n = list_items(p, PLACE_ARENA, 0, p->steps.n, items, scratch);
     Taken *taken = arena_array(scratch, Taken, n + 1);
     p->live_bytes = most_alive(p, items, n, scratch);
     p->arena_bytes = best_order(items, n, taken, scratch);
     if (p->arena_bytes > p->live_bytes + p->live_bytes / CLOSE)
         p->arena_bytes = improve(items, n, p->arena_bytes, p->live_bytes + p->live_bytes / CLOSER, taken);
     fit(items, n, taken);
+}
+
+/* The block of a worker for the local buffers of the chain that begins with step s; the step behind the chain. */
+static int place_chain(Plan *p, int s, Arena *scratch) {
+    int end = s;
+    while (end < p->steps.n && p->steps.at[end].chain == p->steps.at[s].chain) end++;
+    Item *items = arena_array(scratch, Item, p->bufs.n + 1);
+    int n = list_items(p, PLACE_LOCAL, s, end, items, scratch);
+    Taken *taken = arena_array(scratch, Taken, n + 1);
+    int64_t bytes = best_order(items, n, taken, scratch);
+    fit(items, n, taken);
+    if (bytes > p->local_bytes) p->local_bytes = bytes;
+    return end;
+}
+
+void place_plan(Plan *p, Arena *scratch) {
+    find_lives(p, scratch);
+    place_reuse(p, scratch);
+    place_workspace(p, scratch);
+    p->scratch_bytes = p->local_bytes = 0;
+    for (int s = 0; s < p->steps.n;) s = p->steps.at[s].chain ? place_chain(p, s, scratch) : s + 1;
     for (int i = 0; i < p->bufs.n; i++)
         if (p->bufs.at[i].alias >= 0) p->bufs.at[i].offset = p->bufs.at[p->bufs.at[i].alias].offset;
     for (int s = 0; s < p->steps.n; s++) {
         int64_t scratch_bytes = step_scratch(&p->steps.at[s]);
         if (scratch_bytes > p->scratch_bytes) p->scratch_bytes = scratch_bytes;
     }
+    if (p->local_bytes) p->scratch_bytes = round_up(p->scratch_bytes) + p->local_bytes;
 }
 
 void place_module(KModule *m, Arena *scratch) {

@@ -79,10 +79,10 @@ static bool is_taken(const Plan *p, int s, int x) {
 static void share(Plan *p, int s, int y, const bool *swapped, Arena *scratch) {
     const PlanStep *step = &p->steps.at[s];
     PlanBuf *to = &p->bufs.at[step->bufs[y]];
-    if (to->place != PLACE_ARENA || to->first != s || !reached_once(step, y, swapped)) return;
+    if ((to->place != PLACE_ARENA && to->place != PLACE_LOCAL) || to->first != s || !reached_once(step, y, swapped)) return;
     for (int x = 0; x < step->kernel->bufs.n && to->alias < 0; x++) {
         const PlanBuf *from = &p->bufs.at[step->bufs[x]];
-        bool ends = from->place == PLACE_ARENA && from->first < s && from->last == s && from->bytes == to->bytes &&
+        bool ends = from->place == to->place && from->first < s && from->last == s && from->bytes == to->bytes &&
                     from->elements == to->elements && reached_once(step, x, swapped);
         if (ends && !is_taken(p, s, x) && may_write_over(step->kernel, x, y, scratch))
             to->alias = from->alias >= 0 ? from->alias : step->bufs[x];

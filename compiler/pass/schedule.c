@@ -7,6 +7,7 @@
 #include "pass/schedule.h"
 
 #include "ir/kernel_util.h"
+#include "pass/chain.h"
 
 enum {
     ITEM_POINTS = 1 << 14,     /* points of one item of a loop nest */
@@ -235,6 +236,8 @@ void schedule_kernel(Kernel *k, DimTable *dims, const Target *target, Arena *scr
     else schedule_loops(k, target, scratch);
 }
 
+/* Chains hold for one schedule only. */
 void schedule_module(KModule *m, const Target *target, Arena *scratch) {
+    for (int i = 0; i < m->plans.n; i++) chain_dissolve(m->plans.at[i]);
     for (int i = 0; i < m->kernels.n; i++) schedule_kernel(m->kernels.at[i], &m->dims, target, scratch);
 }

@@ -8,6 +8,7 @@
 #include "interp/memory.h"
 #include "ir/kernel_verify.h"
 #include "ir/read.h"
+#include "pass/chain.h"
 #include "pass/lower.h"
 #include "pass/place.h"
 #include "pass/schedule.h"
@@ -63,6 +64,7 @@ static KModule *lower(Native *n, Module *m, const Target *target) {
     if (!k) stop(n, "lowering", NULL);
     schedule_module(k, target, &n->scratch);
     if (n->options.divide) divide(k);
+    if (!n->options.no_chains) chain_module(k, n->options.divide ? (ChainLimits){1, 1} : CHAIN_LIMITS, &n->scratch);
     place_module(k, &n->scratch);
     FaultList faults = {0};
     kernels_verify(k, &n->scratch, &faults);

@@ -23,6 +23,7 @@ typedef struct NativeOptions {
     /* Every kernel's work is divided as finely as can be, and calls are repeated on 1 and 2 threads less: the results
      * must agree bit for bit. */
     bool divide;
+    bool no_chains;            /* no kernels run slice by slice together; with `divide` all do that can */
     const double *tolerances;  /* by element type of a result, instead of the one that native_check is given */
     /* Results may be off by what rounding explains (bound.h), instead of a tolerance; optimizers' and other states are
      * drawn from 0.25 up. */
