@@ -92,7 +92,7 @@ void verify_plan(KernelVerifier *v, const Plan *p) {
     verify_steps(v, p);
     v->where = "memory";
     if (p->live_bytes > p->arena_bytes) kernel_fault(v, "more bytes are alive than the workspace has");
-    for (int i = 0; p->arena_bytes && i < p->steps.n; i++)
+    for (int i = 0; (p->arena_bytes || p->local_bytes) && i < p->steps.n; i++)
         if (step_scratch(&p->steps.at[i]) > p->scratch_bytes - p->local_bytes)
             kernel_fault(v, "step %d needs more scratch than there is", i);
 }

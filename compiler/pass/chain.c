@@ -21,7 +21,7 @@ const ChainLimits CHAIN_LIMITS = {.slices = 8, .bytes = 256 << 10};
 typedef struct Use {
     bool touched, written, made;   /* made: the first of these steps writes it and does not read it */
     Dim length;                    /* of the slices they all keep to; null: they do not */
-    int since;                     /* the first of these steps */
+    int since, until;              /* the first and the last of these steps */
     bool read_later, written_later;        /* by steps that wait for the chain's end */
 } Use;
 
@@ -69,7 +69,7 @@ static bool reads(const Kernel *k, int buf) {
 
 /* Puts together what the step does with a buffer, which it may name several times. */
 static Use use_by(const Chain *c, const PlanStep *s, const Slices *cut, int buf) {
-    Use use = {.touched = true, .since = c->end, .length = slices_length(c->m, cut, buf)};
+    Use use = {.touched = true, .since = c->end, .until = c->end, .length = slices_length(c->m, cut, buf)};
     bool read = false;
     for (int i = 0; i < s->kernel->bufs.n; i++) {
         if (s->bufs[i] != buf) continue;
@@ -116,6 +116,7 @@ static bool grow(Chain *c) {
         if (use->touched && use->length != now[i].length) use->length = NULL;
         if (!use->touched) *use = now[i];
         use->written = use->written || now[i].written;
+        use->until = c->end;
     }
     c->waits[c->end++] = false;
     return true;
@@ -146,9 +147,9 @@ static bool choose_end(Chain *c, ChainLimits limits) {
     int64_t saved = 0;
     bool opens = false;
     for (int i = 0; i < c->p->bufs.n; i++) {
-        if (!may_be_local(c, i)) continue;
-        saved += c->p->bufs.at[i].bytes - slice_bytes(&c->p->bufs.at[i], c->uses[i].length);
-        opens = opens || c->first[i] == c->begin;
+        const Use *use = &c->uses[i];
+        if (may_be_local(c, i)) saved += c->p->bufs.at[i].bytes - slice_bytes(&c->p->bufs.at[i], use->length);
+        opens = opens || (use->written && use->since == c->begin && use->until > c->begin);
     }
     while (c->end > c->begin + 1 && !takes_part(c, c->end - 1)) c->end--;
     return opens && saved >= limits.bytes;

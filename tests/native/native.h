@@ -23,7 +23,8 @@ typedef struct NativeOptions {
     /* Every kernel's work is divided as finely as can be, and calls are repeated on 1 and 2 threads less: the results
      * must agree bit for bit. */
     bool divide;
-    bool no_chains;            /* no kernels run slice by slice together; with `divide` all do that can */
+    bool unchained;            /* with `divide`: calls are repeated with an object in which no kernels run slice by slice
+                                * together, as with `divide` all do that can */
     const double *tolerances;  /* by element type of a result, instead of the one that native_check is given */
     /* Results may be off by what rounding explains (bound.h), instead of a tolerance; optimizers' and other states are
      * drawn from 0.25 up. */
@@ -34,7 +35,7 @@ typedef struct NativeOptions {
     void *user;
 } NativeOptions;
 
-enum { NATIVE_MOST = 3 };      /* models opened of one object */
+enum { NATIVE_MOST = 4 };      /* models opened of one object */
 
 struct Native {
     Arena arena, scratch;
