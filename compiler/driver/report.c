@@ -93,6 +93,7 @@ static void report_plan(Compilation *c, const Plan *plan, const char *name) {
     if (plan->live_bytes)
         text_add(to, ", %.3f of its lower bound", (double)plan->arena_bytes / (double)plan->live_bytes);
     if (plan->scratch_bytes) text_add(to, "; scratch %s a thread", size_text(c->arena, plan->scratch_bytes));
+    if (plan->local_bytes) text_add(to, ", %s of it for kernels in chains", size_text(c->arena, plan->local_bytes));
     int kept;
     int64_t bytes = kept_bytes(plan, &kept);
     if (kept)

@@ -179,7 +179,7 @@ static void test_dump_all(void **state) {
         accept(s, arena_printf(&s->arena, "@%s --emit=graph", dump));
         assert_string_equal(s->out, text);
     }
-    assert_true(session_shell(s, "test $(ls @dumps/*.kernel | wc -l) = 3"));
+    assert_true(session_shell(s, "test $(ls @dumps/*.kernel | wc -l) = 4"));
     accept(s, "@dense.ir --dump-all=@dumps -o @dense.o");
 }
 
