@@ -57,7 +57,8 @@ static void call_kernel(Emit *e, LLVMValueRef kernel, LLVMValueRef *args) {
     static const char name[] = "noinline";
     LLVMValueRef call = LLVMBuildCall2(e->at, abi_task_type(e), kernel, args, 5, "");
     unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
-    LLVMAddCallSiteAttribute(call, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(e->context, kind, 0));
+    LLVMAttributeRef attribute = LLVMCreateEnumAttribute(e->context, kind, 0);
+    LLVMAddCallSiteAttribute(call, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, attribute);
 }
 
 static void emit_slice(Emit *e, const ChainScope *s, const ChainList *list, LLVMValueRef *const kernels, LLVMValueRef slice) {

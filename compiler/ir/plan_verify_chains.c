@@ -53,7 +53,8 @@ static void check_local(KernelVerifier *v, const Plan *p, int buf) {
     for (int s = 0; s < p->steps.n; s++) {
         const PlanStep *step = &p->steps.at[s];
         if (!touches(step, buf, false)) continue;
-        if (!step->chain || (chain && chain != step->chain)) kernel_fault(v, "it is local, but step %d is not in its chain", s);
+        if (!step->chain || (chain && chain != step->chain))
+            kernel_fault(v, "it is local, but step %d is not in its chain", s);
         else if (dim_mul(t, step->slices, p->bufs.at[buf].slice) != p->bufs.at[buf].elements)
             kernel_fault(v, "its slices do not fill it");
         chain = step->chain;

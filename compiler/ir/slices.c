@@ -70,7 +70,7 @@ bool slices_find(KModule *m, const PlanStep *step, Dim count, Slices *to) {
     int *axes = arena_array(m->arena, int, k->axes.n + 1), n = item_axes(k, axes);
     Dim *parts = arena_array(m->arena, Dim, n + 1), left = count;
     *to = (Slices){.step = step, .count = count, .axes = axes, .parts = parts};
-    if (k->schedule.jam || dim_overflowed(count)) return false;
+    if (k->schedule.jam || dim_overflowed(count) || count->lower < 0) return false;
     while (to->n < n && !to->inside) {
         Dim extent = extent_of(m, step, axes[to->n]), more = dim_over(t, left, extent);
         bool ends = extent == left || !more;

@@ -2,10 +2,11 @@
  *
  * In: scheduled kernels, plans not placed yet. A chain is a run of kernel steps whose work falls into the same slices
  * (ir/slices.h): it begins with a contraction that has batch axes, as attention's scores, and goes on as long as
- * neighbours can be cut so; a few kernels between that cannot, and that nothing behind them waits for, run after it. All steps do slice x before any does slice x + 1, or on another thread at the same time; so
- * what one of them writes and another one touches must lie slice by slice, in the same slices. What no other step touches
- * then needs no memory in the workspace, but room for one slice in each worker's scratch memory, where it stays in the
- * cache. Kernels are what they were, and are called with a slice's items: no sum changes its order.
+ * neighbours can be cut so; a few kernels between that cannot run after it, if what comes behind them has to do with the
+ * chain and not with them. All steps do slice x before any does slice x + 1, or on another thread at the same time; so what
+ * one of them writes and another one touches must lie slice by slice, in the same slices. What no other step touches then
+ * needs no memory in the workspace, but room for one slice in each worker's scratch memory, where it stays in the cache.
+ * Kernels are what they were, and are called with a slice's items: no sum changes its order.
  *
  * Out: PlanStep.chain and .slices; buffers that are PLACE_LOCAL, whose bytes are those of a slice. */
 #include "pass/chain.h"
@@ -48,7 +49,11 @@ void chain_dissolve(Plan *p) {
     if (!any) return;
     for (int i = 0; i < p->bufs.n; i++) {
         PlanBuf *b = &p->bufs.at[i];
-        if (b->place == PLACE_LOCAL) b->place = PLACE_ARENA, b->bytes = b->elements->upper * dtype_bytes(b->dtype), b->slice = NULL;
+        if (b->place == PLACE_LOCAL) {
+            b->place = PLACE_ARENA;
+            b->slice = NULL;
+            b->bytes = plan_buf_bytes(b);
+        }
         if (b->place == PLACE_ARENA) b->offset = 0, b->alias = -1;
     }
     p->arena_bytes = p->live_bytes = p->scratch_bytes = p->local_bytes = 0;
@@ -93,6 +98,13 @@ static bool joins(const Chain *c, const PlanStep *s, const Slices *cut) {
     return true;
 }
 
+/* Whether the step touches what a step of the chain has written. */
+static bool continues(const Chain *c, const PlanStep *s) {
+    for (int i = 0; i < s->kernel->bufs.n; i++)
+        if (c->uses[s->bufs[i]].written) return true;
+    return false;
+}
+
 static bool wait(Chain *c, const PlanStep *s) {
     for (int i = 0; i < s->kernel->bufs.n; i++) {
         Use *use = &c->uses[s->bufs[i]];
@@ -108,7 +120,8 @@ static bool grow(Chain *c) {
     const PlanStep *s = &c->p->steps.at[c->end];
     Slices cut;
     if (s->kind != STEP_KERNEL) return false;
-    if (!slices_find(c->m, s, c->count, &cut) || !joins(c, s, &cut)) return c->end > c->begin && wait(c, s);
+    bool fits = slices_find(c->m, s, c->count, &cut) && joins(c, s, &cut);
+    if (!fits || (c->waiting && !continues(c, s))) return c->end > c->begin && wait(c, s);
     Use *now = arena_array(c->m->arena, Use, s->kernel->bufs.n + 1);
     for (int i = 0; i < s->kernel->bufs.n; i++) now[i] = use_by(c, s, &cut, s->bufs[i]);
     for (int i = 0; i < s->kernel->bufs.n; i++) {

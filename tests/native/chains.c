@@ -59,7 +59,23 @@ static void of_a_layer(void **state) {
     check(source, both, 2, dims, 3, 1e-4);
 }
 
+/* From so many on scores are computed again on the way back: the workspace never holds those of all heads. */
+static void many_scores(void **state) {
+    (void)state;
+    static const char source[] = "model M() {\n    let a = MultiheadAttention(16, 8)\n"
+                                 "    export fn train(x: f32[1, 512, 16], lr: f32) -> (loss: f32) {\n"
+                                 "        let loss = mean(square(a(x, causal = true)))\n        minimize loss with sgd(lr)\n"
+                                 "        return loss\n    }\n}\n";
+    NativeOptions options = {.threads = 3, .divide = true, .unchained = true};
+    Native *n = native_open_source_with("many.dl", source, &options);
+    native_check(n, "train", NULL, 1e-4);
+    assert_true(n->models[0]->info->functions[0].arena_bytes < 8 * 512 * 512 * 4);
+    assert_true(n->models[n->model_count - 1]->info->functions[0].arena_bytes >= 8 * 512 * 512 * 4);
+    native_close(n);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(in_f32), cmocka_unit_test(in_f64), cmocka_unit_test(of_a_layer)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(in_f32), cmocka_unit_test(in_f64), cmocka_unit_test(of_a_layer),
+                                       cmocka_unit_test(many_scores)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,7 +31,8 @@
 #define PLAN                                                                                                           \
     "plan @f(%q: f32[B,4,6,6] = arg \"q\", %k: f32[B,4,6,6] = arg \"k\") dims(B) {\n  result : f32[B,4,6,6]\n"           \
     "  buf q : f32[144*B] arg 0\n  buf k : f32[144*B] arg 1\n  buf r : f32[144*B] result 0\n"                           \
-    "  buf s : f32[144*B] arena\n  buf p : f32[144*B] arena\n  buf t : f32[144*B] arena\n"
+    "  buf s : f32[144*B] arena\n  buf p : f32[144*B] arena\n  buf t : f32[144*B] arena\n"                       \
+    "  buf u : f32[144*B] arena\n  buf v : f32[144*B] arena\n"
 #define SCORES "  run scores(q, k, s) sizes(B)\n"
 #define ROWSTEP "  run rows(s, p) sizes(4*B)\n"
 #define MIX "  run mix(p, k, r) sizes(B)\n"
@@ -100,6 +101,13 @@ static void which_steps(void **state) {
     expect(*state, SCORES "  run other(q, t) sizes(4*B)\n" ROWSTEP MIX, ALL, "1110", 2);
     expect(*state, SCORES ROWSTEP "  run other(s, p) sizes(4*B)\n" MIX, ALL, "0000", 0);
     expect(*state, SCORES "  run other(s, t) sizes(4*B)\n" ROWSTEP MIX, ALL, "1110", 1);
+    /* Who waits for what waits, or writes what that reads, waits too. */
+    expect(*state, SCORES "  run other(q, t) sizes(4*B)\n" ROWSTEP "  run mix(p, t, r) sizes(B)\n", ALL, "1100", 1);
+    expect(*state, "  run twice(q, t) sizes(4*B)\n" SCORES "  run other(t, r) sizes(4*B)\n" ROWSTEP
+           "  run mix(p, k, t) sizes(B)\n  run other(t, r) sizes(4*B)\n", ALL, "011000", 1);
+    /* Nothing is done earlier for a chain that it has nothing to do with. */
+    expect(*state, SCORES ROWSTEP MIX "  run other(q, t) sizes(4*B)\n  run scores(q, k, u) sizes(B)\n"
+           "  run rows(u, v) sizes(4*B)\n  run mix(v, k, r) sizes(B)\n", ALL, "1110222", 4);
     /* Slices that meet: what turns them may end a chain and is no link of it. */
     expect(*state, SCORES "  run turned(s, k, p) sizes(B)\n" MIX, ALL, "110", 1);
     expect(*state, "  run turned(q, k, s) sizes(B)\n" ROWSTEP MIX, ALL, "000", 0);
