@@ -53,6 +53,9 @@ static int64_t skinny_columns(const Kernel *k) {
     return (int64_t)s->skinny_nv * s->lanes * (s->skinny_nc || s->skinny_turn ? SWEPT_TILES : 1);
 }
 
+/* Whether B is turned for a single row alone: where the number of rows is not known, code for each would be large. */
+static bool turns_one(const Kernel *k, Dim rows) { return k->schedule.skinny_turn && !dim_is_const(rows); }
+
 static Blocks count_blocks(Emit *e, const Kernel *k, const LLVMValueRef *symbols) {
     const KSchedule *s = &k->schedule;
     Dim all_rows = tiled_extent(e, k, AXIS_M), all_columns = tiled_extent(e, k, AXIS_N);
@@ -61,9 +64,10 @@ static Blocks count_blocks(Emit *e, const Kernel *k, const LLVMValueRef *symbols
     Blocks b = {.outer = emit_i64(e, 1), .rows = ceil_div(e, rows, s->mc), .columns = ceil_div(e, columns, s->nc)};
     for (int a = 0; a < k->axes.n; a++)
         if (kernel_is_outer(k, a)) b.outer = emit_mul(e, b.outer, extent_of(e, k, a, symbols));
-    if (s->skinny_nv && all_rows->lower < s->mr) {
-        b.always_skinny = all_rows->upper < s->mr;
-        b.skinny = LLVMBuildICmp(e->at, LLVMIntULT, rows, emit_i64(e, s->mr), "skinny");
+    int few = turns_one(k, all_rows) ? 2 : s->mr;
+    if (s->skinny_nv && all_rows->lower < few) {
+        b.always_skinny = all_rows->upper < few;
+        b.skinny = LLVMBuildICmp(e->at, LLVMIntULT, rows, emit_i64(e, few), "skinny");
         LLVMValueRef wide = ceil_div(e, columns, skinny_columns(k));
         b.columns = b.always_skinny ? wide : LLVMBuildSelect(e->at, b.skinny, wide, b.columns, "");
     }
@@ -581,8 +585,8 @@ static void emit_rows(Emit *e, Contract *c) {
 
 void contract_few_rows(Emit *e, Contract *c) {
     const KSchedule *s = &c->k->schedule;
-    if ((s->skinny_nc || s->skinny_turn) && dim_is_const(c->rows)) {
-        int rows = (int)dim_value(c->rows);
+    if (s->skinny_turn || (s->skinny_nc && dim_is_const(c->rows))) {
+        int rows = turns_one(c->k, c->rows) ? 1 : (int)dim_value(c->rows);
         emit_columns(e, c, rows, skinny_vectors(c, rows), c->m_from);
         return;
     }

@@ -108,6 +108,7 @@ static bool can_run_again(const Keep *k, Value *v) {
     if ((!pointwise && !reads_at_arguments(op)) || !op->operand_count) return false;
     if (op->info->flags & OP_BARRIER || value_is_copy(k->f, v)) return false;
     if (op->info->flags & OP_COSTLY && v->type.dtype == DTYPE_F64) return false; /* a call for each element */
+    if (op_attr(op, "site")) return false;                   /* a draw is long; what is made of it, a mask, is small */
     if (k->bytes[v->id] <= k->peak / SMALL || k->fixed[v->id]) return false;
     Reads from = fuse_reads(k->f, op);
     for (int i = 0; i < from.n; i++)

@@ -285,7 +285,8 @@ static bool same_but_units(Type a, Type b) {
     }
 }
 
-/* A reshape that adds or drops dims of extent 1: new ones come behind the dim that was before them. */
+/* A reshape that adds or drops dims of extent 1: new ones come behind the dim that was before them, but the last ones stay
+ * so, as windows' dims have to. */
 static Value *const *turn_units(Turner *t, Builder *b, Op *op) {
     Type x = op->operands[0]->type, y = op->results[0].type;
     int64_t permutation[MAX_RANK] = {0}, to[MAX_RANK] = {0}, own[MAX_RANK] = {0};
@@ -298,12 +299,15 @@ static Value *const *turn_units(Turner *t, Builder *b, Op *op) {
         while (dim_is(y.shape[d], 1)) d++;
         own[i] = d++;
     }
-    for (d = 0; d < y.rank && dim_is(y.shape[d], 1); d++) to[n++] = d;
+    int end = y.rank;
+    while (end > 0 && dim_is(y.shape[end - 1], 1)) end--;
+    for (d = 0; d < end && dim_is(y.shape[d], 1); d++) to[n++] = d;
     for (int i = 0; i < x.rank; i++) {
         if (dim_is(x.shape[permutation[i]], 1)) continue;
         to[n++] = own[permutation[i]];
-        for (d = (int)own[permutation[i]] + 1; d < y.rank && dim_is(y.shape[d], 1); d++) to[n++] = d;
+        for (d = (int)own[permutation[i]] + 1; d < end && dim_is(y.shape[d], 1); d++) to[n++] = d;
     }
+    for (d = end; d < y.rank; d++) to[n++] = d;
     for (int i = 0; i < n; i++) shape[i] = y.shape[to[i]];
     return stand_for(t, b, op, build_reshape(b, form, y.rank, shape), to);
 }
