@@ -48,7 +48,7 @@ static int item_axes(const Kernel *k, int *axes) {
     int n = 0;
     if (k->form == KERNEL_CONTRACT) return kernel_outer_axes(k, axes);
     for (int a = 0; a < k->axes.n; a++)
-        if (k->axes.at[a].role == AXIS_OUTER) axes[n++] = a;
+        if (k->axes.at[a].role == AXIS_OUTER && !(kernel_grouped(k) >> a & 1)) axes[n++] = a;
     return n;
 }
 
@@ -56,12 +56,12 @@ static int64_t gcd(int64_t a, int64_t b) { return b ? gcd(b, a % b) : a; }
 
 /* Items are chunks of the last outer axis: where slices meet within it, so have chunks to. With several outer axes each
  * chunk is a run of its own, which should not be shorter than a vector. */
-static bool fit_chunk(const Kernel *k, Slices *to) {
+static bool fit_chunk(const Kernel *k, bool single, Slices *to) {
     const KSchedule *s = &k->schedule;
     int last = kernel_last_axis(k, AXIS_OUTER);
     if (to->axes[to->n - 1] != last) return true;
     to->chunk = gcd(slices_chunk(k), dim_common_factor(to->inside));
-    return to->chunk == slices_chunk(k) || last == 0 || s->vector_axis != last;
+    return to->chunk == slices_chunk(k) || single || s->vector_axis != last;
 }
 
 bool slices_find(KModule *m, const PlanStep *step, Dim count, Slices *to) {
@@ -70,7 +70,7 @@ bool slices_find(KModule *m, const PlanStep *step, Dim count, Slices *to) {
     int *axes = arena_array(m->arena, int, k->axes.n + 1), n = item_axes(k, axes);
     Dim *parts = arena_array(m->arena, Dim, n + 1), left = count;
     *to = (Slices){.step = step, .count = count, .axes = axes, .parts = parts};
-    if (k->schedule.jam || dim_overflowed(count) || count->lower < 0) return false;
+    if (dim_overflowed(count) || count->lower < 0) return false;
     while (to->n < n && !to->inside) {
         Dim extent = extent_of(m, step, axes[to->n]), more = dim_over(t, left, extent);
         bool ends = extent == left || !more;
@@ -80,7 +80,7 @@ bool slices_find(KModule *m, const PlanStep *step, Dim count, Slices *to) {
         left = more;
     }
     if (!to->inside || dim_overflowed(to->inside)) return false;
-    return k->form == KERNEL_LOOPS ? fit_chunk(k, to) : dim_is(to->inside, 1);
+    return k->form == KERNEL_LOOPS ? fit_chunk(k, n == 1, to) : dim_is(to->inside, 1);
 }
 
 /* Whether the points of a slice reach from an access's offset to no element behind the slice's `length`. */

@@ -26,6 +26,9 @@
     "kernel rows loops(n4) {\n  buf x0 : f32\n  buf y1 : f32 out\n  outer i in 6*n4\n  inner j in 6\n  stage sweep {\n"  \
     "    %0 = load x0[6*i + j] : f32\n    %1 = add %0, %0 : f32\n    y1[6*i + j] = %1\n  }\n"                            \
     "  schedule vector=none lanes=1 unroll=1 chunk=4\n}\n\n"                                                            \
+    "kernel jammed loops(n4) {\n  buf x0 : f32\n  buf y1 : f32 out\n  outer h in 2\n  outer i in n4\n  outer j in 18\n" \
+    "  stage point {\n    %0 = load x0[18*h + 36*i + j] : f32\n    y1[18*h + 36*i + j] = %0\n  }\n"                    \
+    "  schedule vector=j lanes=4 unroll=1 jam=h chunk=8\n}\n\n"                                                       \
     "kernel other loops(n4) {\n  buf x0 : f32\n  buf y1 : f32 out\n  outer i in 35\n  stage point {\n"                   \
     "    %0 = load x0[i] : f32\n    y1[i] = %0\n  }\n  schedule vector=none lanes=1 unroll=1 chunk=9\n}\n\n"
 #define PLAN                                                                                                           \
@@ -94,6 +97,8 @@ static void which_steps(void **state) {
     expect(*state, SCORES ROWSTEP MIX, many, "000", 0);
     expect(*state, SCORES ROWSTEP MIX, much, "000", 0);
     expect(*state, SCORES "  run twice(s, p) sizes(4*B)\n" MIX, ALL, "111", 2);
+    /* An axis whose points go together numbers no items. */
+    expect(*state, SCORES "  run jammed(s, p) sizes(4*B)\n" MIX, ALL, "111", 2);
     /* What is read behind the chain too is whole, but passes through it. */
     expect(*state, SCORES ROWSTEP MIX "  run other(p, t) sizes(4*B)\n", ALL, "1110", 1);
     expect(*state, SCORES ROWSTEP "  run other(p, r) sizes(4*B)\n", ALL, "110", 1);
