@@ -1,6 +1,7 @@
 /* What the files of the contraction generator share: contract.c (loops and tiles), contract_rows.c (rows of A found
  * through pointers, terms that are skipped), contract_ahead.c (what is asked for ahead), contract_lanes.c (lanes along the terms),
- * contract_trim.c (terms that do not count), contract_sweep.c, contract_turn.c (few rows against much memory), pack.c (copied panels of B), pack_values.c (panels of computed factors). */
+ * contract_trim.c (terms that do not count), contract_sweep.c, contract_turn.c (few rows against much memory), pack.c
+ * (copied panels of B), pack_values.c (panels of computed factors). */
 #ifndef DLCC_CODEGEN_CONTRACT_H
 #define DLCC_CODEGEN_CONTRACT_H
 
@@ -64,7 +65,7 @@ typedef struct Contract {
     Ahead ahead;
     Sweep sweep;
     VEC(TrimLimit) limits;
-    LLVMValueRef trim_from, trim_until; /* the terms of the current tile that count, of all; null: from the first, to the last */
+    LLVMValueRef trim_from, trim_until; /* the tile's terms that count; null: from the first, to the last */
     bool turns;                /* B's columns are turned in registers */
     LLVMValueRef panel;        /* where B is packed, nc elements a row; null: B is read in place */
 } Contract;
@@ -126,6 +127,7 @@ void contract_joined_term(Emit *e, const Contract *c, const Tile *t, LLVMValueRe
                           LLVMValueRef index);
 /* All columns of an item of few rows. */
 void contract_few_rows(Emit *e, Contract *c);
+/* The number of terms. */
 LLVMValueRef contract_depth(Emit *e, const Contract *c);
 
 /* All of an item, term by term (contract_sweep.c); what its tiles do before, in and behind a block of terms. */

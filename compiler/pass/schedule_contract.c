@@ -210,7 +210,7 @@ static void choose_skinny(Kernel *k, DimTable *dims, const Shape *shape, const T
     }
     if (!streams(k, shape, t) || !kernel_can_sweep(k, dims, scratch)) return;
     s->skinny_nv = SWEPT_VECTORS;
-    int64_t item = (int64_t)s->skinny_nv * s->lanes * SWEPT_TILES, rows = least(s->mr - 1, shape->m);
+    int64_t item = (int64_t)s->skinny_nv * s->lanes * SWEPT_TILES, rows = most(least(s->mr - 1, shape->m), 1);
     s->skinny_nc = round_up(least(shape->n, SWEPT_SUMS / rows), item);
 }
 
