@@ -28,6 +28,17 @@ bool shape_equal(int rank_a, const Dim *a, int rank_b, const Dim *b);
 static inline bool type_equal(Type a, Type b) {
     return a.dtype == b.dtype && shape_equal(a.rank, a.shape, b.rank, b.shape);
 }
+
+/* Whether the shapes are the same but for dims of extent 1. */
+static inline bool type_same_but_units(Type a, Type b) {
+    int i = 0, j = 0;
+    for (;;) {
+        while (i < a.rank && dim_is(a.shape[i], 1)) i++;
+        while (j < b.rank && dim_is(b.shape[j], 1)) j++;
+        if (i == a.rank || j == b.rank) return i == a.rank && j == b.rank;
+        if (a.shape[i++] != b.shape[j++]) return false;
+    }
+}
 /* Product of the extents. */
 Dim type_elements(DimTable *t, Type type);
 /* "f32[B,784]"; a scalar prints as "f32". */

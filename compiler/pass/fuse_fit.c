@@ -91,13 +91,7 @@ Reads fuse_reads(Fuser *f, const Op *op) {
 
 /* Dims of extent 1 do not count: a reshape that adds or drops some does not part what it stands between. */
 bool group_has_full_shape(const Group *g, Type t) {
-    int d = 0, i = 0;
-    for (;;) {
-        while (d < g->rank && dim_is(g->shape[d], 1)) d++;
-        while (i < t.rank && dim_is(t.shape[i], 1)) i++;
-        if (d == g->rank || i == t.rank) return d == g->rank && i == t.rank;
-        if (g->shape[d++] != t.shape[i++]) return false;
-    }
+    return type_same_but_units((Type){.rank = g->rank, .shape = g->shape}, t);
 }
 
 /* Whether `t` is S without the reduced axes; dims of extent 1 do not count. */

@@ -236,8 +236,8 @@ static void put_down(const Fuser *f, Ordering *o, int g) {
 }
 
 /* Groups in an order in which needed ones come first; among the ready the one whose turn is first. Those that need no
- * other, make numbers, or compute again, come just before the first that needs them, so that nothing is made long before it is read.
- * Null if there is a cycle, which would be a fault of the grouping. */
+ * other, make numbers, or compute again, come just before the first that needs them, so that nothing is made long before
+ * it is read. Null if there is a cycle, which would be a fault of the grouping. */
 int *fuse_order(Fuser *f) {
     bool *numbers = find_numbers(f);
     find_turns(f, numbers);

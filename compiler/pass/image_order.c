@@ -274,17 +274,6 @@ static Value *const *turn_other(Turner *t, Builder *b, Op *op) {
     return form ? stand_for(t, b, op, form, to) : NULL;
 }
 
-/* Whether two types are the same but for dims of extent 1. */
-static bool same_but_units(Type a, Type b) {
-    int i = 0, j = 0;
-    for (;;) {
-        while (i < a.rank && dim_is(a.shape[i], 1)) i++;
-        while (j < b.rank && dim_is(b.shape[j], 1)) j++;
-        if (i == a.rank || j == b.rank) return i == a.rank && j == b.rank;
-        if (a.shape[i++] != b.shape[j++]) return false;
-    }
-}
-
 /* A reshape that adds or drops dims of extent 1: new ones come behind the dim that was before them, but the last ones stay
  * so, as windows' dims have to. */
 static Value *const *turn_units(Turner *t, Builder *b, Op *op) {
@@ -293,7 +282,7 @@ static Value *const *turn_units(Turner *t, Builder *b, Op *op) {
     Value *form = turned(t, op->operands[0], permutation);
     Dim shape[MAX_RANK];
     int n = 0, d = 0;
-    if (!form || !same_but_units(x, y)) return NULL;
+    if (!form || !type_same_but_units(x, y)) return NULL;
     for (int i = 0; i < x.rank; i++) {
         if (dim_is(x.shape[i], 1)) continue;
         while (dim_is(y.shape[d], 1)) d++;

@@ -7,12 +7,7 @@
 #include "ops/index_map.h"
 #include "ops/ops.h"
 #include "pass/lower.h"
-
-static bool is_zero(const Value *v) {
-    if (!v->op || v->op->info != op_of_map(MAP_constant)) return false;
-    const Attr *value = op_attr(v->op, "value");
-    return value && value->f == 0;
-}
+#include "pass/simplify.h"
 
 /* Whether only indices and constants decide the value, so that it can be evaluated in any kernel. */
 static bool is_of_indices(const Value *v) {
@@ -54,7 +49,7 @@ bool lower_zeros(const Op *fusion, const Value *v, IndexPoint p, Zeros *to) {
     const Op *op = v->op;
     if (op->info->kind == KIND_MOVE) return follow(op, &p) && lower_zeros(fusion, op->operands[0], p, to);
     if (op->info->kind != KIND_MAP) return false;
-    if (op->info->map == MAP_select && is_zero(op->operands[SELECT_ZERO]) && is_of_indices(op->operands[0])) {
+    if (op->info->map == MAP_select && value_is_all(op->operands[SELECT_ZERO], 0) && is_of_indices(op->operands[0])) {
         *to = (Zeros){.unless = op->operands[0], .at = p, .fusion = fusion};
         return true;
     }
