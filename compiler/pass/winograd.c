@@ -156,10 +156,10 @@ static double time_of(const Sizes *s, Way way, double ops, double points) {
     return ops + (points > TAPS * TAPS ? 2 * bytes + 2 * TAPS * TAPS * points * pairs : 0);
 }
 
-/* Whether a kernel that changes would be transformed into more than the tiles that it meets: then memory bounds the
- * products, and it would be most of what is alive meanwhile. */
+/* Whether a kernel that changes, or its gradient, would be transformed into much more than the tiles that it meets: then
+ * memory bounds the products, and it would be most of what is alive meanwhile. */
 static bool is_too_large(const Sizes *s, Way way) {
-    return way != FIXED_KERNEL && s->in * s->out > s->tiles * (s->in + s->out);
+    return way != FIXED_KERNEL && 2 * s->in * s->out > 3 * s->tiles * (s->in + s->out);
 }
 
 /* Sets the scheme that takes the least time. False if that saves little beside the direct way. */
